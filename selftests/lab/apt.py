@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Debian packages: unpacked into the cache from a private apt root, or installed when a tool is missing.
+
+The private root has its own lists and archive and knows bookworm and its security suite only; the
+mirror is read from this machine's apt configuration at run time and is written to no file that
+lasts (the sources list is a memfd).  need() is the one place that installs packages on the machine.
+"""
+import os
+import re
+import shutil
+import time
+from pathlib import Path
+
+from .cache import ROOT, LabError, lock, made, run, say
+
+SUITES = ("bookworm", "bookworm-updates", "bookworm-security")
+LISTS_AGE = 24 * 3600
+
+# a tool the lab calls, and the package that has it
+TOOLS = {
+    "qemu-system-x86_64": "qemu-system-x86", "gcc": "gcc", "make": "make", "flex": "flex",
+    "bison": "bison", "bc": "bc", "kmod": "kmod", "cpio": "cpio", "rsync": "rsync", "xz": "xz-utils",
+    "ip": "iproute2", "mmdebstrap": "mmdebstrap", "sparse": "sparse", "perl": "perl", "file": "file",
+    "busybox": "busybox-static", "ccache": "ccache", "gzip": "gzip", "dash": "dash",
+}
+# a header the lab's builds include, and its package
+HEADERS = {"/usr/include/libelf.h": "libelf-dev", "/usr/include/openssl/opensslv.h": "libssl-dev"}
+
+
+def _mirrors():
+    """(archive URI, security URI) of this machine."""
+    texts = []
+    for f in [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))]:
+        if f.suffix in (".list", ".sources") and f.is_file():
+            texts.append(f.read_text(errors="replace"))
+    main = sec = None
+    for text in texts:
+        for line in text.splitlines():
+            m = re.match(r"\s*URIs:\s*(\S+)", line) or re.match(r"\s*deb\s+(?:\[[^]]*\]\s*)?(\S+)\s+bookworm", line)
+            if not m:
+                continue
+            uri = m.group(1).rstrip("/")
+            if uri.endswith("-security"):
+                sec = sec or uri
+            elif uri.endswith("/debian"):
+                main = main or uri
+    if not main:
+        raise LabError("no Debian mirror in this machine's apt sources")
+    return main, sec or main + "-security"
+
+
+def _keyring():
+    for p in ("/usr/share/keyrings/debian-archive-keyring.gpg", "/usr/share/keyrings/debian-archive-keyring.pgp"):
+        if os.path.exists(p):
+            return p
+    raise LabError("no debian-archive-keyring on this machine")
+
+
+def source_lines():
+    """The deb lines of the private root (for mmdebstrap, too)."""
+    main, sec = _mirrors()
+    return [f"deb [signed-by={_keyring()}] {sec if s.endswith('-security') else main} {s} main" for s in SUITES]
+
+
+def _apt(tool, *args, timeout=900, cwd=None):
+    root = ROOT / "apt"
+    for d in ("etc/preferences.d", "etc/apt.conf.d", "state/lists/partial", "cache/archives/partial"):
+        (root / d).mkdir(parents=True, exist_ok=True)
+    (root / "status").touch()
+    fd = os.memfd_create("sources", 0)
+    os.write(fd, "".join(line + "\n" for line in source_lines()).encode())
+    opts = {"Dir::Etc": root / "etc", "Dir::Etc::sourcelist": f"/proc/{os.getpid()}/fd/{fd}",
+            "Dir::Etc::sourceparts": "-", "Dir::State": root / "state", "Dir::State::status": root / "status",
+            "Dir::Cache": root / "cache", "APT::Install-Recommends": "0", "Acquire::Languages": "none",
+            "APT::Sandbox::User": "root", "Acquire::Retries": "3"}
+    argv = [tool] + [x for k, v in opts.items() for x in ("-o", f"{k}={v}")] + list(args)
+    try:
+        return run(argv, timeout=timeout, what=f"{tool} {' '.join(args)[:160]}", cwd=cwd)
+    finally:
+        os.close(fd)
+
+
+def update(force=False):
+    """Fetch the package lists when they are missing or a day old; old lists do when there is no network."""
+    stamp = ROOT / "apt" / "updated"
+    with lock("apt-lists"):
+        if not force and stamp.exists() and time.time() - stamp.stat().st_mtime < LISTS_AGE:
+            return
+        try:
+            _apt("apt-get", "update", "-q")
+        except LabError as e:
+            if not stamp.exists():
+                raise
+            say(f"package lists not refreshed, using the old ones: {str(e).splitlines()[-1]}")
+        stamp.parent.mkdir(parents=True, exist_ok=True)
+        stamp.touch()
+
+
+def candidate(package):
+    """The version apt would take."""
+    update()
+    m = re.search(r"Candidate: (\S+)", _apt("apt-cache", "policy", package))
+    if not m or m.group(1) == "(none)":
+        raise LabError(f"no package {package} in {', '.join(SUITES)}")
+    return m.group(1)
+
+
+def depends(package):
+    """The direct dependencies (first alternative) of a package."""
+    update()
+    out = _apt("apt-cache", "depends", "--no-recommends", "--no-suggests", "--no-conflicts", "--no-breaks",
+               "--no-replaces", "--no-enhances", package)
+    return re.findall(r"^\s*\|?Depends: ([^<\s]+)", out, re.M)
+
+
+def fetch(packages):
+    """Download packages (exact names, no dependencies) to the cache; their .deb paths."""
+    update()
+    store = ROOT / "debs"
+    store.mkdir(parents=True, exist_ok=True)
+    want = {}
+    for p in packages:
+        v = candidate(p)
+        want[p] = (v, f"{p}_{v.replace(':', '%3a')}_")
+    found = lambda pre: next((f for f in store.iterdir() if f.name.startswith(pre) and f.suffix == ".deb"), None)
+    with lock("debs"):
+        missing = [f"{p}={v}" for p, (v, pre) in want.items() if not found(pre)]
+        if missing:
+            tmp = store / "partial"
+            tmp.mkdir(exist_ok=True)
+            _apt("apt-get", "download", "-q", *missing, cwd=tmp, timeout=1800)
+            for f in tmp.iterdir():
+                f.rename(store / f.name)
+    paths = [found(pre) for _, pre in want.values()]
+    if None in paths:
+        raise LabError(f"downloaded, but not there: {[p for p, x in zip(want, paths) if not x]}")
+    return paths
+
+
+def unpacked(name, packages):
+    """A folder ROOT/name-<key> with the files of these packages, unpacked and never installed."""
+    versions = [f"{p}={candidate(p)}" for p in packages]
+    from .cache import digest
+    key = digest(*versions)
+
+    def build(tmp):
+        for deb in fetch(packages):
+            run(["dpkg-deb", "-x", deb, tmp])
+    return made(f"{name}-{key}", build, f"{name} ({', '.join(versions)[:120]})")
+
+
+def need(*tools):
+    """Make sure these programs or headers exist on the machine; installs packages only for missing ones."""
+    path = os.environ["PATH"]
+    os.environ["PATH"] = path + "".join(f":{d}" for d in ("/usr/sbin", "/sbin") if d not in path.split(":"))
+    missing = []
+    for t in tools:
+        there = os.path.exists(t) if t in HEADERS else shutil.which(t)
+        if not there:
+            missing.append(HEADERS.get(t) or TOOLS.get(t, t))
+    if not missing:
+        return
+    if os.getuid():
+        raise LabError(f"please install: {' '.join(sorted(set(missing)))}")
+    say(f"installing {' '.join(sorted(set(missing)))}")
+    env = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
+    argv = ["apt-get", "install", "-y", "-q", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=600",
+            *sorted(set(missing))]
+    try:
+        run(argv, timeout=1800, env=env)
+    except LabError:
+        run(["apt-get", "update", "-q"], timeout=600, env=env)
+        run(argv, timeout=1800, env=env)

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Our modules, built for a named kernel into build/<kernel>/, where the guests read them.
+
+The sources are copied there with their times kept, so that only what changed is compiled again and
+the three kernels never share object files.  The .ko files end up at the top of that folder, which
+is where Lab.insmod() looks.
+"""
+import os
+import re
+import shutil
+from pathlib import Path
+
+from . import apt, kernels
+from .cache import HERE, TREE, LabError, lock, run
+
+SOURCES = ("Kbuild", "Makefile", "kmod-core", "kmod-host", "kmod-tcps", "compat", "uapi", "include")
+
+
+def build(name="6.12", extra=(), verbose=False):
+    """Build the tree's modules for a kernel; the folder with the .ko files."""
+    apt.need("gcc", "make", "rsync")
+    kernel = kernels.get(name)
+    out = TREE / "build" / name
+    out.mkdir(parents=True, exist_ok=True)
+    if not (TREE / "Kbuild").exists():
+        return out
+    with lock(f"modules-{str(out).replace('/', '_')}"):
+        work = out / "src"
+        _sync(work)
+        text = make(kernel, work, *extra)
+        kos = [p for p in work.rglob("*.ko")]
+        for ko in kos:
+            to = out / ko.name
+            if not to.exists() or to.stat().st_mtime < ko.stat().st_mtime:
+                tmp = to.with_suffix(".ko.new")
+                shutil.copy2(ko, tmp)
+                tmp.rename(to)      # a guest may have the old one open
+        for old in out.glob("*.ko"):
+            if old.name not in {k.name for k in kos} and old.name != "bugmod.ko":
+                old.unlink()
+        if verbose or "warning:" in text:
+            print("\n".join(l for l in text.splitlines() if verbose or re.search("warning|error|note:|In file", l)))
+    return out
+
+
+def _sync(work):
+    """Copy the sources to work; what is gone from the tree goes there, too, what was built stays."""
+    work.mkdir(exist_ok=True)
+    have = [s for s in SOURCES if (TREE / s).exists()]
+    keep = ["*.o", "*.ko", "*.cmd", "*.mod", "*.mod.c", "*.d", "Module.symvers", "modules.order", ".tmp_*", "*.a"]
+    argv = ["rsync", "-a", "--delete", *(f"--exclude={k}" for k in keep), *(TREE / h for h in have), f"{work}/"]
+    run(argv)
+    for s in SOURCES:
+        if s not in have and (work / s).exists():
+            (shutil.rmtree if (work / s).is_dir() else os.unlink)(work / s)
+
+
+def make(kernel, folder, *args, timeout=1800):
+    """make -C kdir M=folder; what it said."""
+    argv = ["make", "-C", kernel.kdir, f"M={folder}", "CONFIG_DEBUG_INFO_BTF_MODULES=", f"-j{os.cpu_count() or 1}", *args,
+            "modules"]
+    text = run(argv, timeout=timeout, what=f"building {folder} for {kernel.name}")
+    return text
+
+
+def build_bugmod(name):
+    """Build the module of planted bugs (selftests/lab/bugmod) for a kernel."""
+    apt.need("gcc", "make", "rsync")
+    kernel = kernels.get(name)
+    out = TREE / "build" / name
+    work = out / "bugmod"
+    work.mkdir(parents=True, exist_ok=True)
+    with lock(f"bugmod-{str(out).replace('/', '_')}"):
+        for f in (HERE / "bugmod").iterdir():
+            to = work / f.name
+            if not to.exists() or to.read_bytes() != f.read_bytes():
+                shutil.copy(f, to)
+        make(kernel, work)
+        shutil.copy2(work / "bugmod.ko", out / "bugmod.ko")
+    return out / "bugmod.ko"
+
+
+def build_user():
+    """Build the user side into build/user (make user)."""
+    out = TREE / "build" / "user"
+    out.mkdir(parents=True, exist_ok=True)
+    if (TREE / "Makefile").exists():
+        run(["make", "-C", TREE, "-s", "user"], timeout=900, what="make user")
+    return Path(out)
