@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * MemNet: sockets whose TCP/IP runs on an offload node.
+ *
+ * What programs need: the socket family and the options that are its own.
+ * A MemNet socket is made by
+ *
+ *	socket(AF_MEMNET, SOCK_STREAM, MEMNET_PROTO_IPV4 or MEMNET_PROTO_IPV6)
+ *
+ * and is a TCP socket from there on: its addresses are sockaddr_in and
+ * sockaddr_in6, SO_DOMAIN answers AF_INET or AF_INET6, SO_PROTOCOL answers
+ * IPPROTO_MEMNET. Links and services are set up by generic netlink, see
+ * linux/memnet_netlink.h.
+ */
+#ifndef _UAPI_LINUX_MEMNET_H
+#define _UAPI_LINUX_MEMNET_H
+
+#include <linux/types.h>
+
+/*
+ * Linux has no number to give: 25 was PF_WANPIPE's, and nothing registers it
+ * any more. Where memnet.ko was loaded with another one, it is to be read in
+ * /sys/module/memnet/parameters/family; memnet_family() of libmemnet does.
+ */
+#define AF_MEMNET	25
+#define PF_MEMNET	AF_MEMNET
+
+/* The protocol of the sockets inside; 253 is for experiments (RFC 3692). */
+#define IPPROTO_MEMNET	253
+
+/* Third argument of socket() */
+#define MEMNET_PROTO_IPV4	0
+#define MEMNET_PROTO_IPV6	1
+
+/* Level of the options below; the kernel's own levels end below 300. */
+#define SOL_MEMNET	325
+
+#define MEMNET_NATIVE_PORTS	1	/* set: struct memnet_port_range[] */
+#define MEMNET_INFO		2	/* get: struct memnet_info */
+
+#define MEMNET_NATIVE_PORTS_MAX	32
+
+/**
+ * struct memnet_port_range - a range of TCP ports, in the machine's byte order
+ * @first: lowest port, at least 1
+ * @last: highest port, not below @first
+ *
+ * MEMNET_NATIVE_PORTS takes an array of up to MEMNET_NATIVE_PORTS_MAX of
+ * these, which replaces the one set before; an empty one removes it. A socket
+ * that is bound to such a local port, or connected to such a port, stays
+ * native. To be set before bind() and connect().
+ */
+struct memnet_port_range {
+	__u16 first;
+	__u16 last;
+};
+
+#define MEMNET_INFO_VERSION	1
+
+/* memnet_info.flags: neither is set until bind() or connect() decides */
+#define MEMNET_INFO_OFFLOADED	0x1	/* served by a node */
+#define MEMNET_INFO_NATIVE	0x2	/* delegated to a native socket */
+
+#define MEMNET_INFO_LINK_LEN	32
+
+/**
+ * struct memnet_info - where a socket is served, and how far it has come
+ * @version: MEMNET_INFO_VERSION of the kernel; later ones only append
+ * @size: bytes the kernel knows of this structure; fewer are copied to a
+ *	caller with less room
+ * @flags: MEMNET_INFO_OFFLOADED or MEMNET_INFO_NATIVE
+ * @channel: channel of the link; the endpoint's ids are valid with OFFLOADED
+ * @id: index of the endpoint on its channel
+ * @generation: generation of that index
+ * @state: state as in struct tcp_info
+ * @reserved: zero
+ * @link: name of the link, NUL-terminated, empty while there is none
+ * @bytes_sent: bytes taken from the application
+ * @bytes_received: bytes given to the application
+ */
+struct memnet_info {
+	__u16 version;
+	__u16 size;
+	__u32 flags;
+	__u32 channel;
+	__u32 id;
+	__u32 generation;
+	__u8  state;
+	__u8  reserved[3];
+	char  link[MEMNET_INFO_LINK_LEN];
+	__u64 bytes_sent;
+	__u64 bytes_received;
+};
+
+#endif /* _UAPI_LINUX_MEMNET_H */
