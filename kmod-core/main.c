@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0
+/* memnet_core.ko: parameters, the work queue of all channels, load and unload. */
+#include <linux/module.h>
+
+#include "core.h"
+#include "netlink.h"
+
+unsigned int memnet_rx_depth = 256;
+module_param_named(rx_depth, memnet_rx_depth, uint, 0444);
+MODULE_PARM_DESC(rx_depth, "Receive work requests of a channel, 16 KiB each (default 256)");
+
+unsigned int memnet_tx_depth = 256;
+module_param_named(tx_depth, memnet_tx_depth, uint, 0444);
+MODULE_PARM_DESC(tx_depth, "Send work requests of a channel, rounded down to a power of two (default 256)");
+
+unsigned int memnet_rnr_retry = 7;
+module_param_named(rnr_retry, memnet_rnr_retry, uint, 0444);
+MODULE_PARM_DESC(rnr_retry, "Receiver-not-ready retries of the queue pairs; 0 makes a flow control error fatal (default 7: for ever)");
+
+struct workqueue_struct *memnet_wq;
+
+static int __init core_init(void)
+{
+	int ret;
+
+	memnet_rx_depth = clamp_t(unsigned int, memnet_rx_depth, WIRE_MIN_DEPTH, WIRE_MAX_DEPTH);
+	memnet_tx_depth = clamp_t(unsigned int, memnet_tx_depth, 32, WIRE_MAX_DEPTH);
+	memnet_rnr_retry = min(memnet_rnr_retry, 7U);
+	memnet_wq = alloc_workqueue("memnet", WQ_MEM_RECLAIM | WQ_HIGHPRI | WQ_PERCPU, 0);
+	if (!memnet_wq)
+		return -ENOMEM;
+	ret = memnet_netlink_init();
+	if (ret)
+		destroy_workqueue(memnet_wq);
+	return ret;
+}
+
+static void __exit core_exit(void)
+{
+	memnet_netlink_exit();
+	destroy_workqueue(memnet_wq);
+	rcu_barrier();
+}
+
+module_init(core_init);
+module_exit(core_exit);
+MODULE_DESCRIPTION("MemNet core: channels over RDMA");
+MODULE_LICENSE("GPL");

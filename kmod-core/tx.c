@@ -1,0 +1,696 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The send queue of a channel.
+ *
+ * The send ring holds one entry for each work request in posting order: messages (SEND), window words and markers
+ * (RDMA WRITE), the registration of the window table. An RC queue pair completes in order, so one signalled entry
+ * stands for all before it and the ring needs two free-running counters, no free list. Every quarter of the ring is
+ * signalled, and an entry that somebody waits for.
+ *
+ * A sender calls memnet_tx_begin(), queues any number of requests, and memnet_tx_commit() posts them as one chain. A
+ * message needs a credit (a receive request of the peer) and an entry; the last credit and the last entries are kept
+ * for grants of credits and for the marker that drains the queue. Who gets -EAGAIN registers as a waiter; it is called
+ * again when a grant or a completion came.
+ *
+ * Completions are polled by senders. The completion queue raises an event only when someone waits; the event's work
+ * frees what was sent and runs the waiters. Buffers leave through tx.done and are freed outside of all locks, because
+ * freeing may wake their socket.
+ *
+ * Locks: everything here is under tx.lock (BH), which nests inside the endpoint locks of the owner. Nothing is posted
+ * once tx.stopped is set.
+ */
+#include <linux/slab.h>
+
+#include "core.h"
+
+#define RESERVE_DRAIN	1	/* the entry of the marker that drains the queue */
+#define RESERVE_GRANT	3	/* entries only grants, markers and the marker above may use */
+
+static void tx_nop_done(struct ib_cq *cq, struct ib_wc *wc)
+{
+}
+
+static u32 tx_used(const struct memnet_channel *ch)
+{
+	return ch->tx.head - ch->tx.tail;
+}
+
+static u32 tx_free(const struct memnet_channel *ch)
+{
+	return ch->tx.depth - tx_used(ch);
+}
+
+static void tx_release(struct memnet_channel *ch, struct memnet_tx *tx)
+{
+	struct ib_device *dev = ch->rdma.dev;
+	unsigned int i;
+
+	for (i = 1; i < tx->nr_sge; i++) {
+		if (test_bit(i, &tx->frag_map))
+			ib_dma_unmap_page(dev, tx->sge[i].addr, tx->sge[i].length, DMA_TO_DEVICE);
+		else
+			ib_dma_unmap_single(dev, tx->sge[i].addr, tx->sge[i].length, DMA_TO_DEVICE);
+	}
+	tx->nr_sge = 0;
+	tx->frag_map = 0;
+	if (tx->skb) {
+		if (skb_unref(tx->skb))
+			__skb_queue_tail(&ch->tx.done, tx->skb);
+		tx->skb = NULL;
+	}
+}
+
+/* Everything up to and including entry @pos is complete. */
+static void tx_complete(struct memnet_channel *ch, struct memnet_tx *last)
+{
+	u32 mask = ch->tx.depth - 1;
+	struct memnet_tx *tx;
+
+	do {
+		if (ch->tx.tail == ch->tx.head)
+			return;
+		tx = &ch->tx.ring[ch->tx.tail & mask];
+		tx_release(ch, tx);
+		ch->tx.tail++;
+	} while (tx != last);
+}
+
+/* Returns false when a completion reported an error. */
+static bool tx_poll(struct memnet_channel *ch)
+{
+	struct ib_wc wc[8];
+	bool ok = true;
+	int i, n;
+
+	lockdep_assert_held(&ch->tx.lock);
+	do {
+		n = ib_poll_cq(ch->rdma.send_cq, ARRAY_SIZE(wc), wc);
+		for (i = 0; i < n; i++) {
+			if (wc[i].status != IB_WC_SUCCESS)
+				ok = false;
+			tx_complete(ch, container_of(wc[i].wr_cqe, struct memnet_tx, cqe));
+		}
+	} while (n == ARRAY_SIZE(wc));
+	return ok;
+}
+
+static void tx_arm(struct memnet_channel *ch)
+{
+	if (ib_req_notify_cq(ch->rdma.send_cq, IB_CQ_NEXT_COMP | IB_CQ_REPORT_MISSED_EVENTS) > 0)
+		queue_work_on(ch->cfg.cpu, memnet_wq, &ch->tx.work);
+}
+
+/* The next entry, linked to the chain; the caller has checked that there is room. */
+static struct memnet_tx *tx_next(struct memnet_channel *ch, enum ib_wr_opcode opcode, unsigned int flags)
+{
+	struct memnet_tx *tx = &ch->tx.ring[ch->tx.head++ & (ch->tx.depth - 1)];
+	struct ib_send_wr *wr = &tx->wr.send;
+
+	memset(&tx->wr, 0, sizeof(tx->wr));
+	wr->opcode = opcode;
+	wr->wr_cqe = &tx->cqe;
+	wr->sg_list = tx->sge;
+	if (++ch->tx.unsignalled >= ch->tx.depth / 4 || flags & MEMNET_TX_NOTIFY) {
+		wr->send_flags = IB_SEND_SIGNALED;
+		ch->tx.unsignalled = 0;
+		memnet_stat_inc(MEMNET_STAT_SIGNALLED);
+	}
+	if (flags & MEMNET_TX_NOTIFY)
+		ch->tx.notify = true;
+	if (ch->tx.chain_last)
+		ch->tx.chain_last->next = wr;
+	else
+		ch->tx.chain = wr;
+	ch->tx.chain_last = wr;
+	return tx;
+}
+
+/**
+ * struct segment - a piece of a buffer that is contiguous for the device
+ */
+struct segment {
+	struct page *page;	/* NULL: @data */
+	void *data;
+	u32 offset;
+	u32 len;
+};
+
+/* Cuts [offset, offset + len) of @skb into at most @max segments; returns the bytes covered. */
+static u32 gather(struct sk_buff *skb, u32 offset, u32 len, struct segment *seg, u32 max, u32 *nr)
+{
+	u32 head = skb_headlen(skb), done = 0, size;
+	struct sk_buff *sub;
+	int i;
+
+	if (offset < head && len && *nr < max) {
+		size = min(len, head - offset);
+		seg[(*nr)++] = (struct segment){ .data = skb->data + offset, .len = size };
+		done = size;
+		offset += size;
+	}
+	offset -= min(offset, head);
+	for (i = 0; i < skb_shinfo(skb)->nr_frags && done < len; i++) {
+		const skb_frag_t *frag = &skb_shinfo(skb)->frags[i];
+
+		size = skb_frag_size(frag);
+		if (offset >= size) {
+			offset -= size;
+			continue;
+		}
+		if (*nr == max)
+			return done;
+		size = min(len - done, size - offset);
+		seg[(*nr)++] = (struct segment){ .page = skb_frag_page(frag), .offset = skb_frag_off(frag) + offset,
+						 .len = size };
+		done += size;
+		offset = 0;
+	}
+	skb_walk_frags(skb, sub) {
+		if (done == len)
+			break;
+		if (offset >= sub->len) {
+			offset -= sub->len;
+			continue;
+		}
+		size = min(len - done, sub->len - offset);
+		offset = gather(sub, offset, size, seg, max, nr);
+		done += offset;
+		if (offset != size)
+			break;
+		offset = 0;
+	}
+	return done;
+}
+
+/**
+ * memnet_tx_fit() - how much of a buffer one message can carry
+ * @ch: channel
+ * @skb: buffer
+ * @offset: where to start
+ * @len: how much there is
+ *
+ * Return: bytes from @offset on that fit in one message's payload and gather list.
+ */
+u32 memnet_tx_fit(struct memnet_channel *ch, struct sk_buff *skb, u32 offset, u32 len)
+{
+	struct segment seg[MEMNET_TX_SGE];
+	u32 nr = 0;
+
+	return gather(skb, offset, min_t(u32, len, WIRE_MAX_PAYLOAD), seg, ch->tx.max_sge - 1, &nr);
+}
+EXPORT_SYMBOL_GPL(memnet_tx_fit);
+
+static int tx_map(struct memnet_channel *ch, struct memnet_tx *tx, struct segment *seg, u32 nr)
+{
+	struct ib_device *dev = ch->rdma.dev;
+	u64 dma;
+	u32 i;
+
+	for (i = 0; i < nr; i++) {
+		if (seg[i].page)
+			dma = ib_dma_map_page(dev, seg[i].page, seg[i].offset, seg[i].len, DMA_TO_DEVICE);
+		else
+			dma = ib_dma_map_single(dev, seg[i].data, seg[i].len, DMA_TO_DEVICE);
+		if (ib_dma_mapping_error(dev, dma))
+			return -ENOMEM;
+		if (seg[i].page)
+			__set_bit(i + 1, &tx->frag_map);
+		tx->sge[i + 1] = (struct ib_sge){ .addr = dma, .length = seg[i].len,
+						  .lkey = ch->rdma.domain->pd->local_dma_lkey };
+		tx->nr_sge = i + 2;
+	}
+	return 0;
+}
+
+/**
+ * memnet_tx_begin() - begin a batch
+ * @ch: channel
+ *
+ * Takes tx.lock; memnet_tx_commit() must follow soon, without sleeping in between.
+ */
+void memnet_tx_begin(struct memnet_channel *ch)
+	__acquires(&ch->tx.lock)
+{
+	spin_lock_bh(&ch->tx.lock);
+}
+EXPORT_SYMBOL_GPL(memnet_tx_begin);
+
+static bool tx_has_room(struct memnet_channel *ch, u32 reserve)
+{
+	if (tx_free(ch) > max(reserve, ch->tx.depth / 2))
+		return true;
+	/* An error shows up in the asynchronous handler and the receive queue as well; nothing is lost here. */
+	tx_poll(ch);
+	return tx_free(ch) > reserve;
+}
+
+/**
+ * memnet_tx_queue() - queue a message
+ * @ch: channel, in a batch
+ * @msg: the message; its grant and length are filled in
+ * @skb: payload or NULL; one reference is taken over on success
+ * @offset: payload starts here
+ * @len: bytes of payload, not more than memnet_tx_fit() said
+ * @flags: MEMNET_TX_*
+ *
+ * Return: 0; -EAGAIN for lack of credits or room; -ENOTCONN when the channel is down; -ENOMEM.
+ */
+int memnet_tx_queue(struct memnet_channel *ch, struct wire_msg *msg, struct sk_buff *skb, u32 offset, u32 len,
+		    unsigned int flags)
+{
+	bool grant = msg->hdr.opcode == WIRE_CREDIT || msg->hdr.opcode == WIRE_GOODBYE;
+	struct segment seg[MEMNET_TX_SGE];
+	struct memnet_tx *tx;
+	u32 nr = 0;
+
+	lockdep_assert_held(&ch->tx.lock);
+	if (ch->tx.stopped)
+		return -ENOTCONN;
+	if (ch->tx.credits < (grant ? 1 : 2) || !tx_has_room(ch, grant ? RESERVE_DRAIN : RESERVE_GRANT))
+		return -EAGAIN;
+	if (skb && WARN_ON_ONCE(gather(skb, offset, len, seg, ch->tx.max_sge - 1, &nr) != len))
+		return -EINVAL;
+	tx = &ch->tx.ring[ch->tx.head & (ch->tx.depth - 1)];
+	if (tx_map(ch, tx, seg, nr)) {
+		tx_release(ch, tx);
+		return -ENOMEM;
+	}
+	ch->tx.credits--;
+	tx_next(ch, IB_WR_SEND, flags);
+	msg->hdr.grant = cpu_to_le16(memnet_rx_take_owed(ch));
+	msg->hdr.len = cpu_to_le32(len);
+	ib_dma_sync_single_for_cpu(ch->rdma.dev, tx->msg_dma, WIRE_SLOT, DMA_TO_DEVICE);
+	memcpy(tx->msg, msg, sizeof(*msg));
+	ib_dma_sync_single_for_device(ch->rdma.dev, tx->msg_dma, WIRE_SLOT, DMA_TO_DEVICE);
+	tx->sge[0] = (struct ib_sge){ .addr = tx->msg_dma, .length = WIRE_SLOT,
+				      .lkey = ch->rdma.domain->pd->local_dma_lkey };
+	tx->wr.send.num_sge = nr + 1;
+	tx->skb = skb;
+	memnet_stat_inc(MEMNET_STAT_MSG_SENT);
+	memnet_stat_add(MEMNET_STAT_BYTES_SENT, len);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(memnet_tx_queue);
+
+/**
+ * memnet_tx_queue_write() - queue an RDMA write
+ * @ch: channel, in a batch
+ * @dma: mapped source, which must live as long as the channel
+ * @len: its length; 0 for a marker
+ * @addr: remote address
+ * @key: remote key
+ * @flags: MEMNET_TX_*
+ *
+ * Return: 0, -EAGAIN or -ENOTCONN.
+ */
+int memnet_tx_queue_write(struct memnet_channel *ch, u64 dma, u32 len, u64 addr, u32 key, unsigned int flags)
+{
+	struct memnet_tx *tx;
+
+	lockdep_assert_held(&ch->tx.lock);
+	if (ch->tx.stopped)
+		return -ENOTCONN;
+	if (!tx_has_room(ch, len ? RESERVE_GRANT : RESERVE_DRAIN))
+		return -EAGAIN;
+	tx = tx_next(ch, IB_WR_RDMA_WRITE, flags);
+	tx->wr.rdma.remote_addr = addr;
+	tx->wr.rdma.rkey = key;
+	if (len) {
+		tx->sge[0] = (struct ib_sge){ .addr = dma, .length = len,
+					      .lkey = ch->rdma.domain->pd->local_dma_lkey };
+		tx->wr.send.num_sge = 1;
+	}
+	return 0;
+}
+
+/**
+ * memnet_tx_queue_reg() - queue the registration of a memory region
+ * @ch: channel, in a batch
+ * @mr: the region, mapped
+ * @access: IB_ACCESS_*
+ *
+ * Return: 0, -EAGAIN or -ENOTCONN.
+ */
+int memnet_tx_queue_reg(struct memnet_channel *ch, struct ib_mr *mr, int access)
+{
+	struct memnet_tx *tx;
+
+	lockdep_assert_held(&ch->tx.lock);
+	if (ch->tx.stopped)
+		return -ENOTCONN;
+	if (!tx_has_room(ch, RESERVE_GRANT))
+		return -EAGAIN;
+	tx = tx_next(ch, IB_WR_REG_MR, 0);
+	tx->wr.reg.mr = mr;
+	tx->wr.reg.key = mr->rkey;
+	tx->wr.reg.access = access;
+	return 0;
+}
+
+/**
+ * memnet_tx_commit() - post the batch
+ * @ch: channel
+ */
+void memnet_tx_commit(struct memnet_channel *ch)
+	__releases(&ch->tx.lock)
+{
+	const struct ib_send_wr *bad;
+	bool failed = false;
+
+	if (ch->tx.chain) {
+		/* What was refused gets no completion; teardown releases the whole ring after the queue pair is gone. */
+		if (ib_post_send(ch->rdma.qp, ch->tx.chain, &bad)) {
+			ch->tx.stopped = true;
+			failed = true;
+		}
+		ch->tx.chain = NULL;
+		ch->tx.chain_last = NULL;
+		memnet_stat_inc(MEMNET_STAT_POSTS);
+	}
+	if (ch->tx.notify && !ch->tx.stopped) {
+		ch->tx.notify = false;
+		tx_arm(ch);
+	}
+	spin_unlock_bh(&ch->tx.lock);
+	if (failed)
+		memnet_channel_fail(ch, WIRE_REASON_TRANSPORT);
+}
+EXPORT_SYMBOL_GPL(memnet_tx_commit);
+
+/**
+ * memnet_tx_send() - send one message without payload
+ * @ch: channel
+ * @msg: message
+ *
+ * Return: as memnet_tx_queue().
+ */
+int memnet_tx_send(struct memnet_channel *ch, struct wire_msg *msg)
+{
+	int ret;
+
+	memnet_tx_begin(ch);
+	ret = memnet_tx_queue(ch, msg, NULL, 0, 0, 0);
+	memnet_tx_commit(ch);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(memnet_tx_send);
+
+/* A completion for all that was posted so far, and an event for it. */
+static void tx_mark(struct memnet_channel *ch)
+{
+	lockdep_assert_held(&ch->tx.lock);
+	if (ch->tx.unsignalled)
+		memnet_tx_queue_write(ch, 0, 0, 0, 0, MEMNET_TX_NOTIFY);
+	else if (tx_used(ch))
+		ch->tx.notify = true;
+}
+
+/**
+ * memnet_tx_flush() - have everything sent so far completed without another send
+ * @ch: channel
+ *
+ * To be called before anybody sleeps for buffers that only unsignalled requests hold.
+ */
+void memnet_tx_flush(struct memnet_channel *ch)
+{
+	memnet_tx_begin(ch);
+	if (!ch->tx.stopped)
+		tx_mark(ch);
+	memnet_tx_commit(ch);
+}
+EXPORT_SYMBOL_GPL(memnet_tx_flush);
+
+/**
+ * memnet_tx_wait() - be called when sending may work again
+ * @ch: channel
+ * @w: waiter; the caller keeps it alive until it was resumed or taken off
+ *
+ * Return: true if it was put on the list, false if it was on it.
+ */
+bool memnet_tx_wait(struct memnet_channel *ch, struct memnet_waiter *w)
+{
+	bool added = false;
+
+	memnet_tx_begin(ch);
+	if (list_empty(&w->node)) {
+		list_add_tail(&w->node, &ch->tx.waiters);
+		added = true;
+		memnet_stat_inc(MEMNET_STAT_CREDIT_STALLS);
+	}
+	/* What it waits for may have come since it was refused. */
+	if (ch->tx.stopped || (ch->tx.credits >= 2 && tx_free(ch) > RESERVE_GRANT))
+		queue_work_on(ch->cfg.cpu, memnet_wq, &ch->tx.work);
+	else
+		tx_mark(ch);
+	memnet_tx_commit(ch);
+	return added;
+}
+EXPORT_SYMBOL_GPL(memnet_tx_wait);
+
+/**
+ * memnet_tx_unwait() - wait no longer
+ * @ch: channel
+ * @w: waiter
+ *
+ * Return: true if it was taken off the list; false if it was not on it: its resume call may still be running.
+ */
+bool memnet_tx_unwait(struct memnet_channel *ch, struct memnet_waiter *w)
+{
+	bool removed = false;
+
+	spin_lock_bh(&ch->tx.lock);
+	if (!list_empty(&w->node)) {
+		list_del_init(&w->node);
+		removed = true;
+	}
+	spin_unlock_bh(&ch->tx.lock);
+	return removed;
+}
+EXPORT_SYMBOL_GPL(memnet_tx_unwait);
+
+/* One round over those who wait now; who is refused again queues up behind the others. */
+static void tx_run_waiters(struct memnet_channel *ch)
+{
+	struct memnet_waiter *w, *last = NULL;
+
+	spin_lock_bh(&ch->tx.lock);
+	if (!list_empty(&ch->tx.waiters))
+		last = list_last_entry(&ch->tx.waiters, struct memnet_waiter, node);
+	while (last && !list_empty(&ch->tx.waiters)) {
+		if (!ch->tx.stopped && (ch->tx.credits < 2 || !tx_has_room(ch, RESERVE_GRANT))) {
+			tx_mark(ch);
+			break;
+		}
+		w = list_first_entry(&ch->tx.waiters, struct memnet_waiter, node);
+		if (w == last)
+			last = NULL;
+		list_del_init(&w->node);
+		spin_unlock_bh(&ch->tx.lock);
+		w->resume(w);
+		spin_lock_bh(&ch->tx.lock);
+	}
+	memnet_tx_commit(ch);
+}
+
+/**
+ * memnet_tx_reap() - poll completions and free what was sent
+ * @ch: channel
+ *
+ * To be called without any endpoint lock, since freeing a buffer may wake its socket.
+ */
+void memnet_tx_reap(struct memnet_channel *ch)
+{
+	struct sk_buff_head done;
+	struct sk_buff *skb;
+	bool ok = true;
+
+	if (READ_ONCE(ch->tx.head) == READ_ONCE(ch->tx.tail) && skb_queue_empty_lockless(&ch->tx.done))
+		return;
+	__skb_queue_head_init(&done);
+	spin_lock_bh(&ch->tx.lock);
+	if (ch->rdma.send_cq)
+		ok = tx_poll(ch);
+	skb_queue_splice_init(&ch->tx.done, &done);
+	spin_unlock_bh(&ch->tx.lock);
+	while ((skb = __skb_dequeue(&done)))
+		__kfree_skb(skb);
+	if (!ok)
+		memnet_channel_fail(ch, WIRE_REASON_TRANSPORT);
+}
+EXPORT_SYMBOL_GPL(memnet_tx_reap);
+
+static void tx_work(struct work_struct *work)
+{
+	struct memnet_channel *ch = container_of(work, struct memnet_channel, tx.work);
+
+	memnet_tx_reap(ch);
+	tx_run_waiters(ch);
+	memnet_tx_reap(ch);
+}
+
+static void tx_event(struct ib_cq *cq, void *context)
+{
+	struct memnet_channel *ch = context;
+
+	queue_work_on(ch->cfg.cpu, memnet_wq, &ch->tx.work);
+}
+
+static void tx_cq_error(struct ib_event *event, void *context)
+{
+	memnet_channel_fail(context, WIRE_REASON_TRANSPORT);
+}
+
+/**
+ * memnet_tx_granted() - the peer granted credits
+ * @ch: channel
+ * @credits: how many
+ */
+void memnet_tx_granted(struct memnet_channel *ch, u32 credits)
+{
+	bool run, bad;
+
+	spin_lock_bh(&ch->tx.lock);
+	ch->tx.credits += credits;
+	bad = ch->tx.credits > WIRE_MAX_DEPTH;
+	run = !list_empty(&ch->tx.waiters);
+	spin_unlock_bh(&ch->tx.lock);
+	if (bad)
+		memnet_channel_fail(ch, WIRE_REASON_PROTOCOL);
+	else if (run)
+		tx_run_waiters(ch);
+}
+
+/**
+ * memnet_tx_stop() - post nothing more
+ * @ch: channel
+ *
+ * Waiters are resumed by the worker and find the channel down.
+ */
+void memnet_tx_stop(struct memnet_channel *ch)
+{
+	spin_lock_bh(&ch->tx.lock);
+	ch->tx.stopped = true;
+	spin_unlock_bh(&ch->tx.lock);
+	queue_work_on(ch->cfg.cpu, memnet_wq, &ch->tx.work);
+}
+
+/**
+ * memnet_tx_drain() - wait until the queue pair has let go of every send request
+ * @ch: channel, stopped, its queue pair in the error state
+ *
+ * The marker completes after everything before it. If it does not in time the caller destroys the queue pair, after
+ * which the device touches nothing either.
+ */
+void memnet_tx_drain(struct memnet_channel *ch)
+{
+	struct memnet_tx *tx;
+	const struct ib_send_wr *bad;
+	unsigned long end = jiffies + 5 * HZ;
+	bool empty = false;
+
+	spin_lock_bh(&ch->tx.lock);
+	ch->tx.unsignalled = 0;
+	tx = tx_next(ch, IB_WR_RDMA_WRITE, MEMNET_TX_NOTIFY);
+	ch->tx.chain = NULL;
+	ch->tx.chain_last = NULL;
+	ch->tx.notify = false;
+	if (ib_post_send(ch->rdma.qp, &tx->wr.send, &bad))
+		end = jiffies;
+	spin_unlock_bh(&ch->tx.lock);
+	while (!empty && time_before(jiffies, end)) {
+		spin_lock_bh(&ch->tx.lock);
+		tx_poll(ch);
+		empty = !tx_used(ch);
+		spin_unlock_bh(&ch->tx.lock);
+		if (!empty)
+			schedule_timeout_uninterruptible(1);
+	}
+}
+
+/**
+ * memnet_tx_setup() - make the send ring and its completion queue
+ * @ch: channel; rdma.dev is set
+ *
+ * Return: 0 or a negative errno; on failure memnet_tx_teardown() cleans up.
+ */
+int memnet_tx_setup(struct memnet_channel *ch)
+{
+	struct ib_device *dev = ch->rdma.dev;
+	struct ib_cq_init_attr attr = {
+		.comp_vector = ch->cfg.cpu % dev->num_comp_vectors,
+	};
+	struct ib_cq *cq;
+	u32 i;
+
+	ch->tx.depth = rounddown_pow_of_two(min_t(u32, memnet_tx_depth, dev->attrs.max_qp_wr));
+	ch->tx.depth = min_t(u32, ch->tx.depth, rounddown_pow_of_two(dev->attrs.max_cqe));
+	ch->tx.max_sge = min_t(u32, MEMNET_TX_SGE, dev->attrs.max_send_sge);
+	if (ch->tx.depth < WIRE_MIN_DEPTH || ch->tx.max_sge < 2)
+		return -EOPNOTSUPP;
+	ch->tx.ring = kvcalloc(ch->tx.depth, sizeof(*ch->tx.ring), GFP_KERNEL);
+	if (!ch->tx.ring)
+		return -ENOMEM;
+	for (i = 0; i < ch->tx.depth; i++) {
+		struct memnet_tx *tx = &ch->tx.ring[i];
+
+		tx->cqe.done = tx_nop_done;
+		tx->msg = kmalloc(WIRE_SLOT, GFP_KERNEL);
+		if (!tx->msg)
+			return -ENOMEM;
+		tx->msg_dma = ib_dma_map_single(dev, tx->msg, WIRE_SLOT, DMA_TO_DEVICE);
+		if (ib_dma_mapping_error(dev, tx->msg_dma)) {
+			kfree(tx->msg);
+			tx->msg = NULL;
+			return -ENOMEM;
+		}
+	}
+	attr.cqe = ch->tx.depth;
+	cq = ib_create_cq(dev, tx_event, tx_cq_error, ch, &attr);
+	if (IS_ERR(cq))
+		return PTR_ERR(cq);
+	ch->rdma.send_cq = cq;
+	return 0;
+}
+
+/**
+ * memnet_tx_teardown() - return the send ring; the queue pair is gone
+ * @ch: channel
+ */
+void memnet_tx_teardown(struct memnet_channel *ch)
+{
+	struct ib_cq *cq = ch->rdma.send_cq;
+	u32 i;
+
+	if (ch->tx.ring) {
+		spin_lock_bh(&ch->tx.lock);
+		ch->rdma.send_cq = NULL;
+		while (tx_used(ch))
+			tx_release(ch, &ch->tx.ring[ch->tx.tail++ & (ch->tx.depth - 1)]);
+		spin_unlock_bh(&ch->tx.lock);
+		memnet_tx_reap(ch);
+		for (i = 0; i < ch->tx.depth && ch->tx.ring[i].msg; i++) {
+			ib_dma_unmap_single(ch->rdma.dev, ch->tx.ring[i].msg_dma, WIRE_SLOT, DMA_TO_DEVICE);
+			kfree(ch->tx.ring[i].msg);
+		}
+		kvfree(ch->tx.ring);
+		ch->tx.ring = NULL;
+	}
+	if (cq)
+		ib_destroy_cq(cq);
+	/* A last event may have queued the work again; it finds nothing to do but the waiters. */
+	cancel_work_sync(&ch->tx.work);
+	tx_run_waiters(ch);
+}
+
+/**
+ * memnet_tx_init() - prepare the fields of the send queue
+ * @ch: channel
+ */
+void memnet_tx_init(struct memnet_channel *ch)
+{
+	spin_lock_init(&ch->tx.lock);
+	INIT_LIST_HEAD(&ch->tx.waiters);
+	__skb_queue_head_init(&ch->tx.done);
+	INIT_WORK(&ch->tx.work, tx_work);
+	ch->tx.stopped = true;
+}
