@@ -32,23 +32,28 @@ def main(a):
             lab.load_modules()
         print(f"host {lab.host.boot_s:.0f} s, node {lab.node.boot_s:.0f} s. Consoles: {lab.logdir}/*.console\n"
               "Inside: `userland CMD` runs a program of the Debian root (nginx, curl, python3); /mnt/build and /mnt/src are this tree.")
-        while True:
-            try:
-                what = input("\nlab> [h]ost [n]ode [c]lient, [q]uit; ctrl-] comes back: ").strip()[:1]
-            except EOFError:
-                what = "q"
-            if what == "q":
-                break
-            if what == "c":
-                subprocess.call(["nsenter", "-t", str(lab.client.pid), "-m", "-u", "-n", "-p", "chroot", lab.client.root,
-                                 "/bin/bash", "-i"])
-            elif what in "hn" and what:
-                _join(lab.host if what == "h" else lab.node)
-            try:
-                lab.check_consoles()
-            except LabError as e:
-                print(e)
+        menu(lab)
     return 0
+
+
+def menu(lab):
+    """Offer the parts of a running lab until the person leaves."""
+    while True:
+        try:
+            what = input("\nlab> [h]ost [n]ode [c]lient, [q]uit; ctrl-] comes back: ").strip()[:1]
+        except EOFError:
+            what = "q"
+        if what == "q":
+            break
+        if what == "c":
+            subprocess.call(["nsenter", "-t", str(lab.client.pid), "-m", "-u", "-n", "-p", "chroot", lab.client.root,
+                             "/bin/bash", "-i"])
+        elif what in "hn" and what:
+            _join(lab.host if what == "h" else lab.node)
+        try:
+            lab.check_consoles()
+        except LabError as e:
+            print(e)
 
 
 def _join(vm):

@@ -24,4 +24,5 @@ if [ ! -e $R/ready ]; then
 	) 9>$R/lock || { echo "userland: cannot set up $R/root" >&2; exit 125; }
 fi
 [ $# -gt 0 ] || set -- /bin/bash
-PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/mnt/build/user exec chroot $R/root "$@"
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/mnt/build/user
+exec chroot $R/root /bin/sh -c 'cd "$0" 2>/dev/null || cd /; exec "$@"' "$PWD" "$@"
