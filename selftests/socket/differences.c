@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The table of deliberate differences; the only place for them.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "differences.h"
+#include "tap.h"
+#include "tested.h"
+
+static const struct {
+	const char *key;
+	const char *memnet;
+	const char *reason;
+} table[] = {
+	{ "datagram",
+	  "socket(SOCK_DGRAM or SOCK_RAW) fails with ESOCKTNOSUPPORT",
+	  "only TCP is offloaded; the native families have UDP and raw IP" },
+	{ "protocol-number",
+	  "the protocol argument is the IP version; 2 is EPROTONOSUPPORT",
+	  "one family serves both versions, as AF_SMC does" },
+	{ "so-protocol",
+	  "SO_PROTOCOL is not IPPROTO_TCP",
+	  "core kernel code would take the socket for a tcp_sock" },
+	{ "oob",
+	  "MSG_OOB on send and recv, and SO_OOBINLINE, fail with an error",
+	  "urgent data is not carried; the stream around it is" },
+	{ "zerocopy",
+	  "SO_ZEROCOPY is refused",
+	  "core allows it for IPPROTO_TCP only; sends gather pages anyway" },
+	{ "bindtodevice",
+	  "SO_BINDTODEVICE is refused",
+	  "the host's devices are not where the traffic goes" },
+	{ "options",
+	  "an option that is not carried yet fails with ENOPROTOOPT",
+	  "nothing is reported done that was not done" },
+};
+
+bool differs(const char *key)
+{
+	unsigned int i;
+
+	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		if (!strcmp(table[i].key, key))
+			return tested.memnet;
+	FAIL("'%s' is not in the table of differences", key);
+}
+
+void differences_print(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		printf("%s\n\tmemnet: %s\n\treason: %s\n", table[i].key,
+		       table[i].memnet, table[i].reason);
+}

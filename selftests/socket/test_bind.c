@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * bind(): ports and addresses, who may have them, and every bad argument.
+ * Two sockets on one port are test_reuse.c's.
+ */
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fixture.h"
+
+static int bind_to(int fd, const union addr *addr)
+{
+	return bind(fd, &addr->sa, addr_len(addr));
+}
+
+static const union addr *any_at(unsigned int port)
+{
+	static union addr addr;
+
+	addr_any(&addr, tested.v6, port);
+	return &addr;
+}
+
+TEST(bind_port_zero)
+{
+	int a = fresh(), b = fresh();
+	union addr addr;
+	socklen_t len = sizeof(addr);
+
+	OK(bind_to(a, any_at(0)));
+	OK(bind_to(b, any_at(0)));
+	CHECK(port_of(a));
+	CHECK(port_of(b));
+	CHECK(port_of(a) != port_of(b));
+	OK(getsockname(a, &addr.sa, &len));
+	EQ(len, addr_len(any_at(0)));
+	EQ(addr.sa.sa_family, tested.v6 ? AF_INET6 : AF_INET);
+	CHECK(addr_is_any(&addr));
+}
+
+TEST(bind_local_address)
+{
+	int fd = fresh();
+	union addr addr;
+	socklen_t len = sizeof(addr);
+
+	OK(bind_to(fd, local_at(0)));
+	OK(getsockname(fd, &addr.sa, &len));
+	CHECK(addr_same_host(&addr, local_at(0)));
+	CHECK(addr_port(&addr));
+}
+
+/* close() frees the port before it returns, as far as anyone can tell */
+TEST(bind_port_again)
+{
+	unsigned int port;
+	int fd = fresh();
+	int i;
+
+	OK(bind_to(fd, any_at(0)));
+	port = port_of(fd);
+	for (i = 0; i < 20; i++) {
+		OK(close(fd));
+		fd = fresh();
+		OK(bind_to(fd, any_at(port)));
+		EQ(port_of(fd), port);
+		if (i & 1)
+			OK(listen(fd, 1));
+	}
+}
+
+TEST(bind_twice)
+{
+	int fd = fresh();
+
+	OK(bind_to(fd, any_at(0)));
+	FAILS(bind_to(fd, any_at(0)), EINVAL);
+	FAILS(bind_to(fd, local_at(0)), EINVAL);
+}
+
+TEST(bind_in_use)
+{
+	unsigned int port;
+	int taken = listener(&port);
+	int fd = fresh();
+
+	FAILS(bind_to(fd, any_at(port)), EADDRINUSE);
+	FAILS(bind_to(fd, local_at(port)), EADDRINUSE);
+	/* and it is as good as new */
+	OK(bind_to(fd, any_at(0)));
+	OK(listen(fd, 1));
+	OK(close(taken));
+}
+
+TEST(bind_in_use_not_listening)
+{
+	int a = fresh(), b = fresh();
+
+	OK(bind_to(a, any_at(0)));
+	FAILS(bind_to(b, any_at(port_of(a))), EADDRINUSE);
+}
+
+TEST(bind_foreign_address)
+{
+	int fd = fresh();
+	union addr addr;
+
+	CHECK(addr_parse(&addr, tested.v6 ? "2001:db8:77::77" : "192.0.2.77",
+			 0));
+	FAILS(bind_to(fd, &addr), EADDRNOTAVAIL);
+	/* on one machine the peer's address is ours too */
+	if (!addr_same_host(peer_at(0), local_at(0)))
+		FAILS(bind_to(fd, peer_at(0)), EADDRNOTAVAIL);
+	OK(bind_to(fd, local_at(0)));
+}
+
+TEST(bind_length)
+{
+	int fd = fresh();
+	union addr addr = *any_at(0);
+
+	FAILS(bind(fd, &addr.sa, 0), EINVAL);
+	FAILS(bind(fd, &addr.sa, 2), EINVAL);
+	FAILS(bind(fd, &addr.sa, tested.v6 ? 23 : 15), EINVAL);
+	FAILS(bind(fd, &addr.sa, -1), EINVAL);
+	FAILS(bind(fd, &addr.sa, 129), EINVAL);
+	OK(bind(fd, &addr.sa, sizeof(addr)));
+}
+
+TEST_FOR(bind_length_old_sin6, ONLY_V6, 0)
+{
+	int fd = fresh();
+
+	OK(bind(fd, &any_at(0)->sa, 24));
+}
+
+TEST(bind_bad_pointer)
+{
+	int fd = fresh();
+
+	FAILS(bind(fd, bad_memory(), sizeof(union addr)), EFAULT);
+}
+
+TEST(bind_family)
+{
+	int fd = fresh();
+	union addr addr;
+
+	addr_any(&addr, !tested.v6, 0);
+	FAILS(bind(fd, &addr.sa, sizeof(addr)), EAFNOSUPPORT);
+	addr = *any_at(0);
+	addr.sa.sa_family = AF_UNIX;
+	FAILS(bind(fd, &addr.sa, sizeof(addr)), EAFNOSUPPORT);
+	addr.sa.sa_family = AF_MEMNET_DEFAULT;
+	FAILS(bind(fd, &addr.sa, sizeof(addr)), EAFNOSUPPORT);
+	addr = *local_at(0);
+	addr.sa.sa_family = AF_UNSPEC;
+	FAILS(bind(fd, &addr.sa, sizeof(addr)), EAFNOSUPPORT);
+}
+
+/* old programs forget the family; the kernel forgives 0.0.0.0 */
+TEST_FOR(bind_family_forgotten, ONLY_V4, 0)
+{
+	int fd = fresh();
+	union addr addr = *any_at(0);
+
+	addr.sa.sa_family = AF_UNSPEC;
+	OK(bind(fd, &addr.sa, sizeof(addr.in)));
+	CHECK(port_of(fd));
+}
+
+TEST(bind_privileged_port)
+{
+	const char *path = "/proc/sys/net/ipv4/ip_unprivileged_port_start";
+	FILE *file = fopen(path, "r");
+	int first = 1024;
+	int fd;
+
+	if (file) {
+		if (fscanf(file, "%d", &first) != 1)
+			first = 1024;
+		fclose(file);
+	}
+	if (first <= 83)
+		SKIP("every port is free for all here");
+	if (!geteuid()) {
+		fd = fresh();
+		OK(bind_to(fd, any_at(83)));
+		OK(close(fd));
+	}
+	become_nobody();
+	fd = fresh();
+	FAILS(bind_to(fd, any_at(83)), EACCES);
+	FAILS(bind_to(fd, local_at(83)), EACCES);
+	OK(bind_to(fd, any_at(0)));
+}
+
+TEST(bind_after_connect)
+{
+	int fd = dial("echo");
+
+	FAILS(bind_to(fd, any_at(0)), EINVAL);
+}
+
+TEST(bind_then_connect)
+{
+	char line[128], host[ADDR_TEXT];
+	unsigned int port, seen;
+	int fd = fresh();
+	union addr from;
+
+	OK(bind_to(fd, local_at(0)));
+	port = port_of(fd);
+	OK(peer_open_on(fd, "info"));
+	OK(read_line(fd, line, sizeof(line), PEER_MS));
+	EQ(sscanf(line, "from=%63s port=%u", host, &seen), 2);
+	EQ(seen, port);
+	CHECK(addr_parse(&from, host, 0));
+	CHECK(addr_same_host(&from, local_at(0)));
+	EQ(port_of(fd), port);
+}
+
+TEST(bind_any_then_connect)
+{
+	int fd = fresh();
+	union addr addr;
+	socklen_t len = sizeof(addr);
+	unsigned int port;
+
+	OK(bind_to(fd, any_at(0)));
+	port = port_of(fd);
+	OK(peer_open_on(fd, "echo"));
+	OK(getsockname(fd, &addr.sa, &len));
+	EQ(addr_port(&addr), port);
+	CHECK(addr_same_host(&addr, local_at(0)));
+}
+
+TEST(bind_closed_descriptor)
+{
+	int fd = fresh();
+	int pair[2];
+
+	OK(close(fd));
+	FAILS(bind_to(fd, any_at(0)), EBADF);
+	OK(pipe(pair));
+	FAILS(bind_to(pair[0], any_at(0)), ENOTSOCK);
+}

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * listen(): what a listener is, its backlog, its end, and what it is not.
+ */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "fixture.h"
+
+TEST(listen_unbound)
+{
+	int fd = fresh();
+	unsigned int port;
+
+	OK(listen(fd, 4));
+	port = port_of(fd);
+	CHECK(port);
+	call(port, "echo");
+	fd = accept_one(fd);
+	send_pattern(fd, 1, 0, 10);
+	recv_pattern(fd, 1, 0, 10);
+}
+
+TEST(listen_local_address)
+{
+	int fd = fresh();
+
+	OK(bind(fd, &local_at(0)->sa, addr_len(local_at(0))));
+	OK(listen(fd, 4));
+	call(port_of(fd), "echo");
+	OK(close(accept_one(fd)));
+}
+
+TEST(listen_again)
+{
+	unsigned int port;
+	int fd = listener(&port);
+
+	OK(listen(fd, 1));
+	OK(listen(fd, 64));
+	EQ(port_of(fd), port);
+	call(port, "echo");
+	OK(close(accept_one(fd)));
+}
+
+TEST(listen_connected)
+{
+	int fd = dial("echo");
+
+	FAILS(listen(fd, 4), EINVAL);
+	send_pattern(fd, 1, 0, 10);
+	recv_pattern(fd, 1, 0, 10);
+}
+
+TEST(listen_flag)
+{
+	int fd = fresh();
+
+	OK(listen(fd, 4));
+	EQ(get_int(fd, SOL_SOCKET, SO_ACCEPTCONN), 1);
+}
+
+TEST(listen_negative_backlog)
+{
+	unsigned int port;
+	int fd = listener(&port);
+
+	OK(listen(fd, -1));
+	call_many(port, 4, "echo");
+	OK(close(accept_one(fd)));
+}
+
+TEST(listen_zero_backlog)
+{
+	unsigned int port;
+	int fd = listener(&port);
+
+	OK(listen(fd, 0));
+	call(port, "echo");
+	OK(close(accept_one(fd)));
+}
+
+/* A backlog of N holds N connections that nobody accepts yet. */
+TEST(listen_backlog_holds)
+{
+	unsigned int port;
+	int fd = listener(&port);
+	int i;
+
+	OK(listen(fd, 16));
+	call_many(port, 16, "source 10 5");
+	for (i = 0; i < 16; i++) {
+		int conn = accept_one(fd);
+
+		recv_pattern(conn, 5, 0, 10);
+		expect_eof(conn);
+		OK(close(conn));
+	}
+}
+
+static void overflow(void *arg)
+{
+	unsigned int *port = arg;
+	char line[256], host[ADDR_TEXT];
+
+	OK(peer_ask(line, sizeof(line), "call %s %u 5 -- source 10 5",
+		    addr_text(local_at(0), host), *port));
+}
+
+/*
+ * What is beyond it waits, or is forgotten (with SYN cookies the peer may
+ * believe in a connection that this side dropped), but it harms nobody.
+ */
+TEST(listen_backlog_overflows)
+{
+	unsigned int port;
+	int fd = listener(&port);
+	int accepted = 0;
+	pid_t pid;
+
+	OK(listen(fd, 1));
+	pid = child(overflow, &port);
+	nap_ms(SHORT_MS);
+	while (wait_fd(fd, POLLIN, accepted < 2 ? LONG_MS : 500)) {
+		int conn = OK(accept(fd, NULL, NULL));
+
+		recv_pattern(conn, 5, 0, 10);
+		expect_eof(conn);
+		OK(close(conn));
+		accepted++;
+	}
+	CHECK(accepted >= 2 && accepted <= 5);
+	wait_for(pid);
+	OK(listen(fd, 16));
+	call(port, "echo");
+	fd = accept_one(fd);
+	OK(close(fd));
+}
+
+TEST(listen_close_refuses)
+{
+	unsigned int port;
+	int fd = listener(&port);
+	char line[256], host[ADDR_TEXT];
+
+	call(port, "echo");
+	OK(close(accept_one(fd)));
+	OK(close(fd));
+	OK(peer_ask(line, sizeof(line), "call %s %u 1 -- echo",
+		    addr_text(local_at(0), host), port));
+	EQ(sscanf(line, "called=0 failed=1 err=%d", &fd), 1);
+	EQ(fd, ECONNREFUSED);
+}
+
+/* Children nobody accepted are reset. */
+TEST(listen_close_queued)
+{
+	char tag[PEER_TAG], tag2[PEER_TAG];
+	unsigned int port;
+	int fd = listener(&port);
+
+	call(port, "echo tag=%s", peer_tag(tag));
+	call(port, "source 1000 4 tag=%s", peer_tag(tag2));
+	CHECK(wait_fd(fd, POLLIN, LONG_MS));
+	OK(close(fd));
+	EQ(stat_of(tag).err, ECONNRESET);
+	EQ(stat_of(tag2).err, ECONNRESET);
+}
+
+TEST(listen_shutdown)
+{
+	unsigned int port;
+	int fd = listener(&port);
+	union addr addr;
+
+	/* a port that was asked for by number: only that is kept */
+	OK(close(fd));
+	fd = fresh();
+	set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	addr_any(&addr, tested.v6, port);
+	OK(bind(fd, &addr.sa, addr_len(&addr)));
+	OK(listen(fd, 4));
+
+	OK(shutdown(fd, SHUT_WR));
+	call(port, "echo");
+	OK(close(accept_one(fd)));
+	OK(shutdown(fd, SHUT_RD));
+	FAILS(accept(fd, NULL, NULL), EINVAL);
+	EQ(get_int(fd, SOL_SOCKET, SO_ACCEPTCONN), 0);
+	/* it can listen again */
+	OK(listen(fd, 4));
+	EQ(port_of(fd), port);
+	call(port, "echo");
+	OK(close(accept_one(fd)));
+}
+
+TEST(listen_is_no_connection)
+{
+	unsigned int port;
+	int fd = listener(&port);
+	union addr addr;
+	socklen_t len = sizeof(addr);
+	char byte = 0;
+
+	FAILS(connect(fd, &peer_at(1)->sa, addr_len(peer_at(1))), EISCONN);
+	FAILS(recv(fd, &byte, 1, MSG_DONTWAIT), ENOTCONN);
+	FAILS(recv(fd, &byte, 1, 0), ENOTCONN);
+	FAILS(send(fd, &byte, 1, MSG_NOSIGNAL), EPIPE);
+	FAILS(getpeername(fd, &addr.sa, &len), ENOTCONN);
+	call(port, "echo");
+	OK(close(accept_one(fd)));
+}
+
+TEST(listen_poll)
+{
+	unsigned int port;
+	int fd = listener(&port);
+	short all = POLLIN | POLLOUT | POLLPRI | POLLRDNORM | POLLRDHUP;
+
+	EQ(wait_fd(fd, all, 0), 0);
+	call(port, "echo");
+	CHECK(wait_fd(fd, POLLIN, LONG_MS));
+	EQ(wait_fd(fd, all, LONG_MS), POLLIN | POLLRDNORM);
+	OK(close(accept_one(fd)));
+	EQ(wait_fd(fd, all, 0), 0);
+}
+
+/* An accepted socket has its listener's options. */
+TEST(listen_inherited_options)
+{
+	struct linger linger = { 1, 7 }, got;
+	socklen_t len = sizeof(got);
+	unsigned int port;
+	int fd = listener(&port);
+	int conn;
+
+	set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	set_int(fd, SOL_SOCKET, SO_RCVBUF, 40000);
+	set_int(fd, SOL_SOCKET, SO_SNDBUF, 30000);
+	set_int(fd, IPPROTO_TCP, 1 /* TCP_NODELAY */, 1);
+	OK(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)));
+	set_timeout(fd, SO_RCVTIMEO, 5000);
+	call(port, "echo");
+	conn = accept_one(fd);
+	EQ(get_int(conn, SOL_SOCKET, SO_KEEPALIVE), 1);
+	EQ(get_int(conn, SOL_SOCKET, SO_RCVBUF), 80000);
+	EQ(get_int(conn, SOL_SOCKET, SO_SNDBUF), 60000);
+	EQ(get_int(conn, IPPROTO_TCP, 1), 1);
+	OK(getsockopt(conn, SOL_SOCKET, SO_LINGER, &got, &len));
+	EQ(got.l_onoff, 1);
+	EQ(got.l_linger, 7);
+	send_pattern(conn, 1, 0, 10);
+	recv_pattern(conn, 1, 0, 10);
+}
