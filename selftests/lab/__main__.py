@@ -9,6 +9,8 @@
     python3 -m selftests.lab build [KERNEL]        build our modules and the user side
     python3 -m selftests.lab run [-k KERNEL] [-n] host|node|client CMD [...]   boot, run, power off
     python3 -m selftests.lab shell [-k KERNEL]     boot, and give a person shells (make lab)
+    python3 -m selftests.lab lint                  static checks (make lint)
+    python3 -m selftests.lab need-user             install what the user side is compiled with
     python3 -m selftests.lab update                take Debian's newest packages from now on
 
 KERNEL is 6.12 (default), 6.1 or debug.
@@ -31,6 +33,7 @@ def main(argv):
     sub.add_parser("userland")
     sub.add_parser("update")
     sub.add_parser("lint")
+    sub.add_parser("need-user")
     for name in ("run", "shell"):
         s = sub.add_parser(name)
         s.add_argument("-k", "--kernel", default="6.12", choices=kernels.NAMES)
@@ -59,6 +62,8 @@ def main(argv):
         print(modules.build_user())
     elif a.what == "update":
         kernels.forget()
+    elif a.what == "need-user":
+        modules.need_user()
     elif a.what == "lint":
         return lint.main()
     elif a.what == "run":

@@ -24,7 +24,8 @@ TOOLS = {
     "busybox": "busybox-static", "ccache": "ccache", "gzip": "gzip", "dash": "dash",
 }
 # a header the lab's builds include, and its package
-HEADERS = {"/usr/include/libelf.h": "libelf-dev", "/usr/include/openssl/opensslv.h": "libssl-dev"}
+HEADERS = {"/usr/include/libelf.h": "libelf-dev", "/usr/include/openssl/opensslv.h": "libssl-dev",
+           "/usr/include/x86_64-linux-gnu/sys/types.h": "libc6-dev"}
 
 
 def _mirrors():
@@ -158,14 +159,26 @@ def need(*tools):
         there = os.path.exists(t) if t in HEADERS else shutil.which(t)
         if not there:
             missing.append(HEADERS.get(t) or TOOLS.get(t, t))
-    if not missing:
+    _install(missing)
+
+
+def need_packages(names):
+    """Make sure these packages are installed on the machine."""
+    names = [n for n in names if n]
+    status = run(["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", "dpkg", *names], check=False) if names else ""
+    have = {l.split()[0] for l in status.splitlines() if l.endswith(" installed")}
+    _install(n for n in names if n not in have)
+
+
+def _install(packages):
+    packages = sorted(set(packages))
+    if not packages:
         return
     if os.getuid():
-        raise LabError(f"please install: {' '.join(sorted(set(missing)))}")
-    say(f"installing {' '.join(sorted(set(missing)))}")
+        raise LabError(f"please install: {' '.join(packages)}")
+    say(f"installing {' '.join(packages)}")
     env = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
-    argv = ["apt-get", "install", "-y", "-q", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=600",
-            *sorted(set(missing))]
+    argv = ["apt-get", "install", "-y", "-q", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=600", *packages]
     try:
         run(argv, timeout=1800, env=env)
     except LabError:

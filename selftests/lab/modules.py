@@ -8,10 +8,9 @@ is where Lab.insmod() looks.
 import os
 import re
 import shutil
-from pathlib import Path
 
 from . import apt, kernels
-from .cache import HERE, TREE, LabError, lock, run
+from .cache import HERE, TREE, lock, run
 
 SOURCES = ("Kbuild", "Makefile", "kmod-core", "kmod-host", "kmod-tcps", "compat", "uapi", "include")
 
@@ -80,10 +79,20 @@ def build_bugmod(name):
     return out / "bugmod.ko"
 
 
+def need_user():
+    """Install what the user side is compiled with: the packages its folders name in packages.txt."""
+    apt.need("gcc", "make", "/usr/include/x86_64-linux-gnu/sys/types.h")
+    for f in TREE.glob("*/packages.txt"):
+        apt.need_packages(l.split("#")[0].strip() for l in f.read_text().splitlines())
+
+
 def build_user():
-    """Build the user side into build/user (make user)."""
+    """Build the user side into build/user (make user); the folder."""
     out = TREE / "build" / "user"
     out.mkdir(parents=True, exist_ok=True)
-    if (TREE / "Makefile").exists():
-        run(["make", "-C", TREE, "-s", "user"], timeout=900, what="make user")
-    return Path(out)
+    need_user()
+    with lock(f"user-{str(out).replace('/', '_')}"):
+        text = run(["make", "-C", TREE, "-s", "-k", f"-j{os.cpu_count() or 1}", "user"], timeout=900, what="make user")
+    if "warning:" in text:
+        print(text)
+    return out

@@ -32,6 +32,10 @@ def die_with_parent():
     _libc.prctl(1, signal.SIGKILL)
 
 
+class GuestGone(LabError):
+    """The guest died, was killed or was restarted while something was asked of it."""
+
+
 class GuestJob(Job):
     """A command in a guest."""
 
@@ -45,7 +49,7 @@ class GuestJob(Job):
         with vm.cond:
             while self.rc is None:
                 if vm.lost or vm.boots != self.boot:
-                    raise LabError(f"{vm.name}: the guest went away during [{self.cmd[:500]}]\n{vm.evidence()}")
+                    raise GuestGone(f"{vm.name}: the guest went away during [{self.cmd[:500]}]\n{vm.evidence()}")
                 left = end - time.monotonic()
                 if left <= 0:
                     break
@@ -98,7 +102,8 @@ class VM(Place):
         self.proc = self.ctl = None
         self.cond, self.wlock = threading.Condition(), threading.Lock()
         self.jobs, self.next_job, self.boots, self.lost = {}, 1, 0, True
-        self.ready, self.seen, self.boot_s = False, 0, None
+        self.ready, self.boot_s = False, None
+        self.seen = self.begin = len(self._console_file())     # what an earlier lab left in the file is not ours
 
     # --- life -----------------------------------------------------------------------------------
 
@@ -195,12 +200,12 @@ class VM(Place):
     def send(self, kind, number, text):
         data = text.encode()
         if self.lost:
-            raise LabError(f"{self.name}: the guest is not running; asked for [{text[:200]}]\n{self.evidence()}")
+            raise GuestGone(f"{self.name}: the guest is not running; asked for [{text[:200]}]\n{self.evidence()}")
         try:
             with self.wlock:
                 self.ctl.sendall(struct.pack("<III", ord(kind), number, len(data)) + data)
         except OSError as e:
-            raise LabError(f"{self.name}: control port: {e}; asked for [{text[:200]}]\n{self.evidence()}") from e
+            raise GuestGone(f"{self.name}: control port: {e}; asked for [{text[:200]}]\n{self.evidence()}") from e
 
     def _read(self, sock, boot):
         """The reader thread of one boot."""
@@ -269,29 +274,28 @@ class VM(Place):
 
     # --- evidence -------------------------------------------------------------------------------
 
+    def _console_file(self):
+        try:
+            return self.console_path.read_bytes()
+        except OSError:
+            return b""
+
     def console(self):
         """All the console said since the lab began."""
-        try:
-            return self.console_path.read_text(errors="replace")
-        except OSError:
-            return ""
+        return self._console_file()[self.begin:].decode(errors="replace")
 
     def check_console(self):
         """Excerpts of bug reports that came since the last check."""
-        text = self.console()
-        new, self.seen = text[self.seen:], len(text)
-        return console.reports(new)
+        raw = self._console_file()
+        new, self.seen = raw[self.seen:raw.rfind(b"\n") + 1], max(self.seen, raw.rfind(b"\n") + 1)
+        return console.reports(new.decode(errors="replace"))
 
-    def evidence(self, lines=40):
-        tail = "\n".join(self.console().splitlines()[-lines:])
+    def evidence(self, lines=50):
+        """The console's last lines; of the boot only when it did not succeed."""
+        text = self.console().splitlines()
+        up = max((i for i, l in enumerate(text) if "init: ready at" in l), default=-1)
+        tail = "\n".join(text[max(up, len(text) - lines, 0):])
         return f"--- console of {self.name}, last lines\n{tail}\n---"
-
-    def dmesg(self, lines=60):
-        """The end of the kernel's log, or why there is none."""
-        try:
-            return self.sh(f"dmesg | tail -n {lines}", timeout=20)
-        except LabError as e:
-            return f"(no dmesg of {self.name}: {str(e).splitlines()[0]})"
 
     def cpu_seconds(self):
         """CPU time this guest's QEMU has used."""

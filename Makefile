@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+#	make			the three modules for KDIR's kernel, and the user side into build/user
+#	make install		both, and the manual pages (DESTDIR=, PREFIX=/usr)
+#	make demo		two virtual machines, an unmodified nginx and curl: what MemNet does
+#	make check		the tests, in virtual machines: KERNEL=6.12|6.1|debug (several: 6.12,6.1), T=filter
+#	make unit		the tests that need no virtual machine
+#	make lab		a shell in both machines, modules loaded (KERNEL=)
+#	make lint		checkpatch, sparse, W=1, kernel-doc
+#	make clean
+#
+# check, demo, lab and lint get what they need by themselves (Debian 12: apt, as root) and keep what
+# they download or build under MEMNET_CACHE, default ~/.cache/memnet.
+
+KDIR ?= /lib/modules/$(shell uname -r)/build
+KERNEL ?= 6.12
+T ?=
+V ?=
+DESTDIR ?=
+PREFIX ?= /usr
+
+TOP := $(CURDIR)
+OUT := $(TOP)/build/user
+PYTHON ?= python3
+LAB = cd $(TOP) && PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m selftests.lab
+USER_DIRS := $(patsubst %/Makefile,%,$(wildcard userlib/Makefile selftests/Makefile))
+UNIT_DIRS := $(patsubst %/Makefile,%,$(shell grep -ls '^check:' userlib/Makefile selftests/Makefile selftests/unit/Makefile))
+
+all: modules user
+
+modules:
+	@test -e $(KDIR)/Makefile || { echo "No kernel build folder at $(KDIR)."; \
+		echo "Install linux-headers-$$(uname -r), or name one: make KDIR=/path"; exit 1; } >&2
+	$(MAKE) -C $(KDIR) M=$(TOP) $(if $(wildcard $(KDIR)/vmlinux),,CONFIG_DEBUG_INFO_BTF_MODULES=) modules
+
+user:
+	@mkdir -p $(OUT)
+	@set -e; for d in $(USER_DIRS); do $(MAKE) -C $$d OUT=$(OUT); done
+
+install: modules_install user_install
+
+modules_install: modules
+	$(MAKE) -C $(KDIR) M=$(TOP) $(if $(DESTDIR),INSTALL_MOD_PATH=$(DESTDIR)) modules_install
+
+user_install: user
+	$(MAKE) -C userlib OUT=$(OUT) DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) install
+
+demo: prepare
+	@cd $(TOP) && PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m selftests.demo
+
+check: prepare
+	@$(TOP)/selftests/run --kernel $(KERNEL) $(if $(V),-v) $(T)
+
+unit: prepare-user
+	@set -e; for d in $(UNIT_DIRS); do $(MAKE) --no-print-directory -C $$d OUT=$(OUT) check; done
+
+lab: prepare
+	@$(LAB) shell -k $(KERNEL)
+
+lint: prepare
+	@$(LAB) lint
+
+# the lab is Python; a bare machine has apt
+prepare:
+	@command -v $(PYTHON) >/dev/null || { echo "# installing python3"; apt-get install -y -q --no-install-recommends python3 >/dev/null; }
+
+prepare-user: prepare
+	@$(LAB) need-user
+
+clean:
+	@set -e; for d in $(USER_DIRS); do $(MAKE) -C $$d OUT=$(OUT) clean; done
+	if [ -e $(KDIR)/Makefile ]; then $(MAKE) -C $(KDIR) M=$(TOP) clean; fi
+	rm -rf $(TOP)/build
+
+.PHONY: all modules user install modules_install user_install demo check unit lab lint prepare prepare-user clean
