@@ -1,0 +1,432 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Flags, timeouts and signals on data calls: MSG_DONTWAIT, MSG_PEEK,
+ * MSG_WAITALL, MSG_TRUNC, MSG_NOSIGNAL, O_NONBLOCK, SO_RCVTIMEO, SO_SNDTIMEO,
+ * SO_RCVLOWAT, and interrupted calls.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fixture.h"
+
+TEST_BOTH(flag_dontwait_recv)
+{
+	int fd = meet("echo");
+	char byte;
+
+	FAILS(recv(fd, &byte, 1, MSG_DONTWAIT), EAGAIN);
+	FAILS(recv(fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK), EAGAIN);
+	FAILS(recv(fd, &byte, 1, MSG_DONTWAIT | MSG_WAITALL), EAGAIN);
+	send_pattern(fd, 1, 0, 1);
+	CHECK(wait_fd(fd, POLLIN, LONG_MS));
+	EQ(recv(fd, &byte, 1, MSG_DONTWAIT), 1);
+	FAILS(recv(fd, &byte, 1, MSG_DONTWAIT), EAGAIN);
+}
+
+TEST_BOTH(flag_nonblock_recv)
+{
+	int fd = meet("echo");
+	char buf[10];
+
+	set_nonblock(fd, true);
+	FAILS(recv(fd, buf, 1, 0), EAGAIN);
+	FAILS(read(fd, buf, 1), EAGAIN);
+	send_pattern(fd, 1, 0, 5);
+	await_bytes(fd, 5);
+	EQ(read(fd, buf, 10), 5);
+	FAILS(read(fd, buf, 1), EAGAIN);
+}
+
+/* Full, then drained: no byte lost, none sent that was not accepted. */
+TEST_BOTH(flag_dontwait_send)
+{
+	char tag[PEER_TAG];
+	int fd = meet("sink check=1 wait=1 tag=%s", peer_tag(tag));
+	size_t sent = fill(fd);
+	struct result result;
+	char byte = 0;
+
+	FAILS(send(fd, &byte, 1, MSG_DONTWAIT), EAGAIN);
+	set_nonblock(fd, true);
+	FAILS(write(fd, &byte, 1), EAGAIN);
+	go(tag, "");
+	CHECK(wait_fd(fd, POLLOUT, LONG_MS) & POLLOUT);
+	set_nonblock(fd, false);
+	send_pattern(fd, 1, sent, 100000);
+	OK(shutdown(fd, SHUT_WR));
+	result = answer_of(fd);
+	EQ(result.in, sent + 100000);
+	EQ(result.bad, -1);
+}
+
+/* A blocking send() of much, while the peer takes its time. */
+TEST_BOTH(flag_blocking_send)
+{
+	static char buf[400000];
+	int fd = meet("slow-read 65536 2 check=1");
+	struct result result;
+	int i;
+
+	for (i = 0; i < 5; i++) {
+		pattern_fill(1, i * sizeof(buf), buf, sizeof(buf));
+		EQ(send(fd, buf, sizeof(buf), 0), sizeof(buf));
+	}
+	OK(shutdown(fd, SHUT_WR));
+	result = answer_of(fd);
+	EQ(result.in, 5 * sizeof(buf));
+	EQ(result.bad, -1);
+}
+
+TEST_BOTH(flag_peek)
+{
+	int fd = meet("source 200 4");
+	char buf[200];
+
+	await_bytes(fd, 200);
+	EQ(recv(fd, buf, 50, MSG_PEEK), 50);
+	EQ(pattern_check(4, 0, buf, 50), -1);
+	EQ(recv(fd, buf, 200, MSG_PEEK), 200);
+	EQ(pattern_check(4, 0, buf, 200), -1);
+	recv_pattern(fd, 4, 0, 150);
+	EQ(recv(fd, buf, 200, MSG_PEEK), 50);
+	EQ(pattern_check(4, 150, buf, 50), -1);
+	recv_pattern(fd, 4, 150, 50);
+	EQ(recv(fd, buf, 200, MSG_PEEK), 0);
+	expect_eof(fd);
+}
+
+TEST_BOTH(flag_peek_large)
+{
+	static char buf[300000];
+	int fd = meet("source 300000 4");
+	size_t n;
+
+	/* with MSG_WAITALL it would wait for more than the window allows */
+	await_bytes(fd, 30000);
+	n = OK(recv(fd, buf, sizeof(buf), MSG_PEEK));
+	CHECK(n >= 30000);
+	EQ(pattern_check(4, 0, buf, n), -1);
+	recv_pattern(fd, 4, 0, sizeof(buf));
+	expect_eof(fd);
+}
+
+TEST_BOTH(flag_peek_waitall)
+{
+	int fd = meet("piece 600 100 20 4");
+	char buf[600];
+
+	EQ(recv(fd, buf, 600, MSG_PEEK | MSG_WAITALL), 600);
+	EQ(pattern_check(4, 0, buf, 600), -1);
+	recv_pattern(fd, 4, 0, 600);
+	EQ(recv(fd, buf, 600, MSG_PEEK | MSG_WAITALL), 0);
+}
+
+TEST_BOTH(flag_waitall)
+{
+	int fd = meet("piece 1000 100 10 4");
+	char buf[1000];
+
+	EQ(recv(fd, buf, 900, MSG_WAITALL), 900);
+	EQ(pattern_check(4, 0, buf, 900), -1);
+	/* the end of the stream ends the wait */
+	EQ(recv(fd, buf, 900, MSG_WAITALL), 100);
+	EQ(recv(fd, buf, 900, MSG_WAITALL), 0);
+}
+
+TEST_BOTH(flag_waitall_large)
+{
+	static char buf[2000000];
+	int fd = meet("source 2000000 4");
+
+	EQ(recv(fd, buf, sizeof(buf), MSG_WAITALL), sizeof(buf));
+	EQ(pattern_check(4, 0, buf, sizeof(buf)), -1);
+}
+
+TEST_BOTH(flag_waitall_nonblock)
+{
+	int fd = meet("source 100 4 end=hold");
+	char buf[200];
+
+	await_bytes(fd, 100);
+	EQ(recv(fd, buf, 200, MSG_WAITALL | MSG_DONTWAIT), 100);
+	FAILS(recv(fd, buf, 200, MSG_WAITALL | MSG_DONTWAIT), EAGAIN);
+}
+
+/* What was read before the signal, the timeout or the reset is not lost. */
+TEST_BOTH(flag_waitall_cut_short)
+{
+	char tag[PEER_TAG];
+	int fd = meet("source 100 4 end=hold tag=%s", peer_tag(tag));
+	char buf[200];
+
+	await_bytes(fd, 100);
+	set_timeout(fd, SO_RCVTIMEO, 200);
+	EQ(recv(fd, buf, 200, MSG_WAITALL), 100);
+	FAILS(recv(fd, buf, 200, MSG_WAITALL), EAGAIN);
+	set_timeout(fd, SO_RCVTIMEO, 0);
+	go(tag, "more=100");
+	await_bytes(fd, 100);
+	tick_start(50, 0);
+	EQ(recv(fd, buf, 200, MSG_WAITALL), 100);
+	FAILS(recv(fd, buf, 200, MSG_WAITALL), EINTR);
+	tick_stop();
+}
+
+/* On TCP, MSG_TRUNC throws away instead of copying. */
+TEST_BOTH(flag_trunc)
+{
+	int fd = meet("source 200 4");
+	char buf[100];
+
+	await_bytes(fd, 200);
+	memset(buf, 0x5a, sizeof(buf));
+	EQ(recv(fd, buf, 100, MSG_TRUNC), 100);
+	EQ(buf[0], 0x5a);
+	EQ(buf[99], 0x5a);
+	EQ(recv(fd, NULL, 30, MSG_TRUNC), 30);
+	recv_pattern(fd, 4, 130, 70);
+	expect_eof(fd);
+}
+
+TEST_BOTH(flag_nosignal)
+{
+	int fd = meet("echo");
+	char byte = 0;
+
+	count_sigpipe();
+	OK(shutdown(fd, SHUT_WR));
+	FAILS(send(fd, &byte, 1, MSG_NOSIGNAL), EPIPE);
+	EQ(pipes, 0);
+	FAILS(send(fd, &byte, 1, 0), EPIPE);
+	EQ(pipes, 1);
+	FAILS(write(fd, &byte, 1), EPIPE);
+	EQ(pipes, 2);
+}
+
+static void write_after_shutdown(void *arg)
+{
+	int *fd = arg;
+
+	signal(SIGPIPE, SIG_DFL);
+	OK(shutdown(*fd, SHUT_WR));
+	if (write(*fd, "x", 1) < 0)
+		return;
+}
+
+TEST_BOTH(flag_sigpipe_kills)
+{
+	int fd = meet("echo");
+	pid_t pid = child(write_after_shutdown, &fd);
+	int status;
+
+	EQ(waitpid(pid, &status, 0), pid);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE);
+}
+
+TEST_BOTH(flag_recv_timeout)
+{
+	int fd = meet("echo");
+	char byte;
+	long start = now_ms();
+
+	set_timeout(fd, SO_RCVTIMEO, 200);
+	FAILS(recv(fd, &byte, 1, 0), EAGAIN);
+	CHECK(now_ms() - start >= 195);
+	send_pattern(fd, 1, 0, 10);
+	recv_pattern(fd, 1, 0, 10);
+	start = now_ms();
+	FAILS(read(fd, &byte, 1), EAGAIN);
+	CHECK(now_ms() - start >= 195);
+}
+
+TEST_BOTH(flag_send_timeout)
+{
+	static char buf[100000];
+	char tag[PEER_TAG];
+	int fd = meet("sink wait=1 tag=%s", peer_tag(tag));
+	size_t sent = fill(fd);
+	long start;
+
+	set_timeout(fd, SO_SNDTIMEO, 200);
+	start = now_ms();
+	for (;;) {
+		/* native buffers may take a little more at first */
+		ssize_t n = send(fd, buf, sizeof(buf), 0);
+
+		if (n < 0)
+			break;
+		CHECK((size_t)n <= sizeof(buf));
+		sent += n;
+	}
+	EQ(errno, EAGAIN);
+	CHECK(now_ms() - start >= 195);
+	go(tag, "");
+	OK(shutdown(fd, SHUT_WR));
+	EQ(answer_of(fd).in, sent);
+}
+
+TEST_BOTH(flag_recv_interrupted)
+{
+	int fd = meet("echo");
+	char byte;
+
+	tick_start(50, 0);
+	FAILS(recv(fd, &byte, 1, 0), EINTR);
+	FAILS(read(fd, &byte, 1), EINTR);
+	tick_stop();
+	/* with a timeout, SA_RESTART does not restart */
+	set_timeout(fd, SO_RCVTIMEO, 20000);
+	tick_start(50, SA_RESTART);
+	FAILS(recv(fd, &byte, 1, 0), EINTR);
+	tick_stop();
+	send_pattern(fd, 1, 0, 10);
+	recv_pattern(fd, 1, 0, 10);
+}
+
+static void *go_later(void *arg)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	while (ticks < 3)
+		nap_ms(10);
+	go(arg, "");
+	return NULL;
+}
+
+TEST_BOTH(flag_recv_restarted)
+{
+	char tag[PEER_TAG];
+	int fd = meet("source 10 4 wait=1 tag=%s", peer_tag(tag));
+	pthread_t thread;
+	char buf[10];
+
+	OK(-pthread_create(&thread, NULL, go_later, tag));
+	tick_start(50, SA_RESTART);
+	EQ(recv(fd, buf, 10, 0), 10);
+	CHECK(ticks >= 3);
+	tick_stop();
+	OK(-pthread_join(thread, NULL));
+}
+
+TEST_BOTH(flag_send_interrupted)
+{
+	static char buf[100000];
+	char tag[PEER_TAG];
+	int fd = meet("sink wait=1 tag=%s", peer_tag(tag));
+	size_t sent = fill(fd);
+
+	tick_start(50, 0);
+	for (;;) {
+		ssize_t n = send(fd, buf, sizeof(buf), 0);
+
+		if (n < 0)
+			break;
+		sent += n;
+	}
+	EQ(errno, EINTR);
+	tick_stop();
+	go(tag, "");
+	OK(shutdown(fd, SHUT_WR));
+	EQ(answer_of(fd).in, sent);
+}
+
+/* The signal finds part of it sent: that much is the answer. */
+TEST_BOTH(flag_send_partial)
+{
+	static char buf[20000000];
+	char tag[PEER_TAG];
+	int fd = meet("sink wait=1 tag=%s", peer_tag(tag));
+	ssize_t n;
+
+	tick_start(200, 0);
+	n = OK(send(fd, buf, sizeof(buf), 0));
+	tick_stop();
+	CHECK(n > 0 && (size_t)n < sizeof(buf));
+	go(tag, "");
+	OK(shutdown(fd, SHUT_WR));
+	EQ(answer_of(fd).in, n);
+}
+
+static void block_in_recv(void *arg)
+{
+	int *fd = arg;
+	char byte;
+
+	recv(*fd, &byte, 1, 0);
+}
+
+static void block_in_send(void *arg)
+{
+	static char buf[20000000];
+	int *fd = arg;
+
+	send(*fd, buf, sizeof(buf), 0);
+}
+
+static void kill_blocked(void (*run)(void *), int fd)
+{
+	pid_t pid = child(run, &fd);
+	int status;
+
+	await_sleep(pid, pid);
+	OK(kill(pid, SIGKILL));
+	EQ(waitpid(pid, &status, 0), pid);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+TEST_BOTH(flag_killed_in_recv)
+{
+	int fd = meet("echo");
+
+	kill_blocked(block_in_recv, fd);
+	send_pattern(fd, 1, 0, 10);
+	recv_pattern(fd, 1, 0, 10);
+}
+
+TEST_BOTH(flag_killed_in_send)
+{
+	char tag[PEER_TAG];
+	int fd = meet("sink wait=1 tag=%s", peer_tag(tag));
+
+	kill_blocked(block_in_send, fd);
+	go(tag, "");
+	OK(shutdown(fd, SHUT_WR));
+	CHECK(answer_of(fd).in > 0);
+}
+
+/* SO_RCVLOWAT: neither recv() nor poll() stirs below it. */
+TEST_BOTH(flag_low_water)
+{
+	char tag[PEER_TAG];
+	int fd = meet("source 50 4 end=hold tag=%s", peer_tag(tag));
+	char buf[200];
+
+	await_bytes(fd, 50);
+	EQ(get_int(fd, SOL_SOCKET, SO_RCVLOWAT), 1);
+	set_int(fd, SOL_SOCKET, SO_RCVLOWAT, 100);
+	EQ(get_int(fd, SOL_SOCKET, SO_RCVLOWAT), 100);
+	EQ(wait_fd(fd, POLLIN, SHORT_MS), 0);
+	go(tag, "more=50");
+	EQ(recv(fd, buf, 200, 0), 100);
+	go(tag, "more=100");
+	CHECK(wait_fd(fd, POLLIN, LONG_MS) & POLLIN);
+	EQ(recv(fd, buf, 200, 0), 100);
+}
+
+TEST_BOTH(flag_unknown)
+{
+	int fd = meet("echo");
+	char buf[4];
+
+	/* SOCK_STREAM has no records: MSG_EOR and unknown ones are ignored */
+	EQ(send(fd, "abcd", 4, MSG_EOR), 4);
+	await_bytes(fd, 4);
+	EQ(recv(fd, buf, 4, 0x00800000), 4);
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Loopback stays this machine's own, whatever the family: a socket under test
+ * reaches a native listener here, and a native client reaches ours.
+ */
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "fixture.h"
+
+static const union addr *loopback(unsigned int port)
+{
+	static union addr addr;
+
+	CHECK(addr_parse(&addr, tested.v6 ? "::1" : "127.0.0.1", port));
+	return &addr;
+}
+
+static int native(void)
+{
+	return OK(socket(tested.v6 ? AF_INET6 : AF_INET,
+			 SOCK_STREAM | SOCK_CLOEXEC, 0));
+}
+
+static int bind_to(int fd, const union addr *addr)
+{
+	return bind(fd, &addr->sa, addr_len(addr));
+}
+
+static int connect_to(int fd, const union addr *addr)
+{
+	return connect(fd, &addr->sa, addr_len(addr));
+}
+
+static void talk(int a, int b)
+{
+	send_pattern(a, 1, 0, 3000);
+	recv_pattern(b, 1, 0, 3000);
+	send_pattern(b, 2, 0, 3000);
+	recv_pattern(a, 2, 0, 3000);
+}
+
+TEST(loopback_connect)
+{
+	union addr addr;
+	socklen_t len = sizeof(addr);
+	int server = native(), fd = fresh(), conn;
+
+	OK(bind_to(server, loopback(0)));
+	OK(listen(server, 4));
+	OK(connect_to(fd, loopback(port_of(server))));
+	conn = accept_one(server);
+	talk(fd, conn);
+	OK(getpeername(fd, &addr.sa, &len));
+	CHECK(addr_same_host(&addr, loopback(0)));
+	EQ(addr_port(&addr), port_of(server));
+	OK(shutdown(fd, SHUT_WR));
+	expect_eof(conn);
+	OK(close(conn));
+	expect_eof(fd);
+}
+
+TEST(loopback_connect_refused)
+{
+	int held = native(), fd = fresh();
+
+	OK(bind_to(held, loopback(0)));
+	FAILS(connect_to(fd, loopback(port_of(held))), ECONNREFUSED);
+	OK(peer_open_on(fd, "echo"));
+	send_pattern(fd, 1, 0, 10);
+	recv_pattern(fd, 1, 0, 10);
+}
+
+/* Already in an event loop, with options set, when it turns out to be local */
+TEST(loopback_connect_in_epoll)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLET };
+	int server = native(), fd = fresh_nonblock(), conn;
+	int ep = OK(epoll_create1(0));
+	uint32_t got = 0;
+
+	set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	OK(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &event));
+	OK(epoll_wait(ep, &event, 1, 0));
+	OK(bind_to(server, loopback(0)));
+	OK(listen(server, 4));
+	if (connect_to(fd, loopback(port_of(server))))
+		EQ(errno, EINPROGRESS);
+	conn = accept_one(server);
+	while (!(got & EPOLLOUT)) {
+		EQ(epoll_wait(ep, &event, 1, LONG_MS), 1);
+		got = event.events;
+	}
+	EQ(get_int(fd, SOL_SOCKET, SO_ERROR), 0);
+	EQ(get_int(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+	send_pattern(conn, 1, 0, 10);
+	while (!(got & EPOLLIN)) {
+		EQ(epoll_wait(ep, &event, 1, LONG_MS), 1);
+		got = event.events;
+	}
+	recv_pattern(fd, 1, 0, 10);
+}
+
+TEST(loopback_listener)
+{
+	int fd = fresh(), client = native(), conn;
+	union addr addr;
+	socklen_t len = sizeof(addr);
+
+	OK(bind_to(fd, loopback(0)));
+	OK(listen(fd, 4));
+	OK(connect_to(client, loopback(port_of(fd))));
+	conn = OK(accept(fd, &addr.sa, &len));
+	CHECK(addr_same_host(&addr, loopback(0)));
+	EQ(addr_port(&addr), port_of(client));
+	talk(conn, client);
+}
+
+/* A listener on any address serves the world and this machine. */
+TEST(loopback_any_listener)
+{
+	unsigned int port;
+	int fd = listener(&port);
+	int client = native(), conn;
+
+	OK(connect_to(client, loopback(port)));
+	conn = accept_one(fd);
+	talk(conn, client);
+	call(port, "echo");
+	conn = accept_one(fd);
+	send_pattern(conn, 1, 0, 10);
+	recv_pattern(conn, 1, 0, 10);
+}
+
+TEST(loopback_both_ends)
+{
+	unsigned int port;
+	int fd = listener(&port);
+	int client = fresh();
+
+	OK(connect_to(client, loopback(port)));
+	talk(client, accept_one(fd));
+}
+
+/* Ours is not the peer's: nobody outside reaches what is bound here. */
+TEST(loopback_is_private)
+{
+	char line[256], host[ADDR_TEXT];
+	int fd = fresh();
+
+	if (addr_same_host(local_at(0), loopback(0)))
+		SKIP("the peer is on this machine");
+	OK(bind_to(fd, loopback(0)));
+	OK(listen(fd, 4));
+	OK(peer_ask(line, sizeof(line), "call %s %u 1 -- echo",
+		    addr_text(local_at(0), host), port_of(fd)));
+	CHECK(strstr(line, "called=0"));
+}

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * shutdown() of either half, by us and by the peer.
+ */
+#include <unistd.h>
+
+#include "fixture.h"
+
+TEST_BOTH(shutdown_write)
+{
+	int fd = meet("sink check=1");
+	char byte = 0;
+
+	send_pattern(fd, 1, 0, 1000);
+	OK(shutdown(fd, SHUT_WR));
+	FAILS(send(fd, &byte, 1, MSG_NOSIGNAL), EPIPE);
+	/* the other half still works */
+	EQ(answer_of(fd).in, 1000);
+	expect_eof(fd);
+	FAILS(send(fd, &byte, 1, MSG_NOSIGNAL), EPIPE);
+	EQ(get_int(fd, SOL_SOCKET, SO_ERROR), 0);
+}
+
+/* What is queued goes first, however much. */
+TEST_BOTH(shutdown_write_after_much)
+{
+	char tag[PEER_TAG];
+	int fd = meet("sink check=1 wait=1 tag=%s", peer_tag(tag));
+	size_t sent = fill(fd);
+	struct result result;
+
+	OK(shutdown(fd, SHUT_WR));
+	go(tag, "");
+	result = answer_of(fd);
+	EQ(result.in, sent);
+	EQ(result.bad, -1);
+	EQ(result.eof, 1);
+}
+
+/* Data the peer sent before is there to read, then the end. */
+TEST_BOTH(shutdown_read)
+{
+	int fd = meet("source 100 4 end=hold");
+	char byte;
+
+	await_bytes(fd, 100);
+	OK(shutdown(fd, SHUT_RD));
+	recv_pattern(fd, 4, 0, 100);
+	EQ(recv(fd, &byte, 1, 0), 0);
+	EQ(recv(fd, &byte, 1, 0), 0);
+	EQ(send(fd, &byte, 1, 0), 1);
+}
+
+/* Nor does it keep the peer from sending, or us from reading that. */
+TEST_BOTH(shutdown_read_then_data)
+{
+	char tag[PEER_TAG];
+	int fd = meet("source 100 4 wait=1 tag=%s", peer_tag(tag));
+	char byte;
+
+	OK(shutdown(fd, SHUT_RD));
+	EQ(recv(fd, &byte, 1, 0), 0);
+	go(tag, "");
+	await_bytes(fd, 100);
+	recv_pattern(fd, 4, 0, 100);
+	EQ(recv(fd, &byte, 1, 0), 0);
+	OK(close(fd));
+	EQ(stat_of(tag).err, 0);
+}
+
+TEST_BOTH(shutdown_both)
+{
+	char tag[PEER_TAG];
+	int fd = meet("sink reply=0 tag=%s", peer_tag(tag));
+	struct result result;
+	char byte = 0;
+
+	send_pattern(fd, 1, 0, 1000);
+	OK(shutdown(fd, SHUT_RDWR));
+	EQ(recv(fd, &byte, 1, 0), 0);
+	FAILS(send(fd, &byte, 1, MSG_NOSIGNAL), EPIPE);
+	result = stat_of(tag);
+	EQ(result.in, 1000);
+	EQ(result.eof, 1);
+	EQ(result.err, 0);
+}
+
+TEST_BOTH(shutdown_halves_in_turn)
+{
+	char tag[PEER_TAG];
+	int fd = meet("echo tag=%s", peer_tag(tag));
+
+	OK(shutdown(fd, SHUT_RD));
+	OK(shutdown(fd, SHUT_RD));
+	send_pattern(fd, 1, 0, 10);
+	OK(shutdown(fd, SHUT_WR));
+	EQ(stat_of(tag).in, 10);
+}
+
+TEST_BOTH(shutdown_write_twice)
+{
+	int fd = meet("never-read wait=1");
+
+	OK(shutdown(fd, SHUT_WR));
+	OK(shutdown(fd, SHUT_WR));
+}
+
+TEST(shutdown_not_connected)
+{
+	int fd = fresh();
+
+	FAILS(shutdown(fd, SHUT_RD), ENOTCONN);
+	FAILS(shutdown(fd, SHUT_WR), ENOTCONN);
+	FAILS(shutdown(fd, SHUT_RDWR), ENOTCONN);
+}
+
+TEST_BOTH(shutdown_bad_how)
+{
+	int fd = meet("echo");
+
+	FAILS(shutdown(fd, 3), EINVAL);
+	FAILS(shutdown(fd, -1), EINVAL);
+	send_pattern(fd, 1, 0, 10);
+	recv_pattern(fd, 1, 0, 10);
+}
+
+/* The peer's end comes first: reading is over, writing is not. */
+TEST_BOTH(shutdown_by_peer)
+{
+	char tag[PEER_TAG];
+	int fd = meet("fin-first check=1 tag=%s", peer_tag(tag));
+	struct result result;
+	char byte;
+
+	EQ(recv(fd, &byte, 1, 0), 0);
+	EQ(recv(fd, &byte, 1, 0), 0);
+	EQ(recv(fd, &byte, 1, MSG_DONTWAIT), 0);
+	EQ(recv(fd, &byte, 1, MSG_PEEK), 0);
+	send_pattern(fd, 1, 0, 500000);
+	OK(close(fd));
+	result = stat_of(tag);
+	EQ(result.in, 500000);
+	EQ(result.bad, -1);
+	EQ(result.err, 0);
+}
+
+TEST_BOTH(shutdown_at_the_same_time)
+{
+	char tag[PEER_TAG];
+	int fd = meet("fin-first tag=%s", peer_tag(tag));
+
+	OK(shutdown(fd, SHUT_WR));
+	expect_eof(fd);
+	EQ(stat_of(tag).err, 0);
+	EQ(get_int(fd, SOL_SOCKET, SO_ERROR), 0);
+}
+
+/* Both ends over: the connection is gone, and says so. */
+TEST_BOTH(shutdown_when_gone)
+{
+	char tag[PEER_TAG];
+	int fd = meet("rst wait=1 tag=%s", peer_tag(tag));
+	char byte;
+
+	go(tag, "");
+	await_error(fd);
+	FAILS(recv(fd, &byte, 1, 0), ECONNRESET);
+	FAILS(shutdown(fd, SHUT_WR), ENOTCONN);
+	FAILS(shutdown(fd, SHUT_RDWR), ENOTCONN);
+}

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Threads on one socket: woken, raced, and sharing the work.
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "fixture.h"
+
+struct shared {
+	int fd;
+	volatile pid_t tid;
+	ssize_t got;
+	int err;
+	char *tag;
+};
+
+static void begin(pthread_t *thread, void *(*run)(void *), void *arg)
+{
+	int err = pthread_create(thread, NULL, run, arg);
+
+	if (err)
+		FAIL("pthread_create: %s", errno_name(err));
+}
+
+static void end(pthread_t thread)
+{
+	int err = pthread_join(thread, NULL);
+
+	if (err)
+		FAIL("pthread_join: %s", errno_name(err));
+}
+
+static void await_blocked(struct shared *s)
+{
+	while (!s->tid)
+		nap_ms(1);
+	await_sleep(getpid(), s->tid);
+}
+
+static void *recv_one(void *arg)
+{
+	struct shared *s = arg;
+	char byte;
+
+	s->tid = gettid();
+	s->got = recv(s->fd, &byte, 1, 0);
+	s->err = errno;
+	return NULL;
+}
+
+static void *send_much(void *arg)
+{
+	static char buf[30000000];
+	struct shared *s = arg;
+
+	s->tid = gettid();
+	s->got = send(s->fd, buf, sizeof(buf), MSG_NOSIGNAL);
+	s->err = errno;
+	return NULL;
+}
+
+TEST_BOTH(thread_recv_woken_by_shutdown)
+{
+	static const int hows[] = { SHUT_RD, SHUT_RDWR };
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		struct shared s = { .fd = meet("never-read") };
+		pthread_t thread;
+
+		begin(&thread, recv_one, &s);
+		await_blocked(&s);
+		OK(shutdown(s.fd, hows[i]));
+		end(thread);
+		EQ(s.got, 0);
+	}
+}
+
+TEST_BOTH(thread_send_woken_by_shutdown)
+{
+	struct shared s = { .fd = meet("never-read") };
+	pthread_t thread;
+
+	begin(&thread, send_much, &s);
+	await_blocked(&s);
+	OK(shutdown(s.fd, SHUT_WR));
+	end(thread);
+	/* part was sent: that is the answer, the error comes next */
+	CHECK(s.got > 0);
+	FAILS(send(s.fd, "x", 1, MSG_NOSIGNAL), EPIPE);
+}
+
+/* The call in progress keeps the connection; its end closes it. */
+TEST_BOTH(thread_recv_outlives_close)
+{
+	char tag[PEER_TAG];
+	struct shared s = { 0 };
+	struct result result;
+	pthread_t thread;
+
+	s.fd = meet("source 1 4 end=hold wait=1 tag=%s", peer_tag(tag));
+	begin(&thread, recv_one, &s);
+	await_blocked(&s);
+	OK(close(s.fd));
+	go(tag, "");
+	end(thread);
+	EQ(s.got, 1);
+	result = stat_of(tag);
+	EQ(result.running, 0);
+	EQ(result.err, 0);
+	EQ(result.eof, 1);
+}
+
+static void *poll_one(void *arg)
+{
+	struct shared *s = arg;
+
+	s->tid = gettid();
+	s->got = wait_fd(s->fd, POLLIN, LONG_MS);
+	return NULL;
+}
+
+TEST_BOTH(thread_poll_woken_by_shutdown)
+{
+	struct shared s = { .fd = meet("never-read") };
+	pthread_t thread;
+
+	begin(&thread, poll_one, &s);
+	await_blocked(&s);
+	OK(shutdown(s.fd, SHUT_RD));
+	end(thread);
+	CHECK(s.got & POLLIN);
+}
+
+#define RECORDS 2000
+#define RECORD 16
+
+static void *send_records(void *arg)
+{
+	struct shared *s = arg;
+	char record[RECORD];
+	int i;
+
+	memset(record, 'a', sizeof(record));
+	for (i = 0; i < RECORDS; i++)
+		EQ(send(s->fd, record, RECORD, 0), RECORD);
+	return NULL;
+}
+
+TEST_BOTH(thread_many_senders)
+{
+	struct shared s = { .fd = meet("sink") };
+	pthread_t thread[4];
+	int i;
+
+	for (i = 0; i < 4; i++)
+		begin(&thread[i], send_records, &s);
+	for (i = 0; i < 4; i++)
+		end(thread[i]);
+	OK(shutdown(s.fd, SHUT_WR));
+	EQ(answer_of(s.fd).in, 4 * RECORDS * RECORD);
+}
+
+/* A write of one system call is never torn by another thread's. */
+static void *send_large_record(void *arg)
+{
+	struct shared *s = arg;
+	static __thread char record[3000];
+	int i;
+
+	memset(record, gettid() & 0x7f, sizeof(record));
+	for (i = 0; i < 50; i++)
+		EQ(send(s->fd, record, sizeof(record), 0), sizeof(record));
+	return NULL;
+}
+
+static void *drain_records(void *arg)
+{
+	struct shared *s = arg;
+	static char record[3000];
+	int i, j;
+
+	for (i = 0; i < 4 * 50; i++) {
+		EQ(read_all(s->fd, record, sizeof(record)), sizeof(record));
+		for (j = 1; j < (int)sizeof(record); j++)
+			if (record[j] != record[0])
+				FAIL("record %d torn at %d", i, j);
+	}
+	return NULL;
+}
+
+TEST_BOTH(thread_whole_writes)
+{
+	struct shared s = { .fd = meet("echo") };
+	pthread_t thread[5];
+	int i;
+
+	begin(&thread[4], drain_records, &s);
+	for (i = 0; i < 4; i++)
+		begin(&thread[i], send_large_record, &s);
+	for (i = 0; i < 5; i++)
+		end(thread[i]);
+}
+
+static void *recv_part(void *arg)
+{
+	struct shared *s = arg;
+	size_t total = 0;
+	char buf[1000];
+	ssize_t n;
+
+	while ((n = OK(recv(s->fd, buf, sizeof(buf), 0))))
+		total += n;
+	return (void *)total;
+}
+
+TEST_BOTH(thread_many_receivers)
+{
+	struct shared s = { .fd = meet("source 1000000 3") };
+	pthread_t thread[4];
+	size_t total = 0;
+	int i;
+
+	for (i = 0; i < 4; i++)
+		begin(&thread[i], recv_part, &s);
+	for (i = 0; i < 4; i++) {
+		void *part;
+
+		OK(-pthread_join(thread[i], &part));
+		total += (size_t)part;
+	}
+	EQ(total, 1000000);
+}
+
+static void *send_stream(void *arg)
+{
+	struct shared *s = arg;
+
+	send_pattern(s->fd, 1, 0, 2000000);
+	OK(shutdown(s->fd, SHUT_WR));
+	return NULL;
+}
+
+TEST_BOTH(thread_each_direction)
+{
+	struct shared s = { .fd = meet("echo") };
+	pthread_t thread;
+
+	begin(&thread, send_stream, &s);
+	recv_pattern(s.fd, 1, 0, 2000000);
+	expect_eof(s.fd);
+	end(thread);
+}
+
+/* Closed, shut down and used at once, again and again: no call hangs. */
+static void *use_it(void *arg)
+{
+	struct shared *s = arg;
+	char buf[100] = { 0 };
+	int i;
+
+	for (i = 0; i < 20; i++) {
+		send(s->fd, buf, sizeof(buf), MSG_DONTWAIT | MSG_NOSIGNAL);
+		recv(s->fd, buf, sizeof(buf), MSG_DONTWAIT);
+	}
+	return NULL;
+}
+
+TEST_BOTH(thread_races_close)
+{
+	int round;
+
+	for (round = 0; round < 20; round++) {
+		struct shared s = { .fd = meet("echo") };
+		pthread_t thread[2];
+
+		begin(&thread[0], use_it, &s);
+		begin(&thread[1], use_it, &s);
+		if (round & 1)
+			shutdown(s.fd, SHUT_RDWR);
+		OK(close(s.fd));
+		end(thread[0]);
+		end(thread[1]);
+	}
+}
