@@ -32,8 +32,10 @@
 #include "memnet.h"
 #include "ports.h"
 
+/* where libraries are installed, as it is and below the prefix */
 #ifndef LIBDIR
 #define LIBDIR "/usr/lib"
+#define LIBSUB "lib"
 #endif
 #ifndef VERSION
 #define VERSION "0"
@@ -255,13 +257,36 @@ static bool file_is_there(const char *path)
 	return !access(path, R_OK);
 }
 
-/* Beside this program, as in the build folder, or where it was installed. */
+/* Beside this program, as in the build folder, or where it is installed with it. */
+static bool find_near(char *path, size_t size)
+{
+	static const char *const folders[] = { "", "../" LIBSUB "/" };
+	char self[PATH_MAX], near[2 * PATH_MAX];
+	ssize_t len;
+	char *slash;
+	size_t i;
+
+	len = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	if (len <= 0)
+		return false;
+	self[len] = 0;
+	slash = strrchr(self, '/');
+	if (!slash)
+		return false;
+	slash[1] = 0;
+	for (i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+		snprintf(near, sizeof(near), "%s%s" PRELOAD, self, folders[i]);
+		if (file_is_there(near) && realpath(near, self)) {
+			snprintf(path, size, "%s", self);
+			return true;
+		}
+	}
+	return false;
+}
+
 static void find_preload(char *path, size_t size)
 {
 	const char *given = getenv("MEMNET_PRELOAD");
-	char self[PATH_MAX];
-	ssize_t len;
-	char *slash;
 
 	if (given && *given) {
 		if (!file_is_there(given))
@@ -269,17 +294,8 @@ static void find_preload(char *path, size_t size)
 		snprintf(path, size, "%s", given);
 		return;
 	}
-	len = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	if (len > 0) {
-		self[len] = 0;
-		slash = strrchr(self, '/');
-		if (slash) {
-			*slash = 0;
-			if (snprintf(path, size, "%s/" PRELOAD, self) < (int)size &&
-			    file_is_there(path))
-				return;
-		}
-	}
+	if (find_near(path, size))
+		return;
 	snprintf(path, size, "%s/" PRELOAD, LIBDIR);
 	if (!file_is_there(path))
 		die(EXIT_OURS, "%s: %s; is MemNet's user side installed?", path, strerror(errno));

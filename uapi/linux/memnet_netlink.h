@@ -54,6 +54,8 @@ enum memnet_session_state {
 
 /**
  * enum memnet_role - Which side of a link an answer speaks for.
+ * @MEMNET_ROLE_HOST: Where the applications are.
+ * @MEMNET_ROLE_NODE: Where TCP is.
  */
 enum memnet_role {
 	MEMNET_ROLE_HOST,

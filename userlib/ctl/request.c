@@ -194,6 +194,8 @@ static __attribute__((noreturn)) void fail_outcome(const char *what, const struc
 {
 	if (o->message[0])
 		fail("%s: %s (%s)", what, o->message, strerror(o->error));
+	if (o->error == EPERM)
+		fail("%s: this needs CAP_NET_ADMIN", what);
 	fail("%s: %s", what, strerror(o->error));
 }
 
