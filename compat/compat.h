@@ -12,4 +12,11 @@
 #define WQ_PERCPU 0	/* the default before it had a name */
 #endif
 
+/* the address of bind and connect */
+#ifdef MEMNET_HAVE_sockaddr_unsized
+#define memnet_sockaddr struct sockaddr_unsized
+#else
+#define memnet_sockaddr struct sockaddr
+#endif
+
 #endif /* MEMNET_COMPAT_H */

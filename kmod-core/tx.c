@@ -125,11 +125,9 @@ static struct memnet_tx *tx_next(struct memnet_channel *ch, enum ib_wr_opcode op
 	return tx;
 }
 
-/**
- * struct segment - a piece of a buffer that is contiguous for the device
- */
+/* A piece of a buffer that is contiguous for the device. */
 struct segment {
-	struct page *page;	/* NULL: @data */
+	struct page *page;	/* NULL: data */
 	void *data;
 	u32 offset;
 	u32 len;

@@ -11,8 +11,10 @@
 
 #ifdef __KERNEL__
 #include <linux/errno.h>
+#include <linux/export.h>
 #include <linux/kernel.h>
 #else
+#define EXPORT_SYMBOL_GPL(symbol) extern int export_##symbol
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #endif
 
@@ -75,6 +77,7 @@ const char *wire_opcode_name(u8 opcode)
 		return "unknown";
 	return opcodes[opcode].name;
 }
+EXPORT_SYMBOL_GPL(wire_opcode_name);
 
 /**
  * wire_reason_name() - text of a reason for people
@@ -86,6 +89,7 @@ const char *wire_reason_name(unsigned int reason)
 		return "unknown";
 	return reasons[reason];
 }
+EXPORT_SYMBOL_GPL(wire_reason_name);
 
 /**
  * wire_init() - begin a message
@@ -101,6 +105,7 @@ void wire_init(struct wire_msg *msg, enum wire_opcode opcode, u32 index, u16 gen
 	msg->hdr.index = cpu_to_le32(index);
 	msg->hdr.gen = cpu_to_le16(gen);
 }
+EXPORT_SYMBOL_GPL(wire_init);
 
 /**
  * wire_check_addr() - is this an address a message may carry
@@ -223,6 +228,7 @@ int wire_check_req(const void *data, size_t len, struct wire_cm_req *req)
 		return -EPROTO;
 	return 0;
 }
+EXPORT_SYMBOL_GPL(wire_check_req);
 
 /**
  * wire_check_rep() - take and judge the private data of an acceptance

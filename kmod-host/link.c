@@ -1,0 +1,507 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Links: one host-node association with its channels.
+ *
+ * A link's work item is the only one that connects it and takes it down. It connects all channels ahead of use; when the
+ * last is up sockets may choose one (memnet_link_choose()) and listeners that outlived the former session are set up
+ * again. When a channel fails, the work takes the whole session down: channels stopped, then their endpoints killed,
+ * then, after a back-off, it connects anew. link_channels are never reused, so an endpoint of the old session cannot
+ * meet the new one.
+ *
+ * Locks: links_mutex for adding and deleting; link.lock (BH, nests inside lock_sock(), outside nothing) for state and
+ * the arrays. The list is walked under RCU.
+ */
+#include <linux/cpumask.h>
+#include <linux/random.h>
+#include <linux/rtnetlink.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+#include <net/net_namespace.h>
+
+#include "memnet.h"
+
+#define BACKOFF_MIN_MS	100
+#define BACKOFF_MAX_MS	3000
+#define HEARTBEAT_MS	5000	/* until the node has said its own */
+
+LIST_HEAD(memnet_links);
+static DEFINE_MUTEX(links_mutex);
+static u64 boot_id;
+
+#define S(state) BIT(MEMNET_LINK_STATE_##state)
+
+static const u8 allowed[] = {
+	[MEMNET_LINK_STATE_DOWN]	= S(CONNECTING),
+	[MEMNET_LINK_STATE_CONNECTING]	= S(UP) | S(FAILED) | S(DOWN),
+	[MEMNET_LINK_STATE_UP]		= S(CONNECTING) | S(DOWN),
+	[MEMNET_LINK_STATE_FAILED]	= S(CONNECTING) | S(DOWN),
+};
+
+static void link_change_state(struct memnet_link *link, enum memnet_link_state next)
+{
+	lockdep_assert_held(&link->lock);
+	if (!(allowed[link->state] & BIT(next)))
+		return;
+	WRITE_ONCE(link->state, next);
+	wake_up_all(&link->waiters);
+}
+
+/**
+ * memnet_link_put() - drop a reference
+ * @link: link
+ */
+void memnet_link_put(struct memnet_link *link)
+{
+	if (!refcount_dec_and_test(&link->refs))
+		return;
+	put_net(link->transport);
+	memzero_explicit(&link->cfg.secret, sizeof(link->cfg.secret));
+	kfree_rcu(link, rcu);
+}
+
+/**
+ * memnet_lc_put() - drop a reference to a link's channel
+ * @lc: the channel
+ */
+void memnet_lc_put(struct link_channel *lc)
+{
+	struct memnet_link *link = lc->link;
+
+	if (!refcount_dec_and_test(&lc->refs))
+		return;
+	xa_destroy(&lc->endpoints);
+	memnet_channel_put(lc->ch);
+	kvfree(lc->gens);
+	kfree(lc);
+	memnet_link_put(link);
+}
+
+/* Endpoints of a channel: as many as the window table of all of them together affords. */
+static u32 slots_of(u32 channels)
+{
+	return max_t(u32, WIRE_MAX_SLOTS / roundup_pow_of_two(channels), WIRE_MIN_SLOTS);
+}
+
+static struct link_channel *lc_create(struct memnet_link *link, unsigned int number)
+{
+	struct memnet_channel_config cfg = {
+		.host_side	= true,
+		.cpu		= cpumask_local_spread(number % num_online_cpus(), NUMA_NO_NODE),
+		.slots		= slots_of(link->n_channels),
+		.heartbeat_ms	= link->cfg.heartbeat_ms ?: HEARTBEAT_MS,
+		.who		= link->who,
+		.secret_len	= link->cfg.secret.len,
+	};
+	struct link_channel *lc = kzalloc(sizeof(*lc), GFP_KERNEL);
+
+	if (!lc)
+		return NULL;
+	cfg.who.channel = number;
+	cfg.who.host_challenge = get_random_u64();
+	memcpy(cfg.secret, link->cfg.secret.key, cfg.secret_len);
+	xa_init_flags(&lc->endpoints, XA_FLAGS_ALLOC | XA_FLAGS_LOCK_BH);
+	lc->gens = kvcalloc(cfg.slots / 2, sizeof(*lc->gens), GFP_KERNEL);
+	lc->ch = memnet_channel_alloc(&memnet_host_channel_ops, lc, &cfg);
+	memzero_explicit(cfg.secret, sizeof(cfg.secret));
+	if (!lc->gens || !lc->ch) {
+		if (lc->ch)
+			memnet_channel_put(lc->ch);
+		kvfree(lc->gens);
+		kfree(lc);
+		return NULL;
+	}
+	refcount_inc(&link->refs);
+	lc->link = link;
+	lc->next = 1;
+	refcount_set(&lc->refs, 1);
+	return lc;
+}
+
+/* Ends the session: nothing of it is left when this returns, but what closed sockets still refer to. */
+static void link_take_down(struct memnet_link *link, u32 reason)
+{
+	struct link_channel *lc[WIRE_MAX_CHANNELS];
+	unsigned int i;
+	bool was_up;
+
+	spin_lock_bh(&link->lock);
+	was_up = link->state == MEMNET_LINK_STATE_UP;
+	link_change_state(link, MEMNET_LINK_STATE_CONNECTING);
+	memcpy(lc, link->lc, sizeof(lc));
+	memset(link->lc, 0, sizeof(link->lc));
+	for (i = 0; was_up && i < ARRAY_SIZE(lc); i++) {
+		if (lc[i] && lc[i]->ch->life.reason) {
+			link->reason = lc[i]->ch->life.reason;
+			break;
+		}
+	}
+	spin_unlock_bh(&link->lock);
+	for (i = 0; i < ARRAY_SIZE(lc); i++)
+		if (lc[i])
+			memnet_channel_fail(lc[i]->ch, reason);
+	for (i = 0; i < ARRAY_SIZE(lc); i++) {
+		if (!lc[i])
+			continue;
+		memnet_endpoint_lost(lc[i]);
+		memnet_channel_stop(lc[i]->ch, reason);
+		/* Endpoints that were being opened meanwhile. */
+		memnet_endpoint_lost(lc[i]);
+		memnet_lc_put(lc[i]);
+	}
+	memnet_domain_put(link->domain);
+	link->domain = NULL;
+	if (was_up) {
+		memnet_stat_inc(MEMNET_STAT_HOST_LINK_DEATHS);
+		pr_info("memnet: link %s is down: %s\n", link->cfg.name, wire_reason_name(link->reason));
+	}
+	WRITE_ONCE(link->failed, false);
+}
+
+/* Connects all channels; what was made is in link->lc[] also after a failure. */
+static int link_connect(struct memnet_link *link)
+{
+	struct link_channel *lc;
+	unsigned int i;
+	int ret;
+
+	link->who = (struct memnet_identity){
+		.host_id	= link->cfg.host_id,
+		.boot_id	= boot_id,
+		.nonce		= get_random_u64() | 1,
+		.channels	= link->n_channels,
+	};
+	for (i = 0; i < link->n_channels; i++) {
+		if (READ_ONCE(link->deleted))
+			return -EINTR;
+		lc = lc_create(link, i);
+		if (!lc)
+			return -ENOMEM;
+		spin_lock_bh(&link->lock);
+		link->lc[i] = lc;
+		spin_unlock_bh(&link->lock);
+		ret = memnet_channel_connect(lc->ch, link->transport, (struct sockaddr *)&link->cfg.addr,
+					     &link->domain);
+		if (ret) {
+			spin_lock_bh(&link->lock);
+			link->reason = lc->ch->life.reason ?: WIRE_REASON_TRANSPORT;
+			spin_unlock_bh(&link->lock);
+			return ret;
+		}
+	}
+	return 0;
+}
+
+/* Listening sockets of the former session get their listeners on the node back. */
+static void link_restore_listeners(struct memnet_link *link)
+{
+	LIST_HEAD(todo);
+
+	spin_lock_bh(&link->lock);
+	list_splice_init(&link->listeners, &todo);
+	while (!list_empty(&todo)) {
+		struct memnet_sock *mn = list_first_entry(&todo, struct memnet_sock, link_node);
+
+		list_move_tail(&mn->link_node, &link->listeners);
+		sock_hold(&mn->inet.sk);
+		spin_unlock_bh(&link->lock);
+		memnet_listener_restore(mn);
+		sock_put(&mn->inet.sk);
+		spin_lock_bh(&link->lock);
+	}
+	spin_unlock_bh(&link->lock);
+}
+
+static bool hopeless(u32 reason)
+{
+	return reason == WIRE_REASON_VERSION || reason == WIRE_REASON_DENIED || reason == WIRE_REASON_SECRET;
+}
+
+static void link_work(struct work_struct *work)
+{
+	struct memnet_link *link = container_of(to_delayed_work(work), struct memnet_link, work);
+	unsigned long now = jiffies, delay;
+	int ret;
+
+	if (READ_ONCE(link->failed))
+		link_take_down(link, WIRE_REASON_DISCONNECTED);
+	if (READ_ONCE(link->deleted) || READ_ONCE(link->state) == MEMNET_LINK_STATE_UP)
+		return;
+	if (time_before(now, link->next_try)) {
+		mod_delayed_work(system_unbound_wq, &link->work, link->next_try - now);
+		return;
+	}
+	spin_lock_bh(&link->lock);
+	link_change_state(link, MEMNET_LINK_STATE_CONNECTING);
+	spin_unlock_bh(&link->lock);
+	ret = link_connect(link);
+	if (ret) {
+		u32 reason = link->reason;
+
+		if (!link->attempts && ret != -EINTR)
+			pr_warn("memnet: link %s: cannot connect: %s (%d), trying again\n", link->cfg.name,
+				wire_reason_name(reason), ret);
+		link_take_down(link, WIRE_REASON_DISCONNECTED);
+		delay = msecs_to_jiffies(min(BACKOFF_MIN_MS << min(link->attempts, 6U), BACKOFF_MAX_MS));
+		link->attempts++;
+		spin_lock_bh(&link->lock);
+		if (hopeless(reason))
+			link_change_state(link, MEMNET_LINK_STATE_FAILED);
+		spin_unlock_bh(&link->lock);
+		link->next_try = jiffies + delay;
+		if (!READ_ONCE(link->deleted))
+			mod_delayed_work(system_unbound_wq, &link->work, delay);
+		return;
+	}
+	if (link->attempts || link->reconnects)
+		pr_info("memnet: link %s is up\n", link->cfg.name);
+	link->reconnects++;
+	link->attempts = 0;
+	link->next_try = jiffies + msecs_to_jiffies(BACKOFF_MIN_MS);
+	spin_lock_bh(&link->lock);
+	link_change_state(link, MEMNET_LINK_STATE_UP);
+	spin_unlock_bh(&link->lock);
+	link_restore_listeners(link);
+}
+
+static struct memnet_link *link_find(struct net *net, const char *name)
+{
+	struct memnet_link *link;
+
+	lockdep_assert_held(&links_mutex);
+	list_for_each_entry(link, &memnet_links, list)
+		if (net_eq(link->transport, net) && !strcmp(link->cfg.name, name))
+			return link;
+	return NULL;
+}
+
+/**
+ * memnet_link_add() - make a link and begin to connect it
+ * @net: namespace of its transport and of the sockets it serves
+ * @cfg: configuration, checked
+ * @extack: for what is wrong, or NULL
+ *
+ * Return: 0, -EEXIST or -ENOMEM.
+ */
+int memnet_link_add(struct net *net, const struct memnet_nl_link_cfg *cfg, struct netlink_ext_ack *extack)
+{
+	struct memnet_link *link = kzalloc(sizeof(*link), GFP_KERNEL);
+
+	if (!link)
+		return -ENOMEM;
+	link->cfg = *cfg;
+	link->transport = get_net(net);
+	link->served = net;
+	link->n_channels = cfg->channels ?: min_t(u32, num_online_cpus(), WIRE_MAX_CHANNELS);
+	spin_lock_init(&link->lock);
+	link->state = MEMNET_LINK_STATE_CONNECTING;
+	INIT_LIST_HEAD(&link->listeners);
+	INIT_DELAYED_WORK(&link->work, link_work);
+	init_waitqueue_head(&link->waiters);
+	link->next_try = jiffies;
+	refcount_set(&link->refs, 1);
+	mutex_lock(&links_mutex);
+	if (link_find(net, cfg->name)) {
+		mutex_unlock(&links_mutex);
+		NL_SET_ERR_MSG(extack, "a link of that name exists");
+		memnet_link_put(link);
+		return -EEXIST;
+	}
+	list_add_tail_rcu(&link->list, &memnet_links);
+	mutex_unlock(&links_mutex);
+	queue_delayed_work(system_unbound_wq, &link->work, 0);
+	return 0;
+}
+
+static void link_delete(struct memnet_link *link, u32 reason)
+{
+	lockdep_assert_held(&links_mutex);
+	list_del_rcu(&link->list);
+	WRITE_ONCE(link->deleted, true);
+	cancel_delayed_work_sync(&link->work);
+	link->reason = reason;
+	link_take_down(link, reason);
+	/* Channels that failed while they were stopped have queued the work once more. */
+	cancel_delayed_work_sync(&link->work);
+	spin_lock_bh(&link->lock);
+	link_change_state(link, MEMNET_LINK_STATE_DOWN);
+	spin_unlock_bh(&link->lock);
+	memnet_link_put(link);
+}
+
+/**
+ * memnet_link_del() - take a link down for good
+ * @net: namespace of its transport
+ * @name: its name
+ * @extack: for what is wrong, or NULL
+ *
+ * Its sockets get ECONNRESET. Return: 0 or -ENOENT.
+ */
+int memnet_link_del(struct net *net, const char *name, struct netlink_ext_ack *extack)
+{
+	struct memnet_link *link;
+	int ret = -ENOENT;
+
+	mutex_lock(&links_mutex);
+	link = link_find(net, name);
+	if (link) {
+		link_delete(link, WIRE_REASON_ADMIN);
+		ret = 0;
+	} else {
+		NL_SET_ERR_MSG(extack, "no link of that name");
+	}
+	mutex_unlock(&links_mutex);
+	return ret;
+}
+
+/**
+ * memnet_link_set_netns() - let a link serve another namespace's sockets
+ * @net: namespace of its transport
+ * @name: its name
+ * @target: namespace to serve from now on
+ * @extack: for what is wrong, or NULL
+ *
+ * Return: 0 or -ENOENT.
+ */
+int memnet_link_set_netns(struct net *net, const char *name, struct net *target, struct netlink_ext_ack *extack)
+{
+	struct memnet_link *link;
+	int ret = -ENOENT;
+
+	mutex_lock(&links_mutex);
+	link = link_find(net, name);
+	if (link) {
+		spin_lock_bh(&link->lock);
+		link->served = target;
+		spin_unlock_bh(&link->lock);
+		ret = 0;
+	} else {
+		NL_SET_ERR_MSG(extack, "no link of that name");
+	}
+	mutex_unlock(&links_mutex);
+	return ret;
+}
+
+/**
+ * memnet_link_channel() - a channel of a link by its number
+ * @link: link
+ * @number: any value
+ *
+ * Return: the channel with a reference, or NULL.
+ */
+struct link_channel *memnet_link_channel(struct memnet_link *link, unsigned int number)
+{
+	struct link_channel *lc = NULL;
+
+	spin_lock_bh(&link->lock);
+	if (number < ARRAY_SIZE(link->lc))
+		lc = link->lc[number];
+	if (lc)
+		refcount_inc(&lc->refs);
+	spin_unlock_bh(&link->lock);
+	return lc;
+}
+
+/**
+ * memnet_link_choose() - a channel for a new endpoint
+ * @net: the socket's namespace
+ *
+ * Return: the channel of this CPU on the first link that is up, with a reference, or NULL.
+ */
+struct link_channel *memnet_link_choose(struct net *net)
+{
+	struct link_channel *lc = NULL;
+	struct memnet_link *link;
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(link, &memnet_links, list) {
+		spin_lock_bh(&link->lock);
+		if (link->state == MEMNET_LINK_STATE_UP && net_eq(link->served, net))
+			lc = link->lc[raw_smp_processor_id() % link->n_channels];
+		if (lc)
+			refcount_inc(&lc->refs);
+		spin_unlock_bh(&link->lock);
+		if (lc)
+			break;
+	}
+	rcu_read_unlock();
+	return lc;
+}
+
+/**
+ * memnet_link_listener_add() - a socket listens through a link
+ * @mn: socket, locked
+ * @link: link
+ */
+void memnet_link_listener_add(struct memnet_sock *mn, struct memnet_link *link)
+{
+	if (mn->link)
+		return;
+	refcount_inc(&link->refs);
+	sock_hold(&mn->inet.sk);
+	mn->link = link;
+	spin_lock_bh(&link->lock);
+	list_add_tail(&mn->link_node, &link->listeners);
+	spin_unlock_bh(&link->lock);
+}
+
+/**
+ * memnet_link_listener_del() - a socket listens no longer
+ * @mn: socket, locked
+ */
+void memnet_link_listener_del(struct memnet_sock *mn)
+{
+	struct memnet_link *link = mn->link;
+
+	if (!link)
+		return;
+	spin_lock_bh(&link->lock);
+	list_del_init(&mn->link_node);
+	spin_unlock_bh(&link->lock);
+	mn->link = NULL;
+	memnet_link_put(link);
+	sock_put(&mn->inet.sk);
+}
+
+static void __net_exit links_net_exit(struct net *net)
+{
+	struct memnet_link *link;
+
+	mutex_lock(&links_mutex);
+	list_for_each_entry(link, &memnet_links, list) {
+		spin_lock_bh(&link->lock);
+		if (net_eq(link->served, net))
+			link->served = link->transport;
+		spin_unlock_bh(&link->lock);
+	}
+	mutex_unlock(&links_mutex);
+}
+
+static struct pernet_operations links_net_ops = {
+	.exit = links_net_exit,
+};
+
+/**
+ * memnet_links_init() - prepare
+ *
+ * Return: 0 or a negative errno.
+ */
+int memnet_links_init(void)
+{
+	boot_id = get_random_u64();
+	return register_pernet_subsys(&links_net_ops);
+}
+
+/**
+ * memnet_links_exit() - delete all links; no socket lives
+ */
+void memnet_links_exit(void)
+{
+	struct memnet_link *link, *tmp;
+
+	mutex_lock(&links_mutex);
+	list_for_each_entry_safe(link, tmp, &memnet_links, list)
+		link_delete(link, WIRE_REASON_UNLOAD);
+	mutex_unlock(&links_mutex);
+	unregister_pernet_subsys(&links_net_ops);
+	rcu_barrier();
+}

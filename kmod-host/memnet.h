@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * memnet.ko: the host's side, mapped.
+ *
+ *   main.c      parameters, load and unload
+ *   link.c      links: connecting, reconnecting, death; choice of a channel
+ *   endpoint.c  endpoints: ids, state, messages from the node, closing and orphans
+ *   transmit.c  an endpoint's outgoing queue: what is sent when, windows both ways
+ *   request.c   requests that wait for the node's answer
+ *   family.c    AF_MEMNET: create, bind, listen, accept, connect, names, shutdown, release, poll
+ *   stream.c    send and receive calls, ioctls
+ *   sockopt.c   socket options and their copies on the node
+ *   native.c    sockets that stay in the host's own stack: loopback and excluded ports
+ *   netlink.c   links and sockets for memnetctl
+ *
+ * Lock order: lock_sock(sk), then endpoint.lock (BH), then the channel's tx.lock. Messages arrive in softirq and take
+ * endpoint.lock only, so they never wait for a process that sleeps in a call.
+ */
+#ifndef MEMNET_HOST_H
+#define MEMNET_HOST_H
+
+#include <linux/ipv6.h>
+#include <linux/memnet.h>
+#include <linux/net.h>
+#include <linux/wait.h>
+#include <linux/xarray.h>
+#include <net/inet_sock.h>
+#include <net/sock.h>
+#include <net/tcp_states.h>
+
+#include "core.h"
+#include "netlink.h"
+
+#define MEMNET_ORPHAN_MS	60000	/* a closed socket's bytes have this long to leave the host */
+#define MEMNET_MAX_WINDOW	(256 * 1024)
+
+struct memnet_link;
+
+/**
+ * struct link_channel - a channel of a link and the endpoints on it
+ * @link:	its link, held
+ * @ch:		the channel, held
+ * @endpoints:	by index: the host's half by memnet_endpoint_open(), the node's half by NEW_CONNECTION
+ * @gens:	last generation of each index of the host's half; under the xarray's lock
+ * @next:	where the search for a free index goes on
+ * @refs:	the link and every endpoint
+ */
+struct link_channel {
+	struct memnet_link	*link;
+	struct memnet_channel	*ch;
+	struct xarray		endpoints;
+	u16			*gens;
+	u32			next;
+	refcount_t		refs;
+};
+
+/**
+ * struct memnet_request - the one request of an endpoint that waits for its answer
+ * @skb:	the message while it is not sent and not in the stream's order
+ * @seq:	number of the last request
+ * @opcode:	of the last request
+ * @busy:	sent or about to be, not answered
+ * @error:	its result, negative errno
+ * @value:	answer to QUERY
+ * @local:	local address told by the answer
+ * @peer:	peer's address
+ * @wait:	woken with the answer
+ */
+struct memnet_request {
+	struct sk_buff		*skb;
+	u16			seq;
+	u8			opcode;
+	bool			busy;
+	int			error;
+	u64			value;
+	struct wire_addr	local;
+	struct wire_addr	peer;
+	wait_queue_head_t	wait;
+};
+
+/**
+ * struct memnet_endpoint - one socket's presence on the node
+ * @lock:	all fields but @refs, @wmem, and those that never change
+ * @state:	TCP_*; changed by endpoint_change_state() only; copied to the socket
+ * @lc:		its channel; NULL when it never had one or lost it
+ * @index:	its id there
+ * @gen:	generation of @index
+ * @sk:		its socket; NULL before accept() and after close()
+ * @error:	errno of a death that no socket has seen yet
+ * @connected:	was established once: DATA may come
+ * @gone:	off the table for good
+ * @tx:		outgoing queue, see transmit.c; positions count from the stream's start
+ * @rx:		incoming queue
+ * @request:	see request.c
+ * @listener:	of a listening endpoint: the children nobody has accepted
+ * @local:	local address, once the node has told it
+ * @peer:	peer's address
+ * @node:	child: on the listener's queue
+ * @wmem:	bytes of memory in outgoing buffers, posted ones included
+ * @waiter:	to be resumed when the channel can send again; holds a reference while @tx.waiting
+ * @orphan:	ends a closed endpoint that does not drain
+ * @refs:	table, socket, listener's queue, waiter, timer, each outgoing buffer
+ */
+struct memnet_endpoint {
+	spinlock_t		lock;
+	u8			state;
+	u16			gen;
+	u32			index;
+	struct link_channel	*lc;
+	struct sock		*sk;
+	int			error;
+	bool			connected;
+	bool			gone;
+
+	struct {
+		struct sk_buff_head	queue;
+		u32			offset;		/* bytes of the first buffer already sent */
+		u64			end;		/* position after the last queued byte */
+		u64			sent;
+		u64			limit;		/* the node's window */
+		u64			consumed;	/* taken by the node's TCP */
+		u64			asked;		/* limit + 1 as of the last WANT_WINDOW, 0 if answered */
+		bool			fin;		/* end of stream follows the queue */
+		bool			fin_sent;
+		bool			want;		/* somebody waits for window although nothing is queued */
+		bool			waiting;	/* registered with the channel */
+		bool			close;		/* CLOSE follows everything */
+		bool			close_sent;
+		u8			close_flags;
+		u32			linger_ms;
+	} tx;
+
+	struct {
+		struct sk_buff_head	queue;
+		u32			offset;		/* bytes of the first buffer already read */
+		u64			received;
+		u64			copied;		/* read by the application */
+		u64			limit;		/* granted to the node */
+		u64			end;		/* after a reset: where the stream ends */
+		u32			window;
+		u32			max_window;
+		u32			pages;		/* held in @queue */
+		bool			fin;
+		bool			peer_wants;	/* WANT_WINDOW to be answered when there is more */
+		bool			publish;	/* the window word is to be written */
+		bool			tell;		/* WINDOW is to be sent */
+	} rx;
+
+	struct memnet_request	request;
+
+	struct {
+		struct list_head	queue;
+		u32			queued;
+		u32			backlog;
+		u32			collected;	/* not yet told by ACCEPTED */
+	} listener;
+
+	struct wire_addr	local;
+	struct wire_addr	peer;
+	struct list_head	node;
+	atomic_t		wmem;
+	struct memnet_waiter	waiter;
+	struct timer_list	orphan;
+	refcount_t		refs;
+	struct rcu_head		rcu;
+};
+
+/**
+ * struct memnet_cb - control block of an outgoing buffer
+ * @ep:		charged endpoint, held
+ * @charged:	bytes charged to @ep->wmem
+ * @control:	the linear part is a whole message, struct wire_msg
+ * @more:	the application announced more
+ */
+struct memnet_cb {
+	struct memnet_endpoint	*ep;
+	u32			charged;
+	bool			control;
+	bool			more;
+};
+
+static inline struct memnet_cb *memnet_cb(struct sk_buff *skb)
+{
+	BUILD_BUG_ON(sizeof(struct memnet_cb) > sizeof(skb->cb));
+	return (struct memnet_cb *)skb->cb;
+}
+
+/* Options kept on the host and copied to the node; an index into memnet_sock.opt. */
+enum memnet_opt {
+	MEMNET_OPT_NODELAY,
+	MEMNET_OPT_CORK,
+	MEMNET_OPT_QUICKACK,
+	MEMNET_OPT_KEEPIDLE,
+	MEMNET_OPT_KEEPINTVL,
+	MEMNET_OPT_KEEPCNT,
+	MEMNET_OPT_USER_TIMEOUT,
+	MEMNET_OPT_DEFER_ACCEPT,
+	MEMNET_OPT_SYNCNT,
+	MEMNET_OPT_LINGER2,
+	MEMNET_OPT_TOS,
+	MEMNET_OPT_TTL,
+	MEMNET_OPT_V6ONLY,
+	MEMNET_OPT_HOPS,
+	MEMNET_OPT_TCLASS,
+	MEMNET_OPT_END,
+};
+
+/**
+ * struct memnet_sock - an AF_MEMNET socket
+ * @inet:	first, so that core code finds an inet socket
+ * @ep:		the endpoint, from bind, listen, connect or accept on; under lock_sock(), read by pollers
+ * @native:	native socket all calls are delegated to, or of an offloaded listener the one on loopback; set once
+ *		under lock_sock()
+ * @delegated:	every call goes to @native
+ * @opt:	option values, under lock_sock()
+ * @opt_set:	bit i: @opt[i] was set and is to be copied to the node
+ * @synced:	SOL_SOCKET options as the node has them
+ * @native_ports: ports that stay native
+ * @n_native_ports: how many
+ * @link:	listening through a node: the link, held
+ * @link_node:	on its list, to be set up again after a reconnect; the list holds the socket
+ */
+struct memnet_sock {
+	struct inet_sock	inet;
+	struct memnet_endpoint	*ep;
+	struct socket		*native;
+	bool			delegated;
+	int			opt[MEMNET_OPT_END];
+	u32			opt_set;
+	struct {
+		bool reuse, reuseport, keepalive;
+	} synced;
+	struct memnet_port_range *native_ports;
+	u32			n_native_ports;
+	struct memnet_link	*link;
+	struct list_head	link_node;
+};
+
+/**
+ * struct memnet6_sock - an IPv6 AF_MEMNET socket
+ * @mn:		first
+ * @inet6:	last, where 6.1 looks for it
+ */
+struct memnet6_sock {
+	struct memnet_sock	mn;
+	struct ipv6_pinfo	inet6;
+};
+
+static inline struct memnet_sock *memnet_sk(const struct sock *sk)
+{
+	return (struct memnet_sock *)sk;
+}
+
+/**
+ * struct memnet_link - one host-node association
+ * @list:	all links; changed under a mutex, walked under RCU
+ * @cfg:	as the administrator wants it; never changes
+ * @transport:	namespace of the rdma_cm ids, held
+ * @served:	namespace whose sockets use the link; its end hands them back to @transport; under @lock
+ * @lock:	(BH) @served, @state, @reason, @lc[] and @listeners
+ * @state:	changed by link_change_state() only
+ * @reason:	why it last went down
+ * @attempts:	since it was last up
+ * @reconnects:	times it came up again
+ * @n_channels:	channels to connect
+ * @lc:		channels while up; entries are replaced, never reused
+ * @listeners:	listening sockets, see memnet_sock.link_node
+ * @domain:	protection domain while connected; the worker's
+ * @failed:	a channel died: the worker is to take the link down
+ * @deleted:	to be taken down for good
+ * @next_try:	jiffies before which not to connect again
+ * @work:	the only one that connects and takes down
+ * @waiters:	woken when the state changes
+ * @who:	identity
+ * @endpoints:	endpoints alive on it
+ * @refs:	list, each link_channel, each listening socket
+ * @rcu:	frees it
+ */
+struct memnet_link {
+	struct list_head	list;
+	struct memnet_nl_link_cfg cfg;
+	struct net		*transport;
+	struct net		*served;
+	spinlock_t		lock;
+	enum memnet_link_state	state;
+	u32			reason;
+	u32			attempts;
+	u64			reconnects;
+	u32			n_channels;
+	struct link_channel	*lc[WIRE_MAX_CHANNELS];
+	struct list_head	listeners;
+	struct memnet_domain	*domain;
+	bool			failed;
+	bool			deleted;
+	unsigned long		next_try;
+	struct delayed_work	work;
+	wait_queue_head_t	waiters;
+	struct memnet_identity	who;
+	atomic_t		endpoints;
+	refcount_t		refs;
+	struct rcu_head		rcu;
+};
+
+/* link.c */
+extern struct list_head memnet_links;
+int memnet_links_init(void);
+void memnet_links_exit(void);
+int memnet_link_add(struct net *net, const struct memnet_nl_link_cfg *cfg, struct netlink_ext_ack *extack);
+int memnet_link_del(struct net *net, const char *name, struct netlink_ext_ack *extack);
+int memnet_link_set_netns(struct net *net, const char *name, struct net *target, struct netlink_ext_ack *extack);
+struct link_channel *memnet_link_choose(struct net *net);
+void memnet_lc_put(struct link_channel *lc);
+struct link_channel *memnet_link_channel(struct memnet_link *link, unsigned int number);
+void memnet_link_put(struct memnet_link *link);
+void memnet_link_listener_add(struct memnet_sock *mn, struct memnet_link *link);
+void memnet_link_listener_del(struct memnet_sock *mn);
+
+/* endpoint.c */
+extern const struct memnet_channel_ops memnet_host_channel_ops;
+int memnet_endpoints_init(void);
+void memnet_endpoints_exit(void);
+struct memnet_endpoint *memnet_endpoint_create(gfp_t gfp);
+int memnet_endpoint_open(struct memnet_endpoint *ep, struct link_channel *lc);
+void memnet_endpoint_put(struct memnet_endpoint *ep);
+bool memnet_endpoint_change_state(struct memnet_endpoint *ep, u8 next);
+void memnet_endpoint_wake(struct memnet_endpoint *ep, unsigned int why);
+void memnet_endpoint_attach(struct memnet_endpoint *ep, struct sock *sk);
+void memnet_endpoint_close(struct memnet_endpoint *ep, u32 flags, u32 linger_ms);
+void memnet_endpoint_kill(struct memnet_endpoint *ep, int error);
+void memnet_endpoint_lost(struct link_channel *lc);
+struct memnet_endpoint *memnet_endpoint_next_child(struct memnet_endpoint *ep);
+void memnet_endpoint_consumed(struct memnet_endpoint *ep, u32 bytes, struct sk_buff_head *done);
+
+static inline struct memnet_endpoint *memnet_endpoint_get(struct memnet_endpoint *ep)
+{
+	refcount_inc(&ep->refs);
+	return ep;
+}
+
+#define MEMNET_WAKE_READ	0x1
+#define MEMNET_WAKE_WRITE	0x2
+#define MEMNET_WAKE_STATE	0x4
+#define MEMNET_WAKE_ERROR	0x8
+
+/* transmit.c */
+void memnet_transmit_init(struct memnet_endpoint *ep);
+struct sk_buff *memnet_transmit_alloc(struct memnet_endpoint *ep, u32 linear, gfp_t gfp);
+void memnet_transmit_charge(struct sk_buff *skb, u32 bytes);
+struct sk_buff *memnet_transmit_control(struct memnet_endpoint *ep, struct wire_msg *msg, gfp_t gfp);
+void memnet_transmit(struct memnet_endpoint *ep);
+void memnet_transmit_reap(struct memnet_endpoint *ep);
+void memnet_transmit_release(struct memnet_endpoint *ep, struct sk_buff_head *drop);
+bool memnet_transmit_writable(struct memnet_endpoint *ep, struct sock *sk);
+void memnet_transmit_want(struct memnet_endpoint *ep);
+void memnet_transmit_refresh(struct memnet_endpoint *ep);
+
+/* request.c */
+int memnet_post(struct memnet_endpoint *ep, struct wire_msg *msg);
+int memnet_request_start(struct memnet_endpoint *ep, struct wire_msg *msg, bool ordered);
+int memnet_request(struct sock *sk, struct memnet_endpoint *ep, struct wire_msg *msg, bool ordered);
+void memnet_request_reply(struct memnet_endpoint *ep, const struct wire_msg *msg);
+void memnet_request_fail(struct memnet_endpoint *ep, int error);
+
+/* family.c */
+extern unsigned int memnet_family_number;
+extern struct proto memnet_prot, memnet6_prot;
+extern const struct proto_ops memnet_stream_ops;
+int memnet_family_init(void);
+void memnet_family_exit(void);
+struct sock *memnet_sock_alloc(struct net *net, struct socket *sock, int family, gfp_t gfp, int kern);
+void memnet_set_names(struct sock *sk, const struct wire_addr *local, const struct wire_addr *peer);
+void memnet_wire_to_sockaddr(const struct wire_addr *wire, struct sockaddr_storage *ss);
+int memnet_listener_restore(struct memnet_sock *mn);
+
+/* stream.c */
+int memnet_sendmsg(struct socket *sock, struct msghdr *msg, size_t len);
+int memnet_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flags);
+int memnet_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg);
+ssize_t memnet_sendpage(struct socket *sock, struct page *page, int offset, size_t size, int flags);
+__poll_t memnet_poll(struct file *file, struct socket *sock, poll_table *wait);
+
+/* sockopt.c */
+int memnet_setsockopt(struct socket *sock, int level, int name, sockptr_t value, unsigned int len);
+int memnet_getsockopt(struct socket *sock, int level, int name, char __user *value, int __user *len);
+void memnet_keepalive(struct sock *sk, int on);
+int memnet_sync_options(struct sock *sk, struct memnet_endpoint *ep, bool all);
+void memnet_inherit_options(struct sock *sk, const struct sock *listener);
+void memnet_option(int i, int *level, int *name);
+
+/* native.c */
+bool memnet_native_address(const struct sockaddr *addr, int family);
+bool memnet_native_port(const struct memnet_sock *mn, __be16 port);
+int memnet_native_delegate(struct sock *sk);
+int memnet_native_listen_loopback(struct sock *sk, int backlog);
+void memnet_native_sync(struct memnet_sock *mn);
+void memnet_native_adopt(struct sock *sk, struct socket *native);
+void memnet_native_release(struct memnet_sock *mn);
+void memnet_native_setopt(struct memnet_sock *mn, int level, int name, int value);
+
+/* netlink.c */
+int memnet_host_netlink_init(void);
+void memnet_host_netlink_exit(void);
+
+#endif /* MEMNET_HOST_H */

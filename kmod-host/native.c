@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Sockets that stay in the host's own TCP.
+ *
+ * A loopback or wildcard destination, a loopback bind address and ports the user excluded are not the node's business.
+ * Since socket() comes before the destination is known, and programs hand the descriptor to epoll before connect(), the
+ * AF_MEMNET socket keeps its descriptor and gets a private native socket inside. From then on every call is delegated
+ * (memnet_sock.delegated, which never changes back). A listener on the wildcard address is offloaded and has a native
+ * socket on loopback besides.
+ *
+ * Waiting needs no forwarding: the native socket wakes the outer socket's wait queue, since its sk_wq is made to point
+ * there. Pollers and sleepers of both therefore meet on one queue. Errors are copied to the outer socket, whose SO_ERROR
+ * the core answers.
+ *
+ * Locks: lock_sock(outer) before lock_sock(native); made and released under the outer lock.
+ */
+#include <net/ipv6.h>
+#include <net/tcp.h>
+
+#include "memnet.h"
+
+/**
+ * memnet_native_address() - is this a loopback address
+ * @addr: sockaddr_in or sockaddr_in6, checked
+ * @family: of the socket
+ */
+bool memnet_native_address(const struct sockaddr *addr, int family)
+{
+	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)addr;
+
+	if (addr->sa_family == AF_INET)
+		return ipv4_is_loopback(((const struct sockaddr_in *)addr)->sin_addr.s_addr);
+	return ipv6_addr_loopback(&in6->sin6_addr) ||
+	       (ipv6_addr_v4mapped(&in6->sin6_addr) && ipv4_is_loopback(in6->sin6_addr.s6_addr32[3]));
+}
+
+/**
+ * memnet_native_port() - did the user exclude this port
+ * @mn: socket, locked
+ * @port: port, network byte order
+ */
+bool memnet_native_port(const struct memnet_sock *mn, __be16 port)
+{
+	u16 p = ntohs(port);
+	u32 i;
+
+	for (i = 0; i < mn->n_native_ports; i++)
+		if (p >= mn->native_ports[i].first && p <= mn->native_ports[i].last)
+			return true;
+	return false;
+}
+
+static void native_error(struct sock *nsk)
+{
+	struct sock *sk;
+
+	read_lock_bh(&nsk->sk_callback_lock);
+	sk = nsk->sk_user_data;
+	if (sk && nsk->sk_err)
+		WRITE_ONCE(sk->sk_err, nsk->sk_err);
+	read_unlock_bh(&nsk->sk_callback_lock);
+	/* The default call: the queue woken is the outer socket's. */
+	if (skwq_has_sleeper(rcu_access_pointer(nsk->sk_wq)))
+		wake_up_interruptible_poll(sk_sleep(nsk), EPOLLERR | EPOLLIN | EPOLLOUT);
+}
+
+/* From now on @native wakes @sk's sleepers and pollers. */
+static void join(struct sock *sk, struct socket *native)
+{
+	struct sock *nsk = native->sk;
+
+	write_lock_bh(&nsk->sk_callback_lock);
+	rcu_assign_pointer(nsk->sk_wq, rcu_dereference_protected(sk->sk_wq, true));
+	nsk->sk_user_data = sk;
+	nsk->sk_error_report = native_error;
+	write_unlock_bh(&nsk->sk_callback_lock);
+}
+
+/* Options set so far, as far as they mean something to a native socket. */
+static void copy_options(struct sock *sk, struct socket *native)
+{
+	struct memnet_sock *mn = memnet_sk(sk);
+	struct sock *nsk = native->sk;
+	int level, name, i;
+
+	lock_sock(nsk);
+	nsk->sk_reuse = sk->sk_reuse;
+	nsk->sk_reuseport = sk->sk_reuseport;
+	nsk->sk_lingertime = sk->sk_lingertime;
+	sock_valbool_flag(nsk, SOCK_LINGER, sock_flag(sk, SOCK_LINGER));
+	nsk->sk_mark = sk->sk_mark;
+	nsk->sk_priority = sk->sk_priority;
+	nsk->sk_bound_dev_if = sk->sk_bound_dev_if;
+	if (sk->sk_userlocks & SOCK_SNDBUF_LOCK)
+		nsk->sk_sndbuf = sk->sk_sndbuf;
+	if (sk->sk_userlocks & SOCK_RCVBUF_LOCK)
+		nsk->sk_rcvbuf = sk->sk_rcvbuf;
+	nsk->sk_userlocks |= sk->sk_userlocks & (SOCK_SNDBUF_LOCK | SOCK_RCVBUF_LOCK);
+	release_sock(nsk);
+	if (sock_flag(sk, SOCK_KEEPOPEN))
+		sock_set_keepalive(nsk);
+	for (i = 0; i < MEMNET_OPT_END; i++) {
+		if (!(mn->opt_set & BIT(i)))
+			continue;
+		memnet_option(i, &level, &name);
+		native->ops->setsockopt(native, level, name, KERNEL_SOCKPTR(&mn->opt[i]), sizeof(int));
+	}
+}
+
+static int create(struct sock *sk, int family, struct socket **native)
+{
+	int ret = sock_create_kern(sock_net(sk), family, SOCK_STREAM, IPPROTO_TCP, native);
+
+	if (ret)
+		return ret;
+	join(sk, *native);
+	copy_options(sk, *native);
+	return 0;
+}
+
+/**
+ * memnet_native_delegate() - this socket stays native
+ * @sk: socket, locked, not connected and not bound on a node
+ *
+ * Return: 0 or a negative errno.
+ */
+int memnet_native_delegate(struct sock *sk)
+{
+	struct memnet_sock *mn = memnet_sk(sk);
+	struct socket *native;
+	int ret;
+
+	/* Bound on the node, destined to loopback: no machine has both addresses. */
+	if (mn->ep)
+		return -EADDRNOTAVAIL;
+	ret = create(sk, sk->sk_family, &native);
+	if (ret)
+		return ret;
+	WRITE_ONCE(mn->native, native);
+	smp_store_release(&mn->delegated, true);
+	memnet_native_sync(mn);
+	memnet_stat_inc(MEMNET_STAT_HOST_NATIVE);
+	return 0;
+}
+
+/**
+ * memnet_native_listen_loopback() - let local programs reach an offloaded wildcard listener
+ * @sk: socket, locked, bound on the node
+ * @backlog: as for listen()
+ *
+ * Return: 0 or a negative errno, -EADDRINUSE if a native program has the port.
+ */
+int memnet_native_listen_loopback(struct sock *sk, int backlog)
+{
+	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct memnet_sock *mn = memnet_sk(sk);
+	struct sockaddr *addr = sk->sk_family == AF_INET6 ? (struct sockaddr *)&in6 : (struct sockaddr *)&in;
+	struct socket *native;
+	int ret;
+
+	if (mn->native)
+		return 0;
+	in.sin_port = inet_sk(sk)->inet_sport;
+	in6.sin6_port = inet_sk(sk)->inet_sport;
+	ret = create(sk, sk->sk_family, &native);
+	if (ret)
+		return ret;
+	ret = kernel_bind(native, (memnet_sockaddr *)addr, sk->sk_family == AF_INET6 ? sizeof(in6) : sizeof(in)) ?:
+	      kernel_listen(native, backlog);
+	if (ret) {
+		sock_release(native);
+		return ret;
+	}
+	WRITE_ONCE(mn->native, native);
+	return 0;
+}
+
+/**
+ * memnet_native_sync() - copy what the core has changed in the outer socket since the last call
+ * @mn: delegated socket
+ */
+void memnet_native_sync(struct memnet_sock *mn)
+{
+	struct sock *sk = &mn->inet.sk, *nsk = mn->native->sk;
+
+	nsk->sk_rcvtimeo = READ_ONCE(sk->sk_rcvtimeo);
+	nsk->sk_sndtimeo = READ_ONCE(sk->sk_sndtimeo);
+	if (READ_ONCE(nsk->sk_rcvlowat) != READ_ONCE(sk->sk_rcvlowat))
+		WRITE_ONCE(nsk->sk_rcvlowat, sk->sk_rcvlowat);
+}
+
+/**
+ * memnet_native_adopt() - an accepted native connection becomes a delegated socket
+ * @sk: new socket, locked, grafted
+ * @native: the connection
+ */
+void memnet_native_adopt(struct sock *sk, struct socket *native)
+{
+	struct memnet_sock *mn = memnet_sk(sk);
+
+	join(sk, native);
+	mn->native = native;
+	smp_store_release(&mn->delegated, true);
+	memnet_stat_inc(MEMNET_STAT_HOST_NATIVE);
+}
+
+/**
+ * memnet_native_setopt() - pass an option on
+ * @mn: socket with a native one, locked
+ * @level: level
+ * @name: name
+ * @value: value
+ */
+void memnet_native_setopt(struct memnet_sock *mn, int level, int name, int value)
+{
+	if (level == SOL_SOCKET && name == SO_KEEPALIVE && value)
+		sock_set_keepalive(mn->native->sk);
+	else if (level != SOL_SOCKET)
+		mn->native->ops->setsockopt(mn->native, level, name, KERNEL_SOCKPTR(&value), sizeof(value));
+}
+
+/**
+ * memnet_native_release() - close the native socket, if there is one
+ * @mn: socket, locked; delegated only if it is being closed itself
+ */
+void memnet_native_release(struct memnet_sock *mn)
+{
+	struct sock *sk = &mn->inet.sk, *nsk;
+	struct socket *native = mn->native;
+
+	if (!native)
+		return;
+	nsk = native->sk;
+	lock_sock(nsk);
+	nsk->sk_lingertime = sk->sk_lingertime;
+	sock_valbool_flag(nsk, SOCK_LINGER, sock_flag(sk, SOCK_LINGER));
+	release_sock(nsk);
+	write_lock_bh(&nsk->sk_callback_lock);
+	nsk->sk_user_data = NULL;
+	write_unlock_bh(&nsk->sk_callback_lock);
+	WRITE_ONCE(mn->native, NULL);
+	sock_release(native);
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Messages that say something to the node, and requests that wait for what it answers.
+ *
+ * memnet_post() queues a message in stream order and returns at once. memnet_request() sends a request and sleeps,
+ * killable, with the socket unlocked, until REPLY comes or the endpoint dies. An endpoint has one request at a time;
+ * who was killed while waiting leaves it busy, and the next one waits for that answer first. All fields are under the
+ * endpoint's lock.
+ */
+#include "memnet.h"
+
+/**
+ * memnet_post() - say something that has no answer, in stream order
+ * @ep: endpoint, not locked
+ * @msg: message
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int memnet_post(struct memnet_endpoint *ep, struct wire_msg *msg)
+{
+	struct sk_buff *skb = memnet_transmit_control(ep, msg, GFP_KERNEL);
+
+	if (!skb)
+		return -ENOMEM;
+	spin_lock_bh(&ep->lock);
+	if (!ep->lc || ep->gone) {
+		spin_unlock_bh(&ep->lock);
+		kfree_skb(skb);
+		return 0;
+	}
+	__skb_queue_tail(&ep->tx.queue, skb);
+	memnet_transmit(ep);
+	spin_unlock_bh(&ep->lock);
+	return 0;
+}
+
+/**
+ * memnet_request_start() - send a request
+ * @ep: endpoint, not locked
+ * @msg: request
+ * @ordered: in stream order, else at once
+ *
+ * Return: 0; -EALREADY when another is outstanding; -ENETDOWN; -ENOMEM.
+ */
+int memnet_request_start(struct memnet_endpoint *ep, struct wire_msg *msg, bool ordered)
+{
+	struct sk_buff *skb;
+	int ret = 0;
+
+	skb = memnet_transmit_control(ep, msg, GFP_KERNEL);
+	if (!skb)
+		return -ENOMEM;
+	spin_lock_bh(&ep->lock);
+	if (ep->request.busy) {
+		ret = -EALREADY;
+	} else if (!ep->lc || ep->gone) {
+		ret = -ENETDOWN;
+	} else {
+		((struct wire_msg *)skb->data)->hdr.seq = cpu_to_le16(++ep->request.seq);
+		ep->request.opcode = msg->hdr.opcode;
+		ep->request.busy = true;
+		if (ordered)
+			__skb_queue_tail(&ep->tx.queue, skb);
+		else
+			ep->request.skb = skb;
+		memnet_transmit(ep);
+		skb = NULL;
+	}
+	spin_unlock_bh(&ep->lock);
+	kfree_skb(skb);
+	return ret;
+}
+
+/**
+ * memnet_request() - send a request and wait for its answer
+ * @sk: socket, locked; unlocked while waiting
+ * @ep: its endpoint
+ * @msg: request
+ * @ordered: in stream order, else at once
+ *
+ * Return: 0 or the node's negative errno; -ENETDOWN or -ECONNRESET without a link; -EINTR when killed.
+ */
+int memnet_request(struct sock *sk, struct memnet_endpoint *ep, struct wire_msg *msg, bool ordered)
+{
+	int ret;
+
+	memnet_endpoint_get(ep);
+	do {
+		ret = memnet_request_start(ep, msg, ordered);
+		if (ret && ret != -EALREADY)
+			break;
+		release_sock(sk);
+		if (wait_event_killable(ep->request.wait, !READ_ONCE(ep->request.busy)))
+			ret = -EINTR;
+		lock_sock(sk);
+	} while (ret == -EALREADY);
+	if (!ret)
+		ret = READ_ONCE(ep->request.error);
+	memnet_endpoint_put(ep);
+	return ret;
+}
+
+/* The end of connecting, good or bad. */
+static void connected(struct memnet_endpoint *ep, int error)
+{
+	struct sock *sk = ep->sk;
+
+	if (ep->state != TCP_SYN_SENT)
+		return;
+	if (error) {
+		memnet_endpoint_change_state(ep, TCP_CLOSE);
+		if (sk)
+			WRITE_ONCE(sk->sk_err, -error);
+	} else {
+		ep->connected = true;
+		ep->local = ep->request.local;
+		ep->peer = ep->request.peer;
+		ep->tx.limit = WIRE_INITIAL_WINDOW;
+		ep->rx.limit = WIRE_INITIAL_WINDOW;
+		if (sk)
+			memnet_set_names(sk, &ep->local, &ep->peer);
+		memnet_endpoint_change_state(ep, TCP_ESTABLISHED);
+		memnet_stat_inc(MEMNET_STAT_HOST_CONNECTS);
+	}
+	memnet_endpoint_wake(ep, MEMNET_WAKE_STATE | MEMNET_WAKE_WRITE | (error ? MEMNET_WAKE_ERROR : 0));
+}
+
+static void finish(struct memnet_endpoint *ep, int error)
+{
+	ep->request.error = error;
+	WRITE_ONCE(ep->request.busy, false);
+	if (ep->request.opcode == WIRE_CONNECT)
+		connected(ep, error);
+	wake_up_all(&ep->request.wait);
+}
+
+/**
+ * memnet_request_reply() - the answer came
+ * @ep: endpoint, locked; a request is outstanding
+ * @msg: REPLY to it
+ */
+void memnet_request_reply(struct memnet_endpoint *ep, const struct wire_msg *msg)
+{
+	lockdep_assert_held(&ep->lock);
+	ep->request.value = le64_to_cpu(msg->reply.value);
+	ep->request.local = msg->reply.local;
+	ep->request.peer = msg->reply.peer;
+	finish(ep, -(int)le32_to_cpu(msg->reply.error));
+}
+
+/**
+ * memnet_request_fail() - there will be no answer
+ * @ep: endpoint, locked
+ * @error: negative errno
+ */
+void memnet_request_fail(struct memnet_endpoint *ep, int error)
+{
+	lockdep_assert_held(&ep->lock);
+	if (ep->request.busy)
+		finish(ep, error);
+}

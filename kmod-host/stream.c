@@ -1,0 +1,598 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Sending and receiving on a connected socket, poll and the ioctls.
+ *
+ * send: bytes are copied once, into page fragments of the last buffer of the outgoing queue or of a new one; a buffer
+ * holds at most one message's payload. sendfile and splice put references to the pages there instead. Then the queue
+ * is transmitted as far as window and credits go, and the call returns; it sleeps only while the send buffer is full.
+ *
+ * recv: payload lies on the endpoint's receive queue, page by page as it arrived. It is copied once, outside the
+ * endpoint's lock: only the holder of lock_sock() takes buffers off the queue, and a buffer under a reader may only
+ * grow. Reading opens the node's window again.
+ *
+ * Errors and their order are those of tcp_sendmsg() and tcp_recvmsg().
+ */
+#include <linux/highmem.h>
+#include <linux/sockios.h>
+#include <asm/ioctls.h>
+#include <net/tcp.h>
+
+#include "memnet.h"
+
+/* ---- send ---------------------------------------------------------------------------------------------------- */
+
+static int wait_for_room(struct sock *sk, long *timeo)
+{
+	struct memnet_endpoint *ep = memnet_sk(sk)->ep;
+	DEFINE_WAIT_FUNC(wait, woken_wake_function);
+	int ret = 0;
+
+	if (!*timeo) {
+		set_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
+		memnet_transmit_want(ep);
+		return memnet_transmit_writable(ep, sk) ? 0 : -EAGAIN;
+	}
+	add_wait_queue(sk_sleep(sk), &wait);
+	for (;;) {
+		set_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
+		memnet_transmit_want(ep);
+		if (memnet_transmit_writable(ep, sk) || sk->sk_err || sk->sk_shutdown & SEND_SHUTDOWN)
+			break;
+		ret = -EAGAIN;
+		if (!*timeo)
+			break;
+		ret = sock_intr_errno(*timeo);
+		if (signal_pending(current))
+			break;
+		ret = 0;
+		release_sock(sk);
+		*timeo = wait_woken(&wait, TASK_INTERRUPTIBLE, *timeo);
+		lock_sock(sk);
+	}
+	remove_wait_queue(sk_sleep(sk), &wait);
+	return ret;
+}
+
+static int wait_for_connection(struct sock *sk, long *timeo)
+{
+	DEFINE_WAIT_FUNC(wait, woken_wake_function);
+	int ret = 0;
+
+	add_wait_queue(sk_sleep(sk), &wait);
+	while (sk->sk_state == TCP_SYN_SENT && !sk->sk_err) {
+		ret = -EAGAIN;
+		if (!*timeo)
+			break;
+		ret = sock_intr_errno(*timeo);
+		if (signal_pending(current))
+			break;
+		ret = 0;
+		release_sock(sk);
+		*timeo = wait_woken(&wait, TASK_INTERRUPTIBLE, *timeo);
+		lock_sock(sk);
+	}
+	remove_wait_queue(sk_sleep(sk), &wait);
+	if (!ret && sk->sk_err)
+		ret = sock_error(sk);
+	if (!ret && !(memnet_sk(sk)->ep && memnet_sk(sk)->ep->connected))
+		ret = -EPIPE;
+	return ret;
+}
+
+/* The last buffer of the queue, if more may be added to it: nothing of it was sent. */
+static struct sk_buff *tail_buffer(struct memnet_endpoint *ep)
+{
+	struct sk_buff *skb = skb_peek_tail(&ep->tx.queue);
+
+	if (!skb || memnet_cb(skb)->control || skb->len >= WIRE_MAX_PAYLOAD)
+		return NULL;
+	return skb == skb_peek(&ep->tx.queue) && ep->tx.offset ? NULL : skb;
+}
+
+/*
+ * Takes the buffer to extend off the queue, or makes one. Off the queue it belongs to the caller alone; tail_put()
+ * brings it back. Nobody but the holder of lock_sock() adds to the queue, so the order is kept.
+ */
+static struct sk_buff *tail_get(struct memnet_endpoint *ep, gfp_t gfp)
+{
+	struct sk_buff *skb;
+
+	spin_lock_bh(&ep->lock);
+	skb = tail_buffer(ep);
+	if (skb)
+		__skb_unlink(skb, &ep->tx.queue);
+	spin_unlock_bh(&ep->lock);
+	return skb ?: memnet_transmit_alloc(ep, 0, gfp);
+}
+
+/* Returns false when the connection has died meanwhile; the buffer is then gone. */
+static bool tail_put(struct memnet_endpoint *ep, struct sk_buff *skb, u32 added, bool more)
+{
+	bool ok;
+
+	memnet_cb(skb)->more = more;
+	spin_lock_bh(&ep->lock);
+	ok = ep->state != TCP_CLOSE && !ep->gone;
+	if (ok && skb->len) {
+		__skb_queue_tail(&ep->tx.queue, skb);
+		WRITE_ONCE(ep->tx.end, ep->tx.end + added);
+		/* Also with MSG_MORE: it is the node's TCP that corks, and that knows when to stop waiting. */
+		memnet_transmit(ep);
+		skb = NULL;
+	}
+	spin_unlock_bh(&ep->lock);
+	kfree_skb(skb);
+	return ok;
+}
+
+/* Copies from the user into page fragments of @skb; returns bytes or a negative errno. */
+static int fill_copy(struct sock *sk, struct sk_buff *skb, struct msghdr *msg, size_t len)
+{
+	struct page_frag *pfrag = sk_page_frag(sk);
+	int i = skb_shinfo(skb)->nr_frags, copy;
+	bool merge;
+
+	if (!skb_page_frag_refill(32U, pfrag, sk->sk_allocation))
+		return -ENOMEM;
+	merge = i && skb_can_coalesce(skb, i, pfrag->page, pfrag->offset);
+	if (!merge && i == MAX_SKB_FRAGS)
+		return 0;
+	copy = min_t(size_t, len, pfrag->size - pfrag->offset);
+	if (copy_page_from_iter(pfrag->page, pfrag->offset, copy, &msg->msg_iter) != copy)
+		return -EFAULT;
+	if (merge) {
+		skb_frag_size_add(&skb_shinfo(skb)->frags[i - 1], copy);
+	} else {
+		skb_fill_page_desc(skb, i, pfrag->page, pfrag->offset, copy);
+		page_ref_inc(pfrag->page);
+	}
+	pfrag->offset += copy;
+	skb->len += copy;
+	skb->data_len += copy;
+	skb->truesize += copy;
+	memnet_transmit_charge(skb, copy);
+	memnet_stat_add(MEMNET_STAT_HOST_COPIED_IN, copy);
+	return copy;
+}
+
+/* Puts references to the caller's pages into @skb; returns bytes or a negative errno. */
+static int fill_splice(struct sock *sk, struct sk_buff *skb, struct msghdr *msg, size_t len)
+{
+#ifdef MEMNET_HAVE_splice_pages
+	ssize_t n;
+
+	if (skb_shinfo(skb)->nr_frags == MAX_SKB_FRAGS)
+		return 0;
+	n = skb_splice_from_iter(skb, &msg->msg_iter, len, sk->sk_allocation);
+	if (n == -EMSGSIZE)
+		return 0;
+	if (n > 0) {
+		memnet_transmit_charge(skb, n);
+		memnet_stat_add(MEMNET_STAT_HOST_SPLICED, n);
+	}
+	return n;
+#else
+	return -EOPNOTSUPP;
+#endif
+}
+
+static int send_locked(struct sock *sk, struct msghdr *msg, size_t len)
+{
+	long timeo = sock_sndtimeo(sk, msg->msg_flags & MSG_DONTWAIT);
+	struct memnet_sock *mn = memnet_sk(sk);
+	bool more = msg->msg_flags & MSG_MORE;
+	struct memnet_endpoint *ep;
+	size_t sent = 0;
+	int ret = 0;
+
+	if (sk->sk_state == TCP_SYN_SENT) {
+		ret = wait_for_connection(sk, &timeo);
+		if (ret)
+			goto out;
+	}
+	ep = mn->ep;
+	ret = -EPIPE;
+	if (!ep || !ep->connected)
+		goto out;
+	memnet_transmit_reap(ep);
+	while (msg_data_left(msg)) {
+		struct sk_buff *skb;
+		size_t room;
+		int added = 0;
+
+		ret = -EPIPE;
+		if (sk->sk_err || sk->sk_shutdown & SEND_SHUTDOWN)
+			goto out;
+		if (!memnet_transmit_writable(ep, sk)) {
+			ret = wait_for_room(sk, &timeo);
+			if (ret)
+				goto out;
+			continue;
+		}
+		skb = tail_get(ep, sk->sk_allocation);
+		ret = -ENOMEM;
+		if (!skb)
+			goto out;
+		/* Fill the buffer to its end; several fragments if need be. */
+		do {
+			room = min_t(size_t, msg_data_left(msg), WIRE_MAX_PAYLOAD - skb->len);
+			ret = msg->msg_flags & MSG_SPLICE_PAGES ? fill_splice(sk, skb, msg, room) :
+								  fill_copy(sk, skb, msg, room);
+			if (ret > 0)
+				added += ret;
+		} while (ret > 0 && msg_data_left(msg) && skb->len < WIRE_MAX_PAYLOAD);
+		sent += added;
+		if (!tail_put(ep, skb, added, more || msg_data_left(msg))) {
+			ret = -EPIPE;
+			goto out;
+		}
+		if (ret < 0)
+			goto out;
+	}
+	return sent;
+out:
+	if (sent)
+		return sent;
+	return sk_stream_error(sk, msg->msg_flags, ret);
+}
+
+/**
+ * memnet_sendmsg() - proto_ops.sendmsg
+ * @sock: socket
+ * @msg: what to send
+ * @len: bytes
+ *
+ * Return: bytes taken, or a negative errno as tcp_sendmsg().
+ */
+int memnet_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
+{
+	struct sock *sk = sock->sk;
+	struct memnet_sock *mn = memnet_sk(sk);
+	int ret;
+
+	if (mn->delegated) {
+		memnet_native_sync(mn);
+		return mn->native->ops->sendmsg(mn->native, msg, len);
+	}
+	if (msg->msg_flags & MSG_OOB)
+		return -EOPNOTSUPP;
+	lock_sock(sk);
+	ret = mn->delegated ? -EPIPE : send_locked(sk, msg, len);
+	release_sock(sk);
+	return ret;
+}
+
+#ifndef MEMNET_HAVE_splice_pages
+/**
+ * memnet_sendpage() - proto_ops.sendpage of kernels before MSG_SPLICE_PAGES
+ * @sock: socket
+ * @page: page to send from; referenced until it has been sent
+ * @offset: first byte
+ * @size: bytes
+ * @flags: MSG_*
+ *
+ * Return: bytes taken, or a negative errno.
+ */
+ssize_t memnet_sendpage(struct socket *sock, struct page *page, int offset, size_t size, int flags)
+{
+	bool more = flags & (MSG_MORE | MSG_SENDPAGE_NOTLAST);
+	struct sock *sk = sock->sk;
+	struct memnet_sock *mn = memnet_sk(sk);
+	struct memnet_endpoint *ep;
+	struct sk_buff *skb;
+	long timeo;
+	int ret, i;
+
+	if (mn->delegated)
+		return kernel_sendpage(mn->native, page, offset, size, flags);
+	if (!sendpage_ok(page))
+		return sock_no_sendpage(sock, page, offset, size, flags);
+	lock_sock(sk);
+	timeo = sock_sndtimeo(sk, flags & MSG_DONTWAIT);
+	ep = mn->ep;
+	ret = -EPIPE;
+	if (!ep || !ep->connected)
+		goto out;
+	memnet_transmit_reap(ep);
+	while (!sk->sk_err && !(sk->sk_shutdown & SEND_SHUTDOWN) && !memnet_transmit_writable(ep, sk)) {
+		ret = wait_for_room(sk, &timeo);
+		if (ret)
+			goto out;
+	}
+	ret = -EPIPE;
+	if (sk->sk_err || sk->sk_shutdown & SEND_SHUTDOWN)
+		goto out;
+	skb = tail_get(ep, sk->sk_allocation);
+	ret = -ENOMEM;
+	if (!skb)
+		goto out;
+	i = skb_shinfo(skb)->nr_frags;
+	if (i == MAX_SKB_FRAGS || skb->len + size > WIRE_MAX_PAYLOAD) {
+		/* Full for this page: bring it back and begin another. */
+		if (!tail_put(ep, skb, 0, true)) {
+			ret = -EPIPE;
+			goto out;
+		}
+		skb = memnet_transmit_alloc(ep, 0, sk->sk_allocation);
+		ret = -ENOMEM;
+		if (!skb)
+			goto out;
+		i = 0;
+	}
+	size = min_t(size_t, size, WIRE_MAX_PAYLOAD);
+	get_page(page);
+	skb_fill_page_desc(skb, i, page, offset, size);
+	skb->len += size;
+	skb->data_len += size;
+	skb->truesize += size;
+	memnet_transmit_charge(skb, size);
+	memnet_stat_add(MEMNET_STAT_HOST_SPLICED, size);
+	ret = tail_put(ep, skb, size, more) ? size : -EPIPE;
+out:
+	if (ret < 0)
+		ret = sk_stream_error(sk, flags, ret);
+	release_sock(sk);
+	return ret;
+}
+#endif
+
+/* ---- receive ------------------------------------------------------------------------------------------------- */
+
+/* Bytes that can be read at once. */
+static u64 readable(struct memnet_endpoint *ep)
+{
+	return READ_ONCE(ep->rx.received) - READ_ONCE(ep->rx.copied);
+}
+
+/* The stream has ended, in order or by a reset, and all of it has come. */
+static bool at_end(struct memnet_endpoint *ep)
+{
+	return READ_ONCE(ep->rx.fin) ||
+	       (READ_ONCE(ep->state) == TCP_CLOSE && READ_ONCE(ep->rx.received) >= READ_ONCE(ep->rx.end));
+}
+
+/* Copies up to @len bytes from position @skip of what is unread. Returns bytes or a negative errno. */
+static int copy_out(struct memnet_endpoint *ep, struct msghdr *msg, u32 skip, u32 len, bool trunc)
+{
+	struct sk_buff *skb, *next;
+	u32 offset, n;
+	int copied = 0;
+
+	spin_lock_bh(&ep->lock);
+	skip += ep->rx.offset;
+	skb = skb_peek(&ep->rx.queue);
+	while (skb && skip >= skb->len) {
+		skip -= skb->len;
+		skb = skb_peek_next(skb, &ep->rx.queue);
+	}
+	offset = skip;
+	while (skb && len) {
+		n = min(len, skb->len - offset);
+		spin_unlock_bh(&ep->lock);
+		if (!trunc && skb_copy_datagram_msg(skb, offset, msg, n))
+			return copied ?: -EFAULT;
+		copied += n;
+		len -= n;
+		offset += n;
+		spin_lock_bh(&ep->lock);
+		next = offset < skb->len ? skb : skb_peek_next(skb, &ep->rx.queue);
+		if (next != skb)
+			offset = 0;
+		skb = next;
+	}
+	spin_unlock_bh(&ep->lock);
+	return copied;
+}
+
+static int recv_locked(struct sock *sk, struct msghdr *msg, size_t len, int flags)
+{
+	long timeo = sock_rcvtimeo(sk, flags & MSG_DONTWAIT);
+	int target = sock_rcvlowat(sk, flags & MSG_WAITALL, len);
+	struct memnet_endpoint *ep = memnet_sk(sk)->ep;
+	DEFINE_WAIT_FUNC(wait, woken_wake_function);
+	struct sk_buff_head done;
+	int ret = 0, copied = 0;
+
+	if (sk->sk_state == TCP_LISTEN || !ep || (!ep->connected && sk->sk_state != TCP_SYN_SENT))
+		return sock_error(sk) ?: -ENOTCONN;
+	__skb_queue_head_init(&done);
+	add_wait_queue(sk_sleep(sk), &wait);
+	for (;;) {
+		ret = copy_out(ep, msg, flags & MSG_PEEK ? copied : 0, len - copied, flags & MSG_TRUNC);
+		if (ret > 0) {
+			copied += ret;
+			if (!(flags & MSG_PEEK)) {
+				memnet_endpoint_consumed(ep, ret, &done);
+				__skb_queue_purge(&done);
+			}
+			if (!(flags & MSG_TRUNC))
+				memnet_stat_add(MEMNET_STAT_HOST_COPIED_OUT, ret);
+		}
+		if (ret < 0 || copied >= target)
+			break;
+		if (ret > 0)
+			continue;
+		if (copied && (sk->sk_err || sk->sk_shutdown & RCV_SHUTDOWN || sk->sk_state == TCP_CLOSE ||
+			       signal_pending(current) || !timeo))
+			break;
+		if (!copied) {
+			/* After a reset the rest of the stream may still be on its way. */
+			if (at_end(ep)) {
+				if (readable(ep))
+					continue;
+				ret = READ_ONCE(ep->rx.fin) && !sk->sk_err ? 0 : sock_error(sk);
+				break;
+			}
+			if (sk->sk_shutdown & RCV_SHUTDOWN && sk->sk_state != TCP_CLOSE)
+				break;
+			if (sk->sk_err && sk->sk_state != TCP_CLOSE) {
+				ret = sock_error(sk);
+				break;
+			}
+			if (!timeo) {
+				ret = -EAGAIN;
+				break;
+			}
+			if (signal_pending(current)) {
+				ret = sock_intr_errno(timeo);
+				break;
+			}
+		}
+		release_sock(sk);
+		if (!readable(ep) && !at_end(ep))
+			timeo = wait_woken(&wait, TASK_INTERRUPTIBLE, timeo);
+		lock_sock(sk);
+	}
+	remove_wait_queue(sk_sleep(sk), &wait);
+	return copied ?: ret;
+}
+
+/**
+ * memnet_recvmsg() - proto_ops.recvmsg
+ * @sock: socket
+ * @msg: where to
+ * @len: bytes
+ * @flags: MSG_*
+ *
+ * Return: bytes, 0 at the end of the stream, or a negative errno as tcp_recvmsg().
+ */
+int memnet_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flags)
+{
+	struct sock *sk = sock->sk;
+	struct memnet_sock *mn = memnet_sk(sk);
+	int ret;
+
+	if (mn->delegated) {
+		memnet_native_sync(mn);
+		return mn->native->ops->recvmsg(mn->native, msg, len, flags);
+	}
+	if (flags & MSG_ERRQUEUE)
+		return -EAGAIN;
+	if (flags & MSG_OOB)
+		return -EINVAL;
+	lock_sock(sk);
+	ret = recv_locked(sk, msg, len, flags);
+	release_sock(sk);
+	return ret;
+}
+
+/* ---- poll and ioctl ------------------------------------------------------------------------------------------ */
+
+static __poll_t poll_endpoint(struct sock *sk, struct socket *sock, struct memnet_endpoint *ep)
+{
+	u8 shutdown = READ_ONCE(sk->sk_shutdown), state = smp_load_acquire(&sk->sk_state);
+	__poll_t mask = 0;
+
+	if (state == TCP_LISTEN)
+		return READ_ONCE(ep->listener.queued) ? EPOLLIN | EPOLLRDNORM : 0;
+	if (shutdown == SHUTDOWN_MASK || state == TCP_CLOSE)
+		mask |= EPOLLHUP;
+	if (shutdown & RCV_SHUTDOWN)
+		mask |= EPOLLIN | EPOLLRDNORM | EPOLLRDHUP;
+	if (state == TCP_SYN_SENT || !ep)
+		return mask | (state == TCP_CLOSE ? EPOLLOUT | EPOLLWRNORM : 0);
+	if (ep->connected && readable(ep) >= sock_rcvlowat(sk, 0, INT_MAX))
+		mask |= EPOLLIN | EPOLLRDNORM;
+	if (shutdown & SEND_SHUTDOWN || state == TCP_CLOSE) {
+		mask |= EPOLLOUT | EPOLLWRNORM;
+	} else if (memnet_transmit_writable(ep, sk)) {
+		mask |= EPOLLOUT | EPOLLWRNORM;
+	} else {
+		sk_set_bit(SOCKWQ_ASYNC_NOSPACE, sk);
+		set_bit(SOCK_NOSPACE, &sock->flags);
+		/* Orders with the room that a completion makes; memnet_transmit_want() asks for what the node has. */
+		smp_mb__after_atomic();
+		memnet_transmit_want(ep);
+		if (memnet_transmit_writable(ep, sk))
+			mask |= EPOLLOUT | EPOLLWRNORM;
+	}
+	return mask;
+}
+
+/**
+ * memnet_poll() - proto_ops.poll
+ * @file: file
+ * @sock: socket
+ * @wait: poll table
+ *
+ * A native socket inside wakes this socket's wait queue (native.c), so there is one queue to wait on.
+ */
+__poll_t memnet_poll(struct file *file, struct socket *sock, poll_table *wait)
+{
+	struct sock *sk = sock->sk;
+	struct memnet_sock *mn = memnet_sk(sk);
+	struct memnet_endpoint *ep;
+	__poll_t mask = 0;
+
+	sock_poll_wait(file, sock, wait);
+	if (READ_ONCE(mn->native))
+		mask |= mn->native->ops->poll(file, mn->native, NULL);
+	if (!READ_ONCE(mn->delegated)) {
+		/* The endpoint may go while we look: a disconnecting thread. */
+		lock_sock(sk);
+		ep = mn->ep;
+		mask |= poll_endpoint(sk, sock, ep);
+		release_sock(sk);
+	}
+	smp_rmb();
+	if (READ_ONCE(sk->sk_err))
+		mask |= EPOLLERR;
+	return mask;
+}
+
+static int ioctl_outq(struct sock *sk, u64 *value)
+{
+	struct memnet_endpoint *ep = memnet_sk(sk)->ep;
+	struct wire_msg msg;
+	int ret;
+
+	*value = 0;
+	if (sk->sk_state == TCP_LISTEN)
+		return -EINVAL;
+	if (!ep || !ep->connected || sk->sk_state == TCP_CLOSE)
+		return 0;
+	wire_init(&msg, WIRE_QUERY, 0, 0);
+	msg.ask.what = cpu_to_le32(WIRE_QUERY_OUTQ);
+	ret = memnet_request(sk, ep, &msg, false);
+	if (ret == -ECONNRESET || ret == -ENETDOWN)
+		return 0;
+	*value = ep->request.value + (ep->tx.end - ep->tx.sent);
+	return ret;
+}
+
+/**
+ * memnet_ioctl() - proto_ops.ioctl
+ * @sock: socket
+ * @cmd: SIOCINQ (FIONREAD), SIOCOUTQ or SIOCATMARK
+ * @arg: where the int goes
+ *
+ * Return: 0 or a negative errno.
+ */
+int memnet_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg)
+{
+	struct sock *sk = sock->sk;
+	struct memnet_sock *mn = memnet_sk(sk);
+	u64 value = 0;
+	int ret = 0;
+
+	if (mn->delegated)
+		return mn->native->ops->ioctl(mn->native, cmd, arg);
+	lock_sock(sk);
+	switch (cmd) {
+	case SIOCINQ:
+		if (sk->sk_state == TCP_LISTEN)
+			ret = -EINVAL;
+		else if (mn->ep && mn->ep->connected)
+			value = readable(mn->ep);
+		break;
+	case SIOCOUTQ:
+		ret = ioctl_outq(sk, &value);
+		break;
+	case SIOCATMARK:
+		break;
+	default:
+		ret = -ENOIOCTLCMD;
+	}
+	release_sock(sk);
+	return ret ?: put_user((int)min_t(u64, value, INT_MAX), (int __user *)arg);
+}

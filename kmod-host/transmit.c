@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What an endpoint sends, and when.
+ *
+ * tx.queue holds, in stream order, buffers of data and whole messages (options, requests); tx.fin and tx.close come
+ * after it. memnet_transmit() sends as much as the node's window, the peer's credits and the send ring allow, in one
+ * batch, together with what else is due: a request out of order, ACCEPTED, window words. It is called, with the
+ * endpoint locked, by whoever adds something and by the channel when it can send again (the waiter).
+ *
+ * The window is read from the table, where the node writes it without a word. A sender that has run dry asks once
+ * (WANT_WINDOW) and the node answers with WINDOW when there is more; pollers and sleepers that wait for room ask as well
+ * (memnet_transmit_want()).
+ *
+ * Data buffers are charged to the endpoint (wmem) from allocation until the send completion has released them; they are
+ * never freed under the endpoint's lock, since that wakes the writer. A buffer may be extended while nothing of it has
+ * been sent.
+ */
+#include "memnet.h"
+
+static void buffer_destruct(struct sk_buff *skb)
+{
+	struct memnet_endpoint *ep = memnet_cb(skb)->ep;
+
+	atomic_sub(memnet_cb(skb)->charged, &ep->wmem);
+	spin_lock_bh(&ep->lock);
+	memnet_endpoint_wake(ep, MEMNET_WAKE_WRITE);
+	spin_unlock_bh(&ep->lock);
+	memnet_endpoint_put(ep);
+}
+
+/**
+ * memnet_transmit_alloc() - make a data buffer charged to an endpoint
+ * @ep: endpoint
+ * @linear: bytes of linear room
+ * @gfp: how to allocate
+ *
+ * Return: the buffer or NULL.
+ */
+struct sk_buff *memnet_transmit_alloc(struct memnet_endpoint *ep, u32 linear, gfp_t gfp)
+{
+	struct sk_buff *skb = alloc_skb(linear, gfp);
+
+	if (!skb)
+		return NULL;
+	*memnet_cb(skb) = (struct memnet_cb){ .ep = memnet_endpoint_get(ep) };
+	skb->destructor = buffer_destruct;
+	memnet_transmit_charge(skb, SKB_TRUESIZE(linear));
+	return skb;
+}
+
+/**
+ * memnet_transmit_charge() - charge more memory to a data buffer
+ * @skb: buffer
+ * @bytes: how much was added
+ */
+void memnet_transmit_charge(struct sk_buff *skb, u32 bytes)
+{
+	memnet_cb(skb)->charged += bytes;
+	atomic_add(bytes, &memnet_cb(skb)->ep->wmem);
+}
+
+/**
+ * memnet_transmit_control() - make a queue entry of a message
+ * @ep: endpoint
+ * @msg: the message; index and generation are filled in when it is sent
+ * @gfp: how to allocate
+ *
+ * Return: the entry or NULL.
+ */
+struct sk_buff *memnet_transmit_control(struct memnet_endpoint *ep, struct wire_msg *msg, gfp_t gfp)
+{
+	struct sk_buff *skb = alloc_skb(sizeof(*msg), gfp);
+
+	if (!skb)
+		return NULL;
+	skb_put_data(skb, msg, sizeof(*msg));
+	*memnet_cb(skb) = (struct memnet_cb){ .control = true };
+	return skb;
+}
+
+/**
+ * memnet_transmit_refresh() - look what the node has published
+ * @ep: endpoint, locked, on a channel
+ */
+void memnet_transmit_refresh(struct memnet_endpoint *ep)
+{
+	u64 limit = ep->tx.limit, consumed = ep->tx.consumed;
+
+	lockdep_assert_held(&ep->lock);
+	memnet_window_read(ep->lc->ch, ep->index, ep->gen, &limit, &consumed);
+	/* The table is written by the peer: what cannot be is not believed. */
+	if (consumed <= ep->tx.sent)
+		ep->tx.consumed = consumed;
+	if (limit > ep->tx.limit)
+		ep->tx.asked = 0;
+	ep->tx.limit = limit;
+}
+
+static int send_message(struct memnet_endpoint *ep, enum wire_opcode opcode, struct wire_msg *msg)
+{
+	msg->hdr.opcode = opcode;
+	msg->hdr.index = cpu_to_le32(ep->index);
+	msg->hdr.gen = cpu_to_le16(ep->gen);
+	return memnet_tx_queue(ep->lc->ch, msg, NULL, 0, 0, 0);
+}
+
+static int send_control(struct memnet_endpoint *ep, struct sk_buff *skb)
+{
+	struct wire_msg *msg = (struct wire_msg *)skb->data;
+
+	return send_message(ep, msg->hdr.opcode, msg);
+}
+
+/* One message of the buffer at the head of the queue. Returns 1 when the window is dry. */
+static int send_data(struct memnet_endpoint *ep, struct sk_buff *skb)
+{
+	u32 len = min_t(u64, skb->len - ep->tx.offset, ep->tx.limit - ep->tx.sent);
+	bool last, whole, notify;
+	struct wire_msg msg;
+	int ret;
+
+	if (!len)
+		return 1;
+	len = memnet_tx_fit(ep->lc->ch, skb, ep->tx.offset, len);
+	whole = ep->tx.offset + len == skb->len;
+	last = whole && skb_queue_is_last(&ep->tx.queue, skb);
+	notify = ep->sk && atomic_read(&ep->wmem) > READ_ONCE(ep->sk->sk_sndbuf) / 2;
+	wire_init(&msg, WIRE_DATA, ep->index, ep->gen);
+	msg.hdr.pos = cpu_to_le64(ep->tx.sent);
+	if (last && ep->tx.fin)
+		msg.hdr.flags |= WIRE_F_FIN;
+	else if (!last || memnet_cb(skb)->more)
+		msg.hdr.flags |= WIRE_F_MORE;
+	if (!whole)
+		skb_get(skb);
+	ret = memnet_tx_queue(ep->lc->ch, &msg, skb, ep->tx.offset, len, notify ? MEMNET_TX_NOTIFY : 0);
+	if (ret) {
+		if (!whole)
+			refcount_dec(&skb->users);
+		return ret;
+	}
+	ep->tx.sent += len;
+	ep->tx.offset += len;
+	if (whole) {
+		__skb_unlink(skb, &ep->tx.queue);
+		ep->tx.offset = 0;
+	}
+	if (last && ep->tx.fin)
+		ep->tx.fin_sent = true;
+	return 0;
+}
+
+/* Returns 0 when nothing is left or the window is dry. */
+static int send_queue(struct memnet_endpoint *ep)
+{
+	struct sk_buff *skb;
+	struct wire_msg msg;
+	int ret;
+
+	while ((skb = skb_peek(&ep->tx.queue))) {
+		if (memnet_cb(skb)->control) {
+			ret = send_control(ep, skb);
+			if (ret)
+				return ret;
+			__skb_unlink(skb, &ep->tx.queue);
+			kfree_skb(skb);
+			continue;
+		}
+		if (ep->tx.limit == ep->tx.sent || ep->tx.limit - ep->tx.sent < skb->len - ep->tx.offset)
+			memnet_transmit_refresh(ep);
+		ret = send_data(ep, skb);
+		if (ret == 1)
+			break;
+		if (ret)
+			return ret;
+	}
+	if (!skb && ep->tx.fin && !ep->tx.fin_sent) {
+		memset(&msg, 0, sizeof(msg));
+		msg.hdr.flags = WIRE_F_FIN;
+		msg.hdr.pos = cpu_to_le64(ep->tx.sent);
+		ret = send_message(ep, WIRE_DATA, &msg);
+		if (ret)
+			return ret;
+		ep->tx.fin_sent = true;
+	}
+	if ((skb || ep->tx.want) && ep->tx.asked != ep->tx.limit + 1) {
+		memset(&msg, 0, sizeof(msg));
+		msg.want.limit = cpu_to_le64(ep->tx.limit);
+		ret = send_message(ep, WIRE_WANT_WINDOW, &msg);
+		if (ret)
+			return ret;
+		ep->tx.asked = ep->tx.limit + 1;
+	}
+	if (skb || !ep->tx.close || ep->tx.close_sent)
+		return 0;
+	memset(&msg, 0, sizeof(msg));
+	msg.hdr.flags = ep->tx.close_flags;
+	msg.close.consumed = cpu_to_le64(ep->rx.copied);
+	msg.close.linger_ms = cpu_to_le32(ep->tx.linger_ms);
+	ret = send_message(ep, WIRE_CLOSE, &msg);
+	if (!ret)
+		ep->tx.close_sent = true;
+	return ret;
+}
+
+/* What does not keep the stream's order. */
+static int send_aside(struct memnet_endpoint *ep)
+{
+	struct wire_msg msg;
+	int ret;
+
+	if (ep->request.skb) {
+		ret = send_control(ep, ep->request.skb);
+		if (ret)
+			return ret;
+		kfree_skb(ep->request.skb);
+		ep->request.skb = NULL;
+	}
+	if (ep->rx.tell) {
+		memset(&msg, 0, sizeof(msg));
+		msg.window.limit = wire_word(ep->gen, ep->rx.limit);
+		msg.window.consumed = wire_word(ep->gen, ep->rx.copied);
+		ret = send_message(ep, WIRE_WINDOW, &msg);
+		if (ret)
+			return ret;
+		ep->rx.tell = false;
+		ep->rx.peer_wants = false;
+		ep->rx.publish = false;
+	}
+	if (ep->listener.collected && ep->state == TCP_LISTEN &&
+	    (ep->listener.collected > ep->listener.backlog / 2 || !ep->listener.queued)) {
+		memset(&msg, 0, sizeof(msg));
+		msg.accepted.count = cpu_to_le32(ep->listener.collected);
+		ret = send_message(ep, WIRE_ACCEPTED, &msg);
+		if (ret)
+			return ret;
+		ep->listener.collected = 0;
+	}
+	return 0;
+}
+
+/**
+ * memnet_transmit() - send what can be sent
+ * @ep: endpoint, locked; must have been opened
+ *
+ * What cannot be sent now is sent when the channel says so.
+ */
+void memnet_transmit(struct memnet_endpoint *ep)
+{
+	struct memnet_channel *ch;
+	int ret;
+
+	lockdep_assert_held(&ep->lock);
+	if (!ep->lc || ep->tx.close_sent || ep->gone)
+		return;
+	ch = ep->lc->ch;
+	memnet_tx_begin(ch);
+	ret = send_aside(ep);
+	if (!ret)
+		ret = send_queue(ep);
+	memnet_tx_commit(ch);
+	if (!ret && ep->rx.publish) {
+		ret = memnet_window_publish(ch, ep->index, ep->gen, ep->rx.limit, ep->rx.copied);
+		if (!ret)
+			ep->rx.publish = false;
+	}
+	if (ret && ret != -ENOTCONN && !ep->tx.waiting) {
+		ep->tx.waiting = true;
+		memnet_endpoint_get(ep);
+		memnet_tx_wait(ch, &ep->waiter);
+	}
+}
+
+static void resume(struct memnet_waiter *w)
+{
+	struct memnet_endpoint *ep = container_of(w, struct memnet_endpoint, waiter);
+
+	spin_lock_bh(&ep->lock);
+	ep->tx.waiting = false;
+	memnet_transmit(ep);
+	spin_unlock_bh(&ep->lock);
+	memnet_endpoint_put(ep);
+}
+
+/**
+ * memnet_transmit_init() - prepare an endpoint's outgoing side
+ * @ep: endpoint
+ */
+void memnet_transmit_init(struct memnet_endpoint *ep)
+{
+	INIT_LIST_HEAD(&ep->waiter.node);
+	ep->waiter.resume = resume;
+}
+
+/**
+ * memnet_transmit_reap() - free what has been sent
+ * @ep: endpoint, not locked
+ */
+void memnet_transmit_reap(struct memnet_endpoint *ep)
+{
+	if (ep->lc)
+		memnet_tx_reap(ep->lc->ch);
+}
+
+/**
+ * memnet_transmit_release() - send nothing of what is queued
+ * @ep: endpoint, locked
+ * @drop: takes the buffers, to be purged without the lock
+ */
+void memnet_transmit_release(struct memnet_endpoint *ep, struct sk_buff_head *drop)
+{
+	lockdep_assert_held(&ep->lock);
+	skb_queue_splice_tail_init(&ep->tx.queue, drop);
+	ep->tx.offset = 0;
+	ep->tx.fin = false;
+	ep->tx.end = ep->tx.sent;
+	if (ep->request.skb)
+		__skb_queue_tail(drop, ep->request.skb);
+	ep->request.skb = NULL;
+}
+
+/**
+ * memnet_transmit_writable() - may the application queue more
+ * @ep: endpoint
+ * @sk: its socket
+ *
+ * Two bounds, both the send buffer's size: memory not yet released by the send queue, and bytes the node's TCP has not
+ * taken yet.
+ */
+bool memnet_transmit_writable(struct memnet_endpoint *ep, struct sock *sk)
+{
+	int sndbuf = READ_ONCE(sk->sk_sndbuf);
+
+	return atomic_read(&ep->wmem) < sndbuf && READ_ONCE(ep->tx.end) - READ_ONCE(ep->tx.consumed) < sndbuf;
+}
+
+/**
+ * memnet_transmit_want() - somebody is about to wait for room
+ * @ep: endpoint, not locked
+ *
+ * Makes sure that a completion or a WINDOW will come. The caller has set SOCK_NOSPACE and tests again afterwards.
+ */
+void memnet_transmit_want(struct memnet_endpoint *ep)
+{
+	struct memnet_channel *ch = NULL;
+
+	spin_lock_bh(&ep->lock);
+	if (ep->lc && !ep->gone && ep->connected && ep->state != TCP_CLOSE) {
+		memnet_transmit_refresh(ep);
+		if (ep->tx.end - ep->tx.consumed >= READ_ONCE(ep->sk->sk_sndbuf)) {
+			ep->tx.want = true;
+			memnet_transmit(ep);
+		}
+		ch = ep->lc->ch;
+	}
+	spin_unlock_bh(&ep->lock);
+	if (ch)
+		memnet_tx_flush(ch);
+}
