@@ -3,6 +3,7 @@
 
     python3 -m selftests.lab kdir [KERNEL]         print a folder to build modules against
     python3 -m selftests.lab kernel [KERNEL]       fetch or build a kernel, print what it is
+    python3 -m selftests.lab have [KERNEL]         succeed when the cache has the kernel
     python3 -m selftests.lab source [6.12|6.1]     print the folder of Debian's kernel source
     python3 -m selftests.lab image [KERNEL]        make the guest image, print it
     python3 -m selftests.lab userland              make the userland root, print it
@@ -27,7 +28,7 @@ def main(argv):
     p = argparse.ArgumentParser(prog="python3 -m selftests.lab", description=__doc__,
                                 formatter_class=argparse.RawDescriptionHelpFormatter)
     sub = p.add_subparsers(dest="what", required=True, metavar="COMMAND")
-    for name in ("kdir", "kernel", "image", "build"):
+    for name in ("kdir", "kernel", "have", "image", "build"):
         sub.add_parser(name).add_argument("kernel", nargs="?", default="6.12", choices=kernels.NAMES)
     sub.add_parser("source").add_argument("series", nargs="?", default="6.12", choices=("6.12", "6.1"))
     sub.add_parser("userland")
@@ -51,6 +52,8 @@ def main(argv):
     elif a.what == "kernel":
         k = kernels.get(a.kernel)
         print(f"{k.release}\nvmlinuz {k.vmlinuz}\nmodules {k.modroot}/lib/modules/{k.release}\nkdir    {k.kdir}")
+    elif a.what == "have":
+        return 0 if kernels.have(a.kernel) else 1
     elif a.what == "source":
         print(kernels.source(a.series))
     elif a.what == "image":

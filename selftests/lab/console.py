@@ -23,7 +23,7 @@ HARMLESS = re.compile("|".join((
     r"loading out-of-tree module taints kernel", r"module verification failed", r"Unable to calibrate", r"APIC calibration",
     r"hrtimer: interrupt took", r"^\S*\s*\[[^]]*\]\s*(?:kasan|kmemleak|KASAN): .*(?:initialized|Initialized|disabled)",
     r"KernelAddressSanitizer initialized", r"Spectre V2 : WARNING: Unprivileged eBPF", r"rcu: .*(?:stall.timeout|Hierarchical|RCU restrict)",
-    r"Command line:", r"Kernel command line", r"Unknown kernel command line", r"^\S*\s*memnet-test:", r"hogged CPU for >",
+    r"page dumped because: kasan", r"Command line:", r"Kernel command line", r"Unknown kernel command line", r"^\S*\s*memnet-test:", r"hogged CPU for >",
 )))
 _BEFORE, _AFTER = 3, 45
 
@@ -34,9 +34,11 @@ def reports(text):
     hits = [i for i, l in enumerate(lines) if REPORTS.search(l) and not HARMLESS.search(l)]
     out, upto = [], -1
     for i in hits:
-        if i <= upto:
+        if i < upto:
             continue
         upto = min(len(lines), i + _AFTER)
+        boot = next((j for j in range(i + 1, upto) if "] Linux version " in lines[j]), upto)
+        upto = min(upto, boot)
         out.append("\n".join(lines[max(0, i - _BEFORE):upto]))
     return out
 

@@ -8,6 +8,7 @@ and tests are read over 9p, so that a change of them makes no new image.
 import os
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 from . import apt, userland
@@ -160,7 +161,6 @@ def _modules(tree, kernel):
         out.parent.mkdir(parents=True, exist_ok=True)
         if f.suffix == ".xz":
             with open(out, "wb") as w:
-                import subprocess
                 subprocess.run(["xz", "-dc", f], stdout=w, check=True, timeout=60)
         else:
             shutil.copy(f, out)

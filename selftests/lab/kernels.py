@@ -13,6 +13,7 @@ built in (the choice of files is that of the kernel's scripts/package/install-ex
 import os
 import re
 import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,11 +40,20 @@ class Kernel:
         return self.name == "debug"
 
 
+def _link(name):
+    return ROOT / "kernel" / (f"debug-{digest(FRAGMENT)}" if name == "debug" else name)
+
+
+def have(name):
+    """Is it in the cache already?"""
+    return _link(name).exists()
+
+
 def get(name):
     """The kernel of that name; downloads or builds what is missing."""
     if name not in NAMES:
         raise LabError(f"no kernel '{name}'; there are {', '.join(NAMES)}")
-    link = ROOT / "kernel" / (f"debug-{digest(FRAGMENT)}" if name == "debug" else name)
+    link = _link(name)
     if not link.exists():
         with lock(f"kernel-{name}"):
             if not link.exists():
@@ -146,7 +156,6 @@ def _debug():
         jobs = os.cpu_count() or 1
         say(f"building the debug kernel with {jobs} jobs; log in {tmp}/build.log")
         with open(tmp / "build.log", "w") as log:
-            import subprocess
             argv = ["nice", "-n", "5", "make", "-C", src, f"O={obj}", f"-j{jobs}", "CC=ccache gcc", "bzImage", "modules"]
             rc = subprocess.call([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=log,
                                  stderr=subprocess.STDOUT, env=env, timeout=3 * 3600)

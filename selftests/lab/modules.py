@@ -25,7 +25,7 @@ def build(name="6.12", extra=(), verbose=False):
         return out
     with lock(f"modules-{str(out).replace('/', '_')}"):
         work = out / "src"
-        _sync(work)
+        sync(work)
         text = make(kernel, work, *extra)
         kos = [p for p in work.rglob("*.ko")]
         for ko in kos:
@@ -42,7 +42,7 @@ def build(name="6.12", extra=(), verbose=False):
     return out
 
 
-def _sync(work):
+def sync(work):
     """Copy the sources to work; what is gone from the tree goes there, too, what was built stays."""
     work.mkdir(exist_ok=True)
     have = [s for s in SOURCES if (TREE / s).exists()]

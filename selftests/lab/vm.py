@@ -79,14 +79,12 @@ class VM(Place):
         self.console_path = Path(logdir) / f"{name}.console"
         self.mem = mem or (1024 if kernel.debug else 512)
         cpu = "host" if kvm else CPU + (",la57=off" if kernel.debug else "")
-        cmdline = CMDLINE + f" lab.name={name} " + " ".join(f"lab.{k}={v}" for k, v in (params or {}).items())
-        if kernel.debug:
-            cmdline += " kasan_multi_shot no_hash_pointers" + ("" if "kmemleak=" in append else " kmemleak=off")
+        self.params = {"name": name, **(params or {})}
         self.argv = [
             "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-name", f"memnet-{name}",
             "-M", "q35,usb=off,vmport=off", "-cpu", cpu, "-smp", str(smp), "-m", str(self.mem),
             "-accel", "kvm" if kvm else "tcg,thread=multi,tb-size=256",
-            "-kernel", str(kernel.vmlinuz), "-initrd", str(initrd), "-append", f"{cmdline} {append}",
+            "-kernel", str(kernel.vmlinuz), "-initrd", str(initrd), "-append", self._cmdline(append),
             "-chardev", f"file,id=con,path={self.console_path},append=on", "-serial", "chardev:con",
             "-chardev", f"socket,id=tty,path={self.run}/{name}.tty,server=on,wait=off", "-serial", "chardev:tty",
             "-chardev", f"socket,id=ctl,path={self.run}/{name}.ctl", "-device", "virtio-serial-pci",
@@ -104,6 +102,12 @@ class VM(Place):
         self.jobs, self.next_job, self.boots, self.lost = {}, 1, 0, True
         self.ready, self.boot_s = False, None
         self.seen = self.begin = len(self._console_file())     # what an earlier lab left in the file is not ours
+
+    def _cmdline(self, append):
+        text = " ".join([CMDLINE, *(f"lab.{k}={v}" for k, v in self.params.items())])
+        if self.kernel.debug:   # kmemleak costs most of all checkers: only who asks for it has it
+            text += " kasan_multi_shot no_hash_pointers" + ("" if "kmemleak=" in append else " kmemleak=off")
+        return f"{text} {append}".rstrip()
 
     # --- life -----------------------------------------------------------------------------------
 
@@ -171,9 +175,11 @@ class VM(Place):
                 pass
         self.kill()
 
-    def restart(self, timeout=BOOT_TIMEOUT):
-        """Boot again, after a power cut when it still runs."""
+    def restart(self, timeout=BOOT_TIMEOUT, append=None):
+        """Boot again, after a power cut when it still runs; append: other additions to the kernel's command line."""
         self.kill()
+        if append is not None:
+            self.argv[self.argv.index("-append") + 1] = self._cmdline(append)
         return self.start().wait_ready(timeout)
 
     def pause(self):
