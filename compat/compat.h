@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What older kernels lack, given by the names of the newest. Included before every source file. Each
- * MEMNET_HAVE_<probe> says that compat/probes/<probe>.c compiles on this kernel; nothing here asks for a version.
+ * What older kernels lack, given by the names of the newest. Included before every source file.
+ * Each MEMNET_HAVE_<probe> says that compat/probes/<probe>.c compiles on this kernel; nothing
+ * here asks for a version.
  */
 #ifndef MEMNET_COMPAT_H
 #define MEMNET_COMPAT_H
@@ -17,6 +18,20 @@
 #define memnet_sockaddr struct sockaddr_unsized
 #else
 #define memnet_sockaddr struct sockaddr
+#endif
+
+/* macros, so that only their users need net/sock.h and linux/skbuff.h */
+#ifndef MEMNET_HAVE_sk_net_refcnt_upgrade
+#define sk_net_refcnt_upgrade(sk)						\
+	do {									\
+		(sk)->sk_net_refcnt = 1;					\
+		get_net_track(sock_net(sk), &(sk)->ns_tracker, GFP_KERNEL);	\
+		sock_inuse_add(sock_net(sk), 1);				\
+	} while (0)
+#endif
+
+#ifndef MEMNET_HAVE_skb_frags_readable
+#define skb_frags_readable(skb) true
 #endif
 
 #endif /* MEMNET_COMPAT_H */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Proof of the shared secret: HMAC-SHA-256 over a label of the direction and the whole identity of the channel, both
- * challenges included, so a proof can be neither replayed on another channel nor reflected to its sender.
+ * Proof of the shared secret: HMAC-SHA-256 over a label of the direction and the whole identity
+ * of the channel, both challenges included, so a proof can be neither replayed on another
+ * channel nor reflected to its sender.
  */
 #include <crypto/hash.h>
 #include <linux/err.h>

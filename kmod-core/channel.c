@@ -2,16 +2,18 @@
 /*
  * Life of a channel.
  *
- * alloc -> setup (queue pair, buffers, receives posted) -> connect.c connects or accepts -> start (registers the window
- * table, sends HELLO) -> up, when the peer's HELLO has come -> fail (once, from any context, for the first reason)
- * -> stop (process context: queue pair to error, drained, everything returned in reverse order) -> put.
+ * alloc -> setup (queue pair, buffers, receives posted) -> connect.c connects or accepts ->
+ * start (registers the window table, sends HELLO) -> up, when the peer's HELLO has come -> fail
+ * (once, from any context, for the first reason) -> stop (process context: queue pair to error,
+ * drained, everything returned in reverse order) -> put.
  *
- * While a channel is up its worker writes a heartbeat into slot 0 of the peer's window table five times in the
- * agreed period and looks at its own slot 0: this needs no credit and proves that the peer's worker runs. A period
- * without a change is the peer's death.
+ * While a channel is up its worker writes a heartbeat into slot 0 of the peer's window table
+ * five times in the agreed period and looks at its own slot 0: this needs no credit and proves
+ * that the peer's worker runs. A period without a change is the peer's death.
  *
- * life.lock (BH) guards state, reason and the HELLO flag and is taken last. The owner must not use a channel after
- * memnet_channel_stop() except to put it; sending on a failed one returns -ENOTCONN.
+ * life.lock (BH) guards state, reason and the HELLO flag and is taken last. The owner must not
+ * use a channel after memnet_channel_stop() except to put it; sending on a failed one returns
+ * -ENOTCONN.
  */
 #include <crypto/algapi.h>
 #include <linux/slab.h>
@@ -74,7 +76,8 @@ EXPORT_SYMBOL_GPL(memnet_domain_put);
 
 static void beat_work(struct work_struct *work)
 {
-	struct memnet_channel *ch = container_of(to_delayed_work(work), struct memnet_channel, life.beat);
+	struct memnet_channel *ch =
+		container_of(to_delayed_work(work), struct memnet_channel, life.beat);
 	u64 word = 0, unused = 0;
 
 	if (!memnet_channel_is_up(ch))
@@ -89,7 +92,8 @@ static void beat_work(struct work_struct *work)
 		memnet_channel_fail(ch, WIRE_REASON_HEARTBEAT);
 		return;
 	}
-	queue_delayed_work_on(ch->cfg.cpu, memnet_wq, &ch->life.beat, msecs_to_jiffies(ch->cfg.heartbeat_ms / 5));
+	queue_delayed_work_on(ch->cfg.cpu, memnet_wq, &ch->life.beat,
+			      msecs_to_jiffies(ch->cfg.heartbeat_ms / 5));
 }
 
 static void start_work(struct work_struct *work)
@@ -206,7 +210,8 @@ static void release_rdma(struct memnet_channel *ch)
  *
  * Return: 0 or a negative errno; memnet_channel_stop() cleans up in both cases.
  */
-int memnet_channel_setup(struct memnet_channel *ch, struct rdma_cm_id *id, struct memnet_domain *domain)
+int memnet_channel_setup(struct memnet_channel *ch, struct rdma_cm_id *id,
+			 struct memnet_domain *domain)
 {
 	int ret;
 
@@ -216,7 +221,10 @@ int memnet_channel_setup(struct memnet_channel *ch, struct rdma_cm_id *id, struc
 		return -EXDEV;
 	refcount_inc(&domain->refs);
 	ch->rdma.domain = domain;
-	ret = memnet_tx_setup(ch) ?: memnet_rx_setup(ch) ?: memnet_window_setup(ch) ?: create_qp(ch);
+	ret = memnet_tx_setup(ch)	      ?:
+		      memnet_rx_setup(ch)     ?:
+		      memnet_window_setup(ch) ?:
+						create_qp(ch);
 	if (ret)
 		return ret;
 	ret = memnet_rx_post_all(ch);
@@ -229,7 +237,10 @@ int memnet_channel_setup(struct memnet_channel *ch, struct rdma_cm_id *id, struc
 	return ret;
 }
 
-/* Both HELLOs are through: the channel is in use. Called with life.lock held, returns with it released. */
+/*
+ * Both HELLOs are through: the channel is in use. Called with life.lock held, returns with it
+ * released.
+ */
 static void channel_up(struct memnet_channel *ch)
 	__releases(&ch->life.lock)
 {
@@ -315,7 +326,8 @@ void memnet_channel_hello(struct memnet_channel *ch, const struct wire_msg *msg)
  * @ch: channel
  * @reason: enum wire_reason; the first one counts
  *
- * Any context. Nothing is posted afterwards; the owner is told once, to stop the channel from its worker.
+ * Any context. Nothing is posted afterwards; the owner is told once, to stop the channel from
+ * its worker.
  */
 void memnet_channel_fail(struct memnet_channel *ch, u32 reason)
 {
@@ -363,8 +375,9 @@ static void say_goodbye(struct memnet_channel *ch, u32 reason)
  * @ch: channel, not yet stopped; nobody else stops it at the same time
  * @reason: told to the peer, and the channel's own if it has none yet
  *
- * Process context, may take seconds. When it returns no call of the owner runs or will run. The rdma_cm id goes last:
- * device removal waits for it, so by then nothing of the device may be in use.
+ * Process context, may take seconds. When it returns no call of the owner runs or will run. The
+ * rdma_cm id goes last: device removal waits for it, so by then nothing of the device may be in
+ * use.
  */
 void memnet_channel_stop(struct memnet_channel *ch, u32 reason)
 {

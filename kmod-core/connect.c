@@ -2,13 +2,14 @@
 /*
  * Connecting and accepting of channels by rdma_cm.
  *
- * The host connects from its link's worker: address, route, queue pair, connection request with who it is
- * (struct wire_cm_req), then HELLO. The node accepts from its listener's worker, answering with its own depth and a
- * challenge (struct wire_cm_rep); it starts to talk when the connection is established. Every wait is bounded, and
- * a failing channel ends it.
+ * The host connects from its link's worker: address, route, queue pair, connection request with
+ * who it is (struct wire_cm_req), then HELLO. The node accepts from its listener's worker,
+ * answering with its own depth and a challenge (struct wire_cm_rep); it starts to talk when the
+ * connection is established. Every wait is bounded, and a failing channel ends it.
  *
- * The rdma_cm handler runs under the id's handler lock and only records progress or fails the channel. It never asks
- * rdma_cm to destroy the id: the channel owns it and returns it in memnet_channel_stop().
+ * The rdma_cm handler runs under the id's handler lock and only records progress or fails the
+ * channel. It never asks rdma_cm to destroy the id: the channel owns it and returns it in
+ * memnet_channel_stop().
  */
 #include <linux/random.h>
 #include <rdma/ib_cm.h>
@@ -33,9 +34,11 @@ static int cm_event(struct rdma_cm_id *id, struct rdma_cm_event *event)
 			queue_work(memnet_wq, &ch->cm.start);
 			break;
 		}
-		ret = wire_check_rep(event->param.conn.private_data, event->param.conn.private_data_len, &rep);
+		ret = wire_check_rep(event->param.conn.private_data,
+				     event->param.conn.private_data_len, &rep);
 		if (ret) {
-			memnet_channel_fail(ch, ret == -EPROTO ? WIRE_REASON_MALFORMED : WIRE_REASON_VERSION);
+			memnet_channel_fail(ch, ret == -EPROTO ? WIRE_REASON_MALFORMED :
+								 WIRE_REASON_VERSION);
 			break;
 		}
 		ch->tx.credits = le16_to_cpu(rep.depth);
@@ -112,8 +115,8 @@ static int init_proof(struct memnet_channel *ch)
  * @dst: the node's address and port
  * @domain: the link's protection domain; made here where it is NULL
  *
- * Process context; every step is bounded. After a failure ch->life.reason may tell why; memnet_channel_stop() cleans
- * up in every case.
+ * Process context; every step is bounded. After a failure ch->life.reason may tell why;
+ * memnet_channel_stop() cleans up in every case.
  *
  * Return: 0 when the channel is up, else a negative errno.
  */
@@ -157,12 +160,13 @@ EXPORT_SYMBOL_GPL(memnet_channel_connect);
  * @req: its checked private data
  * @domain: the session's protection domain; made here where it is NULL
  *
- * Process context. The channel comes up later, ops->up() tells; memnet_channel_stop() cleans up in every case.
+ * Process context. The channel comes up later, ops->up() tells; memnet_channel_stop() cleans up
+ * in every case.
  *
  * Return: 0 or a negative errno.
  */
-int memnet_channel_accept(struct memnet_channel *ch, struct rdma_cm_id *id, const struct wire_cm_req *req,
-			  struct memnet_domain **domain)
+int memnet_channel_accept(struct memnet_channel *ch, struct rdma_cm_id *id,
+			  const struct wire_cm_req *req, struct memnet_domain **domain)
 {
 	struct wire_cm_rep rep = {
 		.magic		= cpu_to_le32(WIRE_MAGIC),

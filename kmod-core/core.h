@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * memnet_core.ko as memnet.ko and memnet_tcps.ko see it: channels, and what is sent and received on them.
+ * memnet_core.ko as memnet.ko and memnet_tcps.ko see it: channels, and what is sent and
+ * received on them.
  *
  *   channel.c   life of a channel: set-up, start, failure, stop; heartbeat and worker
  *   connect.c   rdma_cm: connecting (host) and accepting (node), handshake data
@@ -36,7 +37,8 @@
 struct memnet_channel;
 
 /**
- * struct memnet_rx - one receive work request and, between completion and re-post, the message in it
+ * struct memnet_rx - one receive work request and, between completion and re-post, the message
+ * in it
  * @cqe:	completion
  * @ch:		its channel
  * @node:	on the channel's list of deferred or of starving requests
@@ -88,9 +90,11 @@ struct memnet_tx {
 };
 
 /**
- * struct memnet_waiter - somebody who could not send for lack of credits or of room in the send ring
+ * struct memnet_waiter - somebody who could not send for lack of credits or of room in the send
+ * ring
  * @node:	on the channel's list, under its tx.lock
- * @resume:	called once, in softirq or process context, without locks, after taking the waiter off the list
+ * @resume:	called once, in softirq or process context, without locks, after taking the
+ *		waiter off the list
  */
 struct memnet_waiter {
 	struct list_head node;
@@ -99,9 +103,10 @@ struct memnet_waiter {
 
 /**
  * struct memnet_channel_ops - what the owner of a channel does
- * @receive:	a checked message about an endpoint; softirq with GFP_ATOMIC or process context with GFP_KERNEL, never
- *		two at a time. Returns 0; -ENOMEM without having done anything, to be called again when there is memory;
- *		another error to end the session (WIRE_REASON_PROTOCOL).
+ * @receive:	a checked message about an endpoint; softirq with GFP_ATOMIC or process context
+ *		with GFP_KERNEL, never two at a time. Returns 0; -ENOMEM without having done
+ *		anything, to be called again when there is memory; another error to end the
+ *		session (WIRE_REASON_PROTOCOL).
  * @up:		HELLO has come and gone; any context
  * @failed:	the channel died; any context, once, must only schedule the owner's worker
  */
@@ -114,7 +119,8 @@ struct memnet_channel_ops {
 /**
  * struct memnet_domain - protection domain of one link; its channels share it
  * @refs:	the link and each channel
- * @pd:		the domain; keys are valid on every queue pair of it, hence never shared between links
+ * @pd:		the domain; keys are valid on every queue pair of it, hence never shared between
+ *		links
  */
 struct memnet_domain {
 	refcount_t	refs;
@@ -182,9 +188,10 @@ enum memnet_channel_state {
 /**
  * struct memnet_channel - one connected RC queue pair with its buffers and credits, bound to a CPU
  * @tx:		send queue. All under tx.lock (BH): nothing is posted once tx.stopped is set
- * @rx:		receive queue. The completion handler and, while rx.deferring, the worker own it in turn; rx.lock
- *		(BH) guards the lists, the reserve and the hand-over
- * @win:	window tables: @win.table is written by the peer, @win.shadow holds what we write to the peer's
+ * @rx:		receive queue. The completion handler and, while rx.deferring, the worker own it
+ *		in turn; rx.lock (BH) guards the lists, the reserve and the hand-over
+ * @win:	window tables: @win.table is written by the peer, @win.shadow holds what we
+ *		write to the peer's
  * @rdma:	verbs objects, made by memnet_channel_setup() and returned by memnet_channel_stop()
  * @cm:		progress of connecting, told by the rdma_cm handler
  * @life:	state, under life.lock (BH), which nests inside every other lock
@@ -194,7 +201,8 @@ enum memnet_channel_state {
  * @cfg:	how it was to be
  * @number:	cfg.who.channel, for short
  *
- * Lock order: an owner's endpoint lock, then tx.lock, then life.lock. rx.lock is never held around calls of the owner.
+ * Lock order: an owner's endpoint lock, then tx.lock, then life.lock. rx.lock is never held
+ * around calls of the owner.
  */
 struct memnet_channel {
 	struct {
@@ -204,15 +212,15 @@ struct memnet_channel {
 		struct ib_send_wr	*chain_last;
 		u32			depth;
 		u32			head;		/* next to fill; free running */
-		u32			tail;		/* oldest not known to be complete; free running */
+		u32			tail;	/* oldest not known to be complete; free running */
 		u32			unsignalled;	/* entries since the last signalled one */
 		int			credits;	/* messages the peer is ready to receive */
 		bool			stopped;
-		bool			notify;		/* arm the completion queue at the next commit */
+		bool			notify;	/* arm the completion queue at the next commit */
 		u8			max_sge;
 		struct list_head	waiters;
 		struct sk_buff_head	done;		/* sent, to be freed outside of all locks */
-		struct work_struct	work;		/* completions after an interrupt; runs waiters */
+		struct work_struct	work;	/* completions after an interrupt; runs waiters */
 	} tx;
 
 	struct {
@@ -232,7 +240,7 @@ struct memnet_channel {
 	struct {
 		struct wire_window	*table;
 		struct wire_window	*shadow;
-		struct sg_table		sgt;		/* pages of the table, mapped as one memory region */
+		struct sg_table		sgt;  /* pages of the table, mapped as one memory region */
 		u64			*shadow_dma;	/* mapping of each page of the shadow */
 		u32			npages;		/* of each */
 		u64			peer_addr;
@@ -258,14 +266,14 @@ struct memnet_channel {
 	struct {
 		spinlock_t		lock;
 		enum memnet_channel_state state;
-		u32			reason;		/* enum wire_reason: the first cause of death */
+		u32			reason;	/* enum wire_reason: the first cause of death */
 		bool			hello_seen;
 		struct completion	up;
 		u64			beat_sent;
 		u64			beat_seen;
 		unsigned long		beat_at;	/* jiffies when beat_seen last changed */
 		struct delayed_work	beat;
-		u8			proof[WIRE_MAC];	/* what the peer's HELLO must carry */
+		u8			proof[WIRE_MAC];  /* what the peer's HELLO must carry */
 	} life;
 
 	refcount_t			refs;
@@ -286,7 +294,8 @@ void memnet_domain_put(struct memnet_domain *domain);
 struct memnet_channel *memnet_channel_alloc(const struct memnet_channel_ops *ops, void *owner,
 					    const struct memnet_channel_config *cfg);
 void memnet_channel_put(struct memnet_channel *ch);
-int memnet_channel_setup(struct memnet_channel *ch, struct rdma_cm_id *id, struct memnet_domain *domain);
+int memnet_channel_setup(struct memnet_channel *ch, struct rdma_cm_id *id,
+			 struct memnet_domain *domain);
 int memnet_channel_start(struct memnet_channel *ch);
 void memnet_channel_hello(struct memnet_channel *ch, const struct wire_msg *msg);
 void memnet_channel_fail(struct memnet_channel *ch, u32 reason);
@@ -306,8 +315,8 @@ static inline bool memnet_channel_is_up(const struct memnet_channel *ch)
 /* connect.c */
 int memnet_channel_connect(struct memnet_channel *ch, struct net *net, struct sockaddr *dst,
 			   struct memnet_domain **domain);
-int memnet_channel_accept(struct memnet_channel *ch, struct rdma_cm_id *id, const struct wire_cm_req *req,
-			  struct memnet_domain **domain);
+int memnet_channel_accept(struct memnet_channel *ch, struct rdma_cm_id *id,
+			  const struct wire_cm_req *req, struct memnet_domain **domain);
 void memnet_cm_reject(struct rdma_cm_id *id, u32 reason);
 
 /* tx.c */
@@ -317,10 +326,11 @@ void memnet_tx_init(struct memnet_channel *ch);
 int memnet_tx_setup(struct memnet_channel *ch);
 void memnet_tx_teardown(struct memnet_channel *ch);
 void memnet_tx_begin(struct memnet_channel *ch);
-int memnet_tx_queue(struct memnet_channel *ch, struct wire_msg *msg, struct sk_buff *skb, u32 offset, u32 len,
-		    unsigned int flags);
+int memnet_tx_queue(struct memnet_channel *ch, struct wire_msg *msg, struct sk_buff *skb,
+		    u32 offset, u32 len, unsigned int flags);
 u32 memnet_tx_fit(struct memnet_channel *ch, struct sk_buff *skb, u32 offset, u32 len);
-int memnet_tx_queue_write(struct memnet_channel *ch, u64 dma, u32 len, u64 addr, u32 key, unsigned int flags);
+int memnet_tx_queue_write(struct memnet_channel *ch, u64 dma, u32 len, u64 addr, u32 key,
+			  unsigned int flags);
 int memnet_tx_queue_reg(struct memnet_channel *ch, struct ib_mr *mr, int access);
 void memnet_tx_commit(struct memnet_channel *ch);
 int memnet_tx_send(struct memnet_channel *ch, struct wire_msg *msg);
@@ -337,7 +347,8 @@ void memnet_rx_init(struct memnet_channel *ch);
 int memnet_rx_setup(struct memnet_channel *ch);
 int memnet_rx_post_all(struct memnet_channel *ch);
 void memnet_rx_teardown(struct memnet_channel *ch);
-unsigned int memnet_rx_enqueue(struct memnet_rx *rx, struct sk_buff_head *queue, unsigned int *tail_copied);
+unsigned int memnet_rx_enqueue(struct memnet_rx *rx, struct sk_buff_head *queue,
+			       unsigned int *tail_copied);
 u32 memnet_rx_take_owed(struct memnet_channel *ch);
 
 /* window.c */

@@ -11,11 +11,12 @@ MODULE_PARM_DESC(rx_depth, "Receive work requests of a channel, 16 KiB each (def
 
 unsigned int memnet_tx_depth = 256;
 module_param_named(tx_depth, memnet_tx_depth, uint, 0444);
-MODULE_PARM_DESC(tx_depth, "Send work requests of a channel, rounded down to a power of two (default 256)");
+MODULE_PARM_DESC(tx_depth,
+		 "Send work requests of a channel, rounded down to a power of two (default 256)");
 
 unsigned int memnet_rnr_retry = 7;
 module_param_named(rnr_retry, memnet_rnr_retry, uint, 0444);
-MODULE_PARM_DESC(rnr_retry, "Receiver-not-ready retries of the queue pairs; 0 makes a flow control error fatal (default 7: for ever)");
+MODULE_PARM_DESC(rnr_retry, "Receiver-not-ready retries (default 7: for ever; 0: fatal)");
 
 struct workqueue_struct *memnet_wq;
 

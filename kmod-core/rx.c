@@ -2,19 +2,20 @@
 /*
  * The receive queue of a channel.
  *
- * Each receive work request scatters into a header slot and then into fresh pages, so that payload lands page-aligned.
- * On completion the header is copied and checked once, its grant is credited, and the owner's receive() gets the
- * message. It takes the pages it wants (memnet_rx_enqueue()); they are replaced, the request is posted again, and one
- * more credit is owed to the peer, granted with the next message or, when half is owed, by a message of its own. A page
- * handed on is never given to the device again.
+ * Each receive work request scatters into a header slot and then into fresh pages, so that
+ * payload lands page-aligned. On completion the header is copied and checked once, its grant is
+ * credited, and the owner's receive() gets the message. It takes the pages it wants
+ * (memnet_rx_enqueue()); they are replaced, the request is posted again, and one more credit is
+ * owed to the peer, granted with the next message or, when half is owed, by a message of its
+ * own. A page handed on is never given to the device again.
  *
- * When memory is short nothing is lost: a message whose receiver says -ENOMEM waits on rx.deferred and all later ones
- * behind it, a request without pages waits on rx.starving; the worker serves both with GFP_KERNEL. The peer meanwhile
- * runs out of credits.
+ * When memory is short nothing is lost: a message whose receiver says -ENOMEM waits on
+ * rx.deferred and all later ones behind it, a request without pages waits on rx.starving; the
+ * worker serves both with GFP_KERNEL. The peer meanwhile runs out of credits.
  *
- * Locks: rx.lock (BH) guards the lists, rx.deferring and the reserve; it is not held while the owner is called. The
- * completion handler (softirq, one at a time) owns dispatching while rx.deferring is false, the worker while it is
- * true.
+ * Locks: rx.lock (BH) guards the lists, rx.deferring and the reserve; it is not held while the
+ * owner is called. The completion handler (softirq, one at a time) owns dispatching while
+ * rx.deferring is false, the worker while it is true.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -55,7 +56,8 @@ static int rx_fill(struct memnet_rx *rx, gfp_t gfp)
 		page = gfpflags_allow_blocking(gfp) ? alloc_page(gfp) : reserve_pop(ch);
 		if (!page)
 			return -ENOMEM;
-		rx->dma[i] = ib_dma_map_page(ch->rdma.dev, page, 0, MEMNET_RX_CHUNK, DMA_FROM_DEVICE);
+		rx->dma[i] =
+			ib_dma_map_page(ch->rdma.dev, page, 0, MEMNET_RX_CHUNK, DMA_FROM_DEVICE);
 		if (ib_dma_mapping_error(ch->rdma.dev, rx->dma[i])) {
 			__free_page(page);
 			return -ENOMEM;
@@ -124,7 +126,8 @@ static int rx_dispatch(struct memnet_rx *rx, gfp_t gfp)
 		memnet_channel_hello(ch, &rx->msg);
 		return 0;
 	case WIRE_GOODBYE:
-		memnet_channel_fail(ch, min_t(u32, le32_to_cpu(rx->msg.goodbye.reason), WIRE_REASON_END));
+		memnet_channel_fail(ch, min_t(u32, le32_to_cpu(rx->msg.goodbye.reason),
+					      WIRE_REASON_END));
 		return 0;
 	case WIRE_CREDIT:
 		return 0;
@@ -151,8 +154,8 @@ static int rx_process(struct memnet_rx *rx, gfp_t gfp)
 		return ret;
 	if (ret) {
 		memnet_stat_inc(MEMNET_STAT_PROTOCOL_ERRORS);
-		pr_warn_ratelimited("memnet: channel %u: bad %s message (%d), ending the session\n", ch->number,
-				    wire_opcode_name(rx->msg.hdr.opcode), ret);
+		pr_warn_ratelimited("memnet: channel %u: bad %s message (%d), ending the session\n",
+				    ch->number, wire_opcode_name(rx->msg.hdr.opcode), ret);
 		memnet_channel_fail(ch, WIRE_REASON_PROTOCOL);
 	}
 	rx_repost(rx, gfp);
@@ -186,8 +189,9 @@ static void rx_done(struct ib_cq *cq, struct ib_wc *wc)
 	}
 	if (unlikely(rx_parse(rx, wc))) {
 		memnet_stat_inc(MEMNET_STAT_PROTOCOL_ERRORS);
-		pr_warn_ratelimited("memnet: channel %u: malformed message of %u bytes, ending the session\n",
-				    ch->number, wc->byte_len);
+		pr_warn_ratelimited(
+			"memnet: channel %u: malformed message of %u bytes, ending the session\n",
+			ch->number, wc->byte_len);
 		memnet_channel_fail(ch, WIRE_REASON_PROTOCOL);
 		return;
 	}
@@ -299,15 +303,18 @@ static bool rx_copy_to_tail(struct memnet_rx *rx, struct sk_buff *skb)
 /**
  * memnet_rx_enqueue() - put the payload of a message at the end of a queue
  * @rx: message with payload, in the owner's receive()
- * @queue: queue, locked by the caller; its last buffer, if any, was made here or has no page fragments
+ * @queue: queue, locked by the caller; its last buffer, if any, was made here or has no page
+ *   fragments
  * @tail_copied: bytes that were copied instead of handed on as pages
  *
- * Never fails. What fits into the free tail of the queue's last page is copied there, else the pages themselves move
- * to the queue, so that two neighbouring pages always hold more than one page of payload.
+ * Never fails. What fits into the free tail of the queue's last page is copied there, else the
+ * pages themselves move to the queue, so that two neighbouring pages always hold more than one
+ * page of payload.
  *
  * Return: number of pages added to the queue.
  */
-unsigned int memnet_rx_enqueue(struct memnet_rx *rx, struct sk_buff_head *queue, unsigned int *tail_copied)
+unsigned int memnet_rx_enqueue(struct memnet_rx *rx, struct sk_buff_head *queue,
+			       unsigned int *tail_copied)
 {
 	struct memnet_channel *ch = rx->ch;
 	struct sk_buff *skb;
@@ -390,7 +397,8 @@ int memnet_rx_setup(struct memnet_channel *ch)
 		if (rx_fill(rx, GFP_KERNEL))
 			return -ENOMEM;
 	}
-	cq = ib_alloc_cq(dev, ch, ch->rx.depth + 1, ch->cfg.cpu % dev->num_comp_vectors, IB_POLL_SOFTIRQ);
+	cq = ib_alloc_cq(dev, ch, ch->rx.depth + 1, ch->cfg.cpu % dev->num_comp_vectors,
+			 IB_POLL_SOFTIRQ);
 	if (IS_ERR(cq))
 		return PTR_ERR(cq);
 	ch->rdma.recv_cq = cq;

@@ -2,22 +2,24 @@
 /*
  * The send queue of a channel.
  *
- * The send ring holds one entry for each work request in posting order: messages (SEND), window words and markers
- * (RDMA WRITE), the registration of the window table. An RC queue pair completes in order, so one signalled entry
- * stands for all before it and the ring needs two free-running counters, no free list. Every quarter of the ring is
- * signalled, and an entry that somebody waits for.
+ * The send ring holds one entry for each work request in posting order: messages (SEND), window
+ * words and markers (RDMA WRITE), the registration of the window table. An RC queue pair
+ * completes in order, so one signalled entry stands for all before it and the ring needs two
+ * free-running counters, no free list. Every quarter of the ring is signalled, and an entry
+ * that somebody waits for.
  *
- * A sender calls memnet_tx_begin(), queues any number of requests, and memnet_tx_commit() posts them as one chain. A
- * message needs a credit (a receive request of the peer) and an entry; the last credit and the last entries are kept
- * for grants of credits and for the marker that drains the queue. Who gets -EAGAIN registers as a waiter; it is called
- * again when a grant or a completion came.
+ * A sender calls memnet_tx_begin(), queues any number of requests, and memnet_tx_commit() posts
+ * them as one chain. A message needs a credit (a receive request of the peer) and an entry; the
+ * last credit and the last entries are kept for grants of credits and for the marker that
+ * drains the queue. Who gets -EAGAIN registers as a waiter; it is called again when a grant or
+ * a completion came.
  *
- * Completions are polled by senders. The completion queue raises an event only when someone waits; the event's work
- * frees what was sent and runs the waiters. Buffers leave through tx.done and are freed outside of all locks, because
- * freeing may wake their socket.
+ * Completions are polled by senders. The completion queue raises an event only when someone
+ * waits; the event's work frees what was sent and runs the waiters. Buffers leave through
+ * tx.done and are freed outside of all locks, because freeing may wake their socket.
  *
- * Locks: everything here is under tx.lock (BH), which nests inside the endpoint locks of the owner. Nothing is posted
- * once tx.stopped is set.
+ * Locks: everything here is under tx.lock (BH), which nests inside the endpoint locks of the
+ * owner. Nothing is posted once tx.stopped is set.
  */
 #include <linux/slab.h>
 
@@ -101,7 +103,8 @@ static void tx_arm(struct memnet_channel *ch)
 }
 
 /* The next entry, linked to the chain; the caller has checked that there is room. */
-static struct memnet_tx *tx_next(struct memnet_channel *ch, enum ib_wr_opcode opcode, unsigned int flags)
+static struct memnet_tx *tx_next(struct memnet_channel *ch, enum ib_wr_opcode opcode,
+				 unsigned int flags)
 {
 	struct memnet_tx *tx = &ch->tx.ring[ch->tx.head++ & (ch->tx.depth - 1)];
 	struct ib_send_wr *wr = &tx->wr.send;
@@ -158,7 +161,8 @@ static u32 gather(struct sk_buff *skb, u32 offset, u32 len, struct segment *seg,
 		if (*nr == max)
 			return done;
 		size = min(len - done, size - offset);
-		seg[(*nr)++] = (struct segment){ .page = skb_frag_page(frag), .offset = skb_frag_off(frag) + offset,
+		seg[(*nr)++] = (struct segment){ .page = skb_frag_page(frag),
+						 .offset = skb_frag_off(frag) + offset,
 						 .len = size };
 		done += size;
 		offset = 0;
@@ -206,7 +210,8 @@ static int tx_map(struct memnet_channel *ch, struct memnet_tx *tx, struct segmen
 
 	for (i = 0; i < nr; i++) {
 		if (seg[i].page)
-			dma = ib_dma_map_page(dev, seg[i].page, seg[i].offset, seg[i].len, DMA_TO_DEVICE);
+			dma = ib_dma_map_page(dev, seg[i].page, seg[i].offset, seg[i].len,
+					      DMA_TO_DEVICE);
 		else
 			dma = ib_dma_map_single(dev, seg[i].data, seg[i].len, DMA_TO_DEVICE);
 		if (ib_dma_mapping_error(dev, dma))
@@ -237,7 +242,10 @@ static bool tx_has_room(struct memnet_channel *ch, u32 reserve)
 {
 	if (tx_free(ch) > max(reserve, ch->tx.depth / 2))
 		return true;
-	/* An error shows up in the asynchronous handler and the receive queue as well; nothing is lost here. */
+	/*
+	 * An error shows up in the asynchronous handler and the receive queue as well; nothing
+	 * is lost here.
+	 */
 	tx_poll(ch);
 	return tx_free(ch) > reserve;
 }
@@ -253,8 +261,8 @@ static bool tx_has_room(struct memnet_channel *ch, u32 reserve)
  *
  * Return: 0; -EAGAIN for lack of credits or room; -ENOTCONN when the channel is down; -ENOMEM.
  */
-int memnet_tx_queue(struct memnet_channel *ch, struct wire_msg *msg, struct sk_buff *skb, u32 offset, u32 len,
-		    unsigned int flags)
+int memnet_tx_queue(struct memnet_channel *ch, struct wire_msg *msg, struct sk_buff *skb,
+		    u32 offset, u32 len, unsigned int flags)
 {
 	bool grant = msg->hdr.opcode == WIRE_CREDIT || msg->hdr.opcode == WIRE_GOODBYE;
 	struct segment seg[MEMNET_TX_SGE];
@@ -264,7 +272,8 @@ int memnet_tx_queue(struct memnet_channel *ch, struct wire_msg *msg, struct sk_b
 	lockdep_assert_held(&ch->tx.lock);
 	if (ch->tx.stopped)
 		return -ENOTCONN;
-	if (ch->tx.credits < (grant ? 1 : 2) || !tx_has_room(ch, grant ? RESERVE_DRAIN : RESERVE_GRANT))
+	if (ch->tx.credits < (grant ? 1 : 2) ||
+	    !tx_has_room(ch, grant ? RESERVE_DRAIN : RESERVE_GRANT))
 		return -EAGAIN;
 	if (skb && WARN_ON_ONCE(gather(skb, offset, len, seg, ch->tx.max_sge - 1, &nr) != len))
 		return -EINVAL;
@@ -301,7 +310,8 @@ EXPORT_SYMBOL_GPL(memnet_tx_queue);
  *
  * Return: 0, -EAGAIN or -ENOTCONN.
  */
-int memnet_tx_queue_write(struct memnet_channel *ch, u64 dma, u32 len, u64 addr, u32 key, unsigned int flags)
+int memnet_tx_queue_write(struct memnet_channel *ch, u64 dma, u32 len, u64 addr, u32 key,
+			  unsigned int flags)
 {
 	struct memnet_tx *tx;
 
@@ -356,7 +366,10 @@ void memnet_tx_commit(struct memnet_channel *ch)
 	bool failed = false;
 
 	if (ch->tx.chain) {
-		/* What was refused gets no completion; teardown releases the whole ring after the queue pair is gone. */
+		/*
+		 * What was refused gets no completion; teardown releases the whole ring after
+		 * the queue pair is gone.
+		 */
 		if (ib_post_send(ch->rdma.qp, ch->tx.chain, &bad)) {
 			ch->tx.stopped = true;
 			failed = true;
@@ -450,7 +463,8 @@ EXPORT_SYMBOL_GPL(memnet_tx_wait);
  * @ch: channel
  * @w: waiter
  *
- * Return: true if it was taken off the list; false if it was not on it: its resume call may still be running.
+ * Return: true if it was taken off the list; false if it was not on it: its resume call may
+ * still be running.
  */
 bool memnet_tx_unwait(struct memnet_channel *ch, struct memnet_waiter *w)
 {
@@ -502,7 +516,8 @@ void memnet_tx_reap(struct memnet_channel *ch)
 	struct sk_buff *skb;
 	bool ok = true;
 
-	if (READ_ONCE(ch->tx.head) == READ_ONCE(ch->tx.tail) && skb_queue_empty_lockless(&ch->tx.done))
+	if (READ_ONCE(ch->tx.head) == READ_ONCE(ch->tx.tail) &&
+	    skb_queue_empty_lockless(&ch->tx.done))
 		return;
 	__skb_queue_head_init(&done);
 	spin_lock_bh(&ch->tx.lock);
@@ -576,8 +591,8 @@ void memnet_tx_stop(struct memnet_channel *ch)
  * memnet_tx_drain() - wait until the queue pair has let go of every send request
  * @ch: channel, stopped, its queue pair in the error state
  *
- * The marker completes after everything before it. If it does not in time the caller destroys the queue pair, after
- * which the device touches nothing either.
+ * The marker completes after everything before it. If it does not in time the caller destroys
+ * the queue pair, after which the device touches nothing either.
  */
 void memnet_tx_drain(struct memnet_channel *ch)
 {
@@ -667,7 +682,8 @@ void memnet_tx_teardown(struct memnet_channel *ch)
 		spin_unlock_bh(&ch->tx.lock);
 		memnet_tx_reap(ch);
 		for (i = 0; i < ch->tx.depth && ch->tx.ring[i].msg; i++) {
-			ib_dma_unmap_single(ch->rdma.dev, ch->tx.ring[i].msg_dma, WIRE_SLOT, DMA_TO_DEVICE);
+			ib_dma_unmap_single(ch->rdma.dev, ch->tx.ring[i].msg_dma, WIRE_SLOT,
+					    DMA_TO_DEVICE);
 			kfree(ch->tx.ring[i].msg);
 		}
 		kvfree(ch->tx.ring);

@@ -2,14 +2,16 @@
 /*
  * The window table of a channel.
  *
- * Each side owns a table with one slot for each endpoint (struct wire_window). The peer writes the slots by RDMA and
- * interrupts nobody; we look when we want to send. What we tell the peer is first put into the shadow table, which has
- * the same layout, and then written from there, so a request that is still queued may carry a newer value than when it
- * was posted: values only grow, and a reader keeps the largest. Slot 0 belongs to no endpoint, it carries the
+ * Each side owns a table with one slot for each endpoint (struct wire_window). The peer writes
+ * the slots by RDMA and interrupts nobody; we look when we want to send. What we tell the peer
+ * is first put into the shadow table, which has the same layout, and then written from there,
+ * so a request that is still queued may carry a newer value than when it was posted: values
+ * only grow, and a reader keeps the largest. Slot 0 belongs to no endpoint, it carries the
  * heartbeat.
  *
- * The table is registered as one memory region, whose key only this peer learns; the region goes before the pages do.
- * No locks: words are written and read whole. Who may publish a slot is serialised by its endpoint's lock.
+ * The table is registered as one memory region, whose key only this peer learns; the region
+ * goes before the pages do. No locks: words are written and read whole. Who may publish a slot
+ * is serialised by its endpoint's lock.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -21,7 +23,8 @@
 
 static u64 shadow_dma(struct memnet_channel *ch, u32 index)
 {
-	return ch->win.shadow_dma[index / SLOTS_PER_PAGE] + index % SLOTS_PER_PAGE * sizeof(struct wire_window);
+	return ch->win.shadow_dma[index / SLOTS_PER_PAGE] +
+	       index % SLOTS_PER_PAGE * sizeof(struct wire_window);
 }
 
 static int map_shadow(struct memnet_channel *ch)
@@ -38,7 +41,8 @@ static int map_shadow(struct memnet_channel *ch)
 
 		if (ib_dma_mapping_error(dev, dma)) {
 			while (i--)
-				ib_dma_unmap_page(dev, ch->win.shadow_dma[i], PAGE_SIZE, DMA_TO_DEVICE);
+				ib_dma_unmap_page(dev, ch->win.shadow_dma[i], PAGE_SIZE,
+						  DMA_TO_DEVICE);
 			kfree(ch->win.shadow_dma);
 			ch->win.shadow_dma = NULL;
 			return -ENOMEM;
@@ -71,8 +75,8 @@ static int map_table(struct memnet_channel *ch)
 		return -ENOMEM;
 	for (i = 0; i < ch->win.npages; i++)
 		pages[i] = vmalloc_to_page((void *)ch->win.table + i * PAGE_SIZE);
-	ret = sg_alloc_table_from_pages(&ch->win.sgt, pages, ch->win.npages, 0, (size_t)ch->win.npages * PAGE_SIZE,
-					GFP_KERNEL);
+	ret = sg_alloc_table_from_pages(&ch->win.sgt, pages, ch->win.npages, 0,
+					(size_t)ch->win.npages * PAGE_SIZE, GFP_KERNEL);
 	kfree(pages);
 	if (ret)
 		return ret;
@@ -204,9 +208,11 @@ int memnet_window_publish(struct memnet_channel *ch, u32 index, u16 gen, u64 lim
 
 		WRITE_ONCE(ch->win.shadow[index].limit, wire_word(gen, limit));
 		WRITE_ONCE(ch->win.shadow[index].consumed, wire_word(gen, consumed));
-		ib_dma_sync_single_for_device(ch->rdma.dev, dma, sizeof(struct wire_window), DMA_TO_DEVICE);
+		ib_dma_sync_single_for_device(ch->rdma.dev, dma, sizeof(struct wire_window),
+					      DMA_TO_DEVICE);
 		ret = memnet_tx_queue_write(ch, dma, sizeof(struct wire_window),
-					    ch->win.peer_addr + (u64)index * sizeof(struct wire_window),
+					    ch->win.peer_addr +
+						    (u64)index * sizeof(struct wire_window),
 					    ch->win.peer_key, index ? 0 : MEMNET_TX_NOTIFY);
 	}
 	memnet_tx_commit(ch);

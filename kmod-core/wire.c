@@ -2,10 +2,11 @@
 /*
  * Checking of messages and connection data: pure functions, no state, no allocation, no lock.
  *
- * Everything a peer sends passes here exactly once, as a private copy. What passes has a known opcode that this
- * direction may carry, flags the opcode allows, a payload length that matches what arrived, and fields within the
- * bounds of wire.h; whether an endpoint exists and what it may do is judged by the receiver. The file also compiles
- * in user space, where the unit tests exercise every message and every bound (selftests/unit).
+ * Everything a peer sends passes here exactly once, as a private copy. What passes has a known
+ * opcode that this direction may carry, flags the opcode allows, a payload length that matches
+ * what arrived, and fields within the bounds of wire.h; whether an endpoint exists and what it
+ * may do is judged by the receiver. The file also compiles in user space, where the unit tests
+ * exercise every message and every bound (selftests/unit).
  */
 #include "wire.h"
 
@@ -28,24 +29,25 @@ static const struct {
 	u8 rules;
 	u8 flags;
 } opcodes[WIRE_OPCODE_END] = {
-	[WIRE_HELLO]		= { "HELLO", FROM_HOST | FROM_NODE, 0 },
-	[WIRE_GOODBYE]		= { "GOODBYE", FROM_HOST | FROM_NODE, 0 },
-	[WIRE_CREDIT]		= { "CREDIT", FROM_HOST | FROM_NODE, 0 },
-	[WIRE_OPEN]		= { "OPEN", FROM_HOST | ENDPOINT, 0 },
-	[WIRE_BIND]		= { "BIND", FROM_HOST | ENDPOINT, 0 },
-	[WIRE_LISTEN]		= { "LISTEN", FROM_HOST | ENDPOINT, 0 },
-	[WIRE_CONNECT]		= { "CONNECT", FROM_HOST | ENDPOINT, 0 },
-	[WIRE_SETOPT]		= { "SETOPT", FROM_HOST | ENDPOINT, WIRE_F_REPLY },
-	[WIRE_QUERY]		= { "QUERY", FROM_HOST | ENDPOINT, 0 },
-	[WIRE_ACCEPTED]		= { "ACCEPTED", FROM_HOST | ENDPOINT, 0 },
-	[WIRE_CLOSE]		= { "CLOSE", FROM_HOST | ENDPOINT, WIRE_F_ABORT | WIRE_F_LINGER },
-	[WIRE_REPLY]		= { "REPLY", FROM_NODE | ENDPOINT, 0 },
-	[WIRE_NEW_CONNECTION]	= { "NEW_CONNECTION", FROM_NODE | ENDPOINT, 0 },
-	[WIRE_RESET]		= { "RESET", FROM_NODE | ENDPOINT, 0 },
-	[WIRE_CLOSED]		= { "CLOSED", FROM_NODE | ENDPOINT, 0 },
-	[WIRE_DATA]		= { "DATA", FROM_HOST | FROM_NODE | ENDPOINT | PAYLOAD, WIRE_F_FIN | WIRE_F_MORE },
-	[WIRE_WINDOW]		= { "WINDOW", FROM_HOST | FROM_NODE | ENDPOINT, 0 },
-	[WIRE_WANT_WINDOW]	= { "WANT_WINDOW", FROM_HOST | FROM_NODE | ENDPOINT, 0 },
+	[WIRE_HELLO] = { "HELLO", FROM_HOST | FROM_NODE, 0 },
+	[WIRE_GOODBYE] = { "GOODBYE", FROM_HOST | FROM_NODE, 0 },
+	[WIRE_CREDIT] = { "CREDIT", FROM_HOST | FROM_NODE, 0 },
+	[WIRE_OPEN] = { "OPEN", FROM_HOST | ENDPOINT, 0 },
+	[WIRE_BIND] = { "BIND", FROM_HOST | ENDPOINT, 0 },
+	[WIRE_LISTEN] = { "LISTEN", FROM_HOST | ENDPOINT, 0 },
+	[WIRE_CONNECT] = { "CONNECT", FROM_HOST | ENDPOINT, 0 },
+	[WIRE_SETOPT] = { "SETOPT", FROM_HOST | ENDPOINT, WIRE_F_REPLY },
+	[WIRE_QUERY] = { "QUERY", FROM_HOST | ENDPOINT, 0 },
+	[WIRE_ACCEPTED] = { "ACCEPTED", FROM_HOST | ENDPOINT, 0 },
+	[WIRE_CLOSE] = { "CLOSE", FROM_HOST | ENDPOINT, WIRE_F_ABORT | WIRE_F_LINGER },
+	[WIRE_REPLY] = { "REPLY", FROM_NODE | ENDPOINT, 0 },
+	[WIRE_NEW_CONNECTION] = { "NEW_CONNECTION", FROM_NODE | ENDPOINT, 0 },
+	[WIRE_RESET] = { "RESET", FROM_NODE | ENDPOINT, 0 },
+	[WIRE_CLOSED] = { "CLOSED", FROM_NODE | ENDPOINT, 0 },
+	[WIRE_DATA] = { "DATA", FROM_HOST | FROM_NODE | ENDPOINT | PAYLOAD,
+			WIRE_F_FIN | WIRE_F_MORE },
+	[WIRE_WINDOW] = { "WINDOW", FROM_HOST | FROM_NODE | ENDPOINT, 0 },
+	[WIRE_WANT_WINDOW] = { "WANT_WINDOW", FROM_HOST | FROM_NODE | ENDPOINT, 0 },
 };
 
 static const char * const reasons[WIRE_REASON_END] = {
@@ -202,7 +204,8 @@ int wire_check(const struct wire_msg *msg, u32 bytes, bool from_host)
  * @len: its length; transports may pad with zeros
  * @req: the private copy
  *
- * Return: 0; -EPROTO if it is not MemNet or out of bounds; -EPROTONOSUPPORT for another version, @req valid.
+ * Return: 0; -EPROTO if it is not MemNet or out of bounds; -EPROTONOSUPPORT for another
+ * version, @req valid.
  */
 int wire_check_req(const void *data, size_t len, struct wire_cm_req *req)
 {
@@ -252,7 +255,8 @@ int wire_check_rep(const void *data, size_t len, struct wire_cm_rep *rep)
 		return -EPROTONOSUPPORT;
 	depth = le16_to_cpu(rep->depth);
 	heartbeat = le32_to_cpu(rep->heartbeat_ms);
-	if (depth < WIRE_MIN_DEPTH || depth > WIRE_MAX_DEPTH || heartbeat < 100 || heartbeat > 600000)
+	if (depth < WIRE_MIN_DEPTH || depth > WIRE_MAX_DEPTH || heartbeat < 100 ||
+	    heartbeat > 600000)
 		return -EPROTO;
 	return 0;
 }

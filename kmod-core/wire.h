@@ -2,10 +2,11 @@
 /*
  * The wire format of MemNet, version 1: every message, its fields and its bounds.
  *
- * All integers are little-endian and all structures have a fixed, asserted size. A message is one RDMA SEND: a header
- * of WIRE_SLOT bytes (common part and body of the opcode) and up to WIRE_MAX_PAYLOAD bytes of payload, which land in
- * the first and the following scatter entries of the receive work request. Documentation/protocol.rst tells what the
- * messages mean; this header also compiles in user space, for the unit tests and for foreign peers.
+ * All integers are little-endian and all structures have a fixed, asserted size. A message is
+ * one RDMA SEND: a header of WIRE_SLOT bytes (common part and body of the opcode) and up to
+ * WIRE_MAX_PAYLOAD bytes of payload, which land in the first and the following scatter entries
+ * of the receive work request. Documentation/protocol.rst tells what the messages mean; this
+ * header also compiles in user space, for the unit tests and for foreign peers.
  */
 #ifndef MEMNET_WIRE_H
 #define MEMNET_WIRE_H
@@ -42,7 +43,7 @@ typedef uint64_t u64;
 #define WIRE_PAGE		4096		/* unit of the payload's scatter entries */
 #define WIRE_MAX_PAYLOAD	16384		/* bytes of payload in one message */
 #define WIRE_MAX_CHANNELS	8
-#define WIRE_MIN_SLOTS		64		/* endpoints a channel must offer, both halves together */
+#define WIRE_MIN_SLOTS		64		/* endpoints of a channel, both halves */
 #define WIRE_MAX_SLOTS		65536
 #define WIRE_MIN_DEPTH		8		/* receive work requests a side must post */
 #define WIRE_MAX_DEPTH		8192
@@ -53,7 +54,8 @@ typedef uint64_t u64;
 
 /**
  * enum wire_opcode - what a message says
- * @WIRE_HELLO:		first message of a channel, both ways: window table and proof of the shared secret
+ * @WIRE_HELLO:		first message of a channel, both ways: window table and proof of the
+ *		shared secret
  * @WIRE_GOODBYE:	last message of a channel: the sender ends the session, with a reason
  * @WIRE_CREDIT:	nothing but the header's grant
  * @WIRE_OPEN:		host: an endpoint begins; no answer (a failure answers the next request)
@@ -99,7 +101,7 @@ enum wire_opcode {
 #define WIRE_F_MORE	0x02	/* DATA: the application announced more (MSG_MORE) */
 #define WIRE_F_REPLY	0x04	/* SETOPT: answer with REPLY */
 #define WIRE_F_ABORT	0x08	/* CLOSE: reset the connection */
-#define WIRE_F_LINGER	0x10	/* CLOSE: answer only when the peer has acknowledged everything, or in time */
+#define WIRE_F_LINGER	0x10	/* CLOSE: answer when the peer has everything, or in time */
 
 /**
  * struct wire_hdr - common part of every message
@@ -348,7 +350,7 @@ struct wire_cm_req {
 	__le64	challenge;
 };
 
-static_assert(sizeof(struct wire_cm_req) == 56);	/* all that rdma_cm leaves of an InfiniBand REQ */
+static_assert(sizeof(struct wire_cm_req) == 56); /* all that rdma_cm leaves of an InfiniBand REQ */
 
 /**
  * struct wire_cm_rep - private data of the node's acceptance
@@ -376,7 +378,10 @@ struct wire_cm_rej {
 
 static_assert(sizeof(struct wire_cm_rej) == 8);
 
-/* ---- window words: 16-bit generation | 48-bit position ------------------------------------------------------- */
+/*
+ * ---- window words: 16-bit generation | 48-bit position
+ * -------------------------------------------------------
+ */
 
 #define WIRE_POS_BITS	48
 #define WIRE_POS_MASK	((1ULL << WIRE_POS_BITS) - 1)
@@ -397,7 +402,8 @@ static inline __le64 wire_word(u16 gen, u64 pos)
  * @gen: generation the reader expects
  * @cur: the largest position seen so far
  *
- * Words may arrive late and reordered: a word of another generation or one that is behind @cur says nothing new.
+ * Words may arrive late and reordered: a word of another generation or one that is behind @cur
+ * says nothing new.
  *
  * Return: the new position, never less than @cur.
  */

@@ -2,17 +2,19 @@
 /*
  * Endpoints: what a socket is on the node.
  *
- * An endpoint of the host's half is opened by the first bind, listen or connect on the channel then chosen; one of the
- * node's half appears with NEW_CONNECTION, waits on its listener's queue with the bytes that came meanwhile, and gets its
- * socket in accept(). It leaves the table with CLOSED, the node's answer to our CLOSE, or when its link dies. A closed
- * socket whose bytes have not left yet lives on as an orphan, bounded by a timer.
+ * An endpoint of the host's half is opened by the first bind, listen or connect on the channel
+ * then chosen; one of the node's half appears with NEW_CONNECTION, waits on its listener's
+ * queue with the bytes that came meanwhile, and gets its socket in accept(). It leaves the
+ * table with CLOSED, the node's answer to our CLOSE, or when its link dies. A closed socket
+ * whose bytes have not left yet lives on as an orphan, bounded by a timer.
  *
- * Messages come in softirq (or, when memory was short, from the channel's worker). They take the endpoint's lock, never
- * the socket's, so they do not care what a process is doing with it; the socket's fields that softirq writes (sk_state,
- * sk_shutdown, sk_err) are written under the endpoint's lock.
+ * Messages come in softirq (or, when memory was short, from the channel's worker). They take
+ * the endpoint's lock, never the socket's, so they do not care what a process is doing with it;
+ * the socket's fields that softirq writes (sk_state, sk_shutdown, sk_err) are written under the
+ * endpoint's lock.
  *
- * When a link dies every endpoint gets ECONNRESET; only listeners survive, without a channel, until the link worker has
- * set them up again (memnet_listener_restore()).
+ * When a link dies every endpoint gets ECONNRESET; only listeners survive, without a channel,
+ * until the link worker has set them up again (memnet_listener_restore()).
  */
 #include <linux/slab.h>
 
@@ -222,7 +224,8 @@ void memnet_endpoint_attach(struct memnet_endpoint *ep, struct sock *sk)
 {
 	spin_lock_bh(&ep->lock);
 	ep->sk = sk;
-	ep->rx.max_window = clamp_t(u32, READ_ONCE(sk->sk_rcvbuf), WIRE_INITIAL_WINDOW, MEMNET_MAX_WINDOW);
+	ep->rx.max_window =
+		clamp_t(u32, READ_ONCE(sk->sk_rcvbuf), WIRE_INITIAL_WINDOW, MEMNET_MAX_WINDOW);
 	sk->sk_state = ep->state;
 	sk->sk_err = ep->error;
 	ep->error = 0;
@@ -233,7 +236,10 @@ void memnet_endpoint_attach(struct memnet_endpoint *ep, struct sock *sk)
 	spin_unlock_bh(&ep->lock);
 }
 
-/* The connection is over: state, error, waiters. The socket reads what has come; nothing is sent any more. */
+/*
+ * The connection is over: state, error, waiters. The socket reads what has come; nothing is sent
+ * any more.
+ */
 static void endpoint_dead(struct memnet_endpoint *ep, int error, struct sk_buff_head *drop)
 {
 	bool connected = ep->state != TCP_CLOSE;
@@ -248,7 +254,8 @@ static void endpoint_dead(struct memnet_endpoint *ep, int error, struct sk_buff_
 		ep->error = error;
 	}
 	memnet_request_fail(ep, -error);
-	memnet_endpoint_wake(ep, MEMNET_WAKE_STATE | MEMNET_WAKE_WRITE | (connected ? MEMNET_WAKE_ERROR : 0));
+	memnet_endpoint_wake(ep, MEMNET_WAKE_STATE | MEMNET_WAKE_WRITE |
+					 (connected ? MEMNET_WAKE_ERROR : 0));
 }
 
 /**
@@ -375,7 +382,8 @@ void memnet_endpoint_close(struct memnet_endpoint *ep, u32 flags, u32 linger_ms)
 		if (!ep->gone) {
 			refcount_inc(&ep->refs);
 			memnet_stat_inc(MEMNET_STAT_HOST_ORPHANS);
-			mod_timer(&ep->orphan, jiffies + msecs_to_jiffies(MEMNET_ORPHAN_MS + linger_ms));
+			mod_timer(&ep->orphan,
+				  jiffies + msecs_to_jiffies(MEMNET_ORPHAN_MS + linger_ms));
 		}
 	}
 	spin_unlock_bh(&ep->lock);
@@ -411,8 +419,8 @@ void memnet_endpoint_consumed(struct memnet_endpoint *ep, u32 bytes, struct sk_b
 	}
 	ep->rx.offset = bytes;
 	limit = ep->rx.copied + ep->rx.window;
-	if (limit >= ep->rx.limit + min_t(u32, WIRE_INITIAL_WINDOW, ep->rx.window / 2) && !ep->rx.fin &&
-	    ep->state != TCP_CLOSE) {
+	if (limit >= ep->rx.limit + min_t(u32, WIRE_INITIAL_WINDOW, ep->rx.window / 2) &&
+	    !ep->rx.fin && ep->state != TCP_CLOSE) {
 		/* The node used all it had: the reader keeps up, so let it have more. */
 		if (ep->rx.received == ep->rx.limit)
 			ep->rx.window = min(ep->rx.window * 2, ep->rx.max_window);
@@ -424,7 +432,10 @@ void memnet_endpoint_consumed(struct memnet_endpoint *ep, u32 bytes, struct sk_b
 	spin_unlock_bh(&ep->lock);
 }
 
-/* ---- messages ------------------------------------------------------------------------------------------------ */
+/*
+ * ---- messages --------------------------------------------------------------------------------
+ * ----------------
+ */
 
 static int receive_data(struct memnet_endpoint *ep, struct memnet_rx *rx)
 {
@@ -433,7 +444,8 @@ static int receive_data(struct memnet_endpoint *ep, struct memnet_rx *rx)
 
 	if (!ep->connected || (!rx->len && !fin) || ep->rx.fin)
 		return -EPROTO;
-	if (le64_to_cpu(rx->msg.hdr.pos) != ep->rx.received || rx->len > ep->rx.limit - ep->rx.received)
+	if (le64_to_cpu(rx->msg.hdr.pos) != ep->rx.received ||
+	    rx->len > ep->rx.limit - ep->rx.received)
 		return -EPROTO;
 	if (ep->rx.end && ep->rx.received + rx->len > ep->rx.end)
 		return -EPROTO;
@@ -447,19 +459,24 @@ static int receive_data(struct memnet_endpoint *ep, struct memnet_rx *rx)
 		ep->rx.fin = true;
 		if (ep->sk)
 			WRITE_ONCE(ep->sk->sk_shutdown, ep->sk->sk_shutdown | RCV_SHUTDOWN);
-		memnet_endpoint_change_state(ep, ep->state == TCP_FIN_WAIT1 ? TCP_CLOSING : TCP_CLOSE_WAIT);
+		memnet_endpoint_change_state(ep, ep->state == TCP_FIN_WAIT1 ? TCP_CLOSING :
+									      TCP_CLOSE_WAIT);
 	}
 	memnet_endpoint_wake(ep, MEMNET_WAKE_READ | (fin ? MEMNET_WAKE_STATE : 0));
 	return 0;
 }
 
-static int receive_reset(struct memnet_endpoint *ep, const struct wire_msg *msg, struct sk_buff_head *drop)
+static int receive_reset(struct memnet_endpoint *ep, const struct wire_msg *msg,
+			 struct sk_buff_head *drop)
 {
 	u64 end = le64_to_cpu(msg->reset.end);
 
 	if (!ep->connected || ep->rx.end || end < ep->rx.received)
 		return -EPROTO;
-	/* Zero means "no reset" in rx.end: a stream that ends before its first byte has nothing to wait for. */
+	/*
+	 * Zero means "no reset" in rx.end: a stream that ends before its first byte has nothing
+	 * to wait for.
+	 */
 	ep->rx.end = end;
 	endpoint_dead(ep, le32_to_cpu(msg->reset.error), drop);
 	return 0;
@@ -545,7 +562,8 @@ static int receive_new_connection(struct link_channel *lc, const struct wire_msg
 		listener = xa_load(&listening->endpoints, listener_index);
 	if (listener && listener->gen == le16_to_cpu(msg->conn.listener_gen)) {
 		spin_lock_bh(&listener->lock);
-		if (listener->state == TCP_LISTEN && listener->listener.queued < max(listener->listener.backlog, 1U)) {
+		if (listener->state == TCP_LISTEN &&
+		    listener->listener.queued < max(listener->listener.backlog, 1U)) {
 			refcount_inc(&ep->refs);
 			list_add_tail(&ep->node, &listener->listener.queue);
 			WRITE_ONCE(listener->listener.queued, listener->listener.queued + 1);
@@ -600,7 +618,8 @@ static int host_receive(struct memnet_channel *ch, struct memnet_rx *rx, gfp_t g
 		ret = receive_data(ep, rx);
 		break;
 	case WIRE_REPLY:
-		ret = ep->request.busy && ep->request.seq == le16_to_cpu(msg->hdr.seq) ? 0 : -EPROTO;
+		ret = ep->request.busy && ep->request.seq == le16_to_cpu(msg->hdr.seq) ? 0 :
+											 -EPROTO;
 		if (!ret)
 			memnet_request_reply(ep, msg);
 		break;

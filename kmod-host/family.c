@@ -2,17 +2,21 @@
 /*
  * AF_MEMNET: creation, names, bind, listen, accept, connect, shutdown, close.
  *
- * The family's number is only a door: inside, sockets are AF_INET or AF_INET6 with protocol IPPROTO_MEMNET, so that core
- * code (SO_REUSEPORT, cgroup hooks, SO_DOMAIN) treats them as what they are. A socket is local until bind, listen or
- * connect needs the node; then it chooses a channel, opens an endpoint there, tells the options set so far and sends the
- * request. Loopback addresses and ports the user excluded never go to the node: the socket then gets a native socket
- * inside and delegates every call to it (native.c); a listener on the wildcard address has both.
+ * The family's number is only a door: inside, sockets are AF_INET or AF_INET6 with protocol
+ * IPPROTO_MEMNET, so that core code (SO_REUSEPORT, cgroup hooks, SO_DOMAIN) treats them as what
+ * they are. A socket is local until bind, listen or connect needs the node; then it chooses a
+ * channel, opens an endpoint there, tells the options set so far and sends the request.
+ * Loopback addresses and ports the user excluded never go to the node: the socket then gets a
+ * native socket inside and delegates every call to it (native.c); a listener on the wildcard
+ * address has both.
  *
- * sk_state is the endpoint's (endpoint.c). sock->state follows inet_stream_connect(): SS_CONNECTING while a connect is
- * pending, so that the next call knows. All calls hold lock_sock(), which waits for the node release.
+ * sk_state is the endpoint's (endpoint.c). sock->state follows inet_stream_connect():
+ * SS_CONNECTING while a connect is pending, so that the next call knows. All calls hold
+ * lock_sock(), which waits for the node release.
  *
- * A listening socket whose link died keeps its place: memnet_listener_restore() opens a new endpoint with the address the
- * old one really had. If the node refuses, the socket gets the error.
+ * A listening socket whose link died keeps its place: memnet_listener_restore() opens a new
+ * endpoint with the address the old one really had. If the node refuses, the socket gets the
+ * error.
  */
 #include <linux/slab.h>
 #include <net/ipv6.h>
@@ -25,7 +29,10 @@ unsigned int memnet_family_number = AF_MEMNET;
 
 static struct lock_class_key slock_key, lock_key;
 
-/* ---- names --------------------------------------------------------------------------------------------------- */
+/*
+ * ---- names -----------------------------------------------------------------------------------
+ * ----------------
+ */
 
 static int sockaddr_to_wire(const struct sockaddr *addr, int len, struct wire_addr *wire)
 {
@@ -117,12 +124,19 @@ static int memnet_getname(struct socket *sock, struct sockaddr *addr, int peer)
 
 	if (mn->delegated)
 		return mn->native->ops->getname(mn->native, addr, peer);
-	return sock->sk->sk_family == AF_INET6 ? inet6_getname(sock, addr, peer) : inet_getname(sock, addr, peer);
+	return sock->sk->sk_family == AF_INET6 ? inet6_getname(sock, addr, peer) :
+						 inet_getname(sock, addr, peer);
 }
 
-/* ---- creation ------------------------------------------------------------------------------------------------ */
+/*
+ * ---- creation --------------------------------------------------------------------------------
+ * ----------------
+ */
 
-/* Wakes writers when there is room; called under the endpoint's lock, or by whoever freed something. */
+/*
+ * Wakes writers when there is room; called under the endpoint's lock, or by whoever freed
+ * something.
+ */
 static void memnet_write_space(struct sock *sk)
 {
 	struct memnet_endpoint *ep = memnet_sk(sk)->ep;
@@ -132,7 +146,8 @@ static void memnet_write_space(struct sock *sk)
 		return;
 	rcu_read_lock();
 	wq = rcu_dereference(sk->sk_wq);
-	if (wq && test_bit(SOCKWQ_ASYNC_NOSPACE, &wq->flags) | test_bit(SOCK_NOSPACE, &sk->sk_socket->flags)) {
+	if (wq && test_bit(SOCKWQ_ASYNC_NOSPACE, &wq->flags) |
+			  test_bit(SOCK_NOSPACE, &sk->sk_socket->flags)) {
 		clear_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
 		if (skwq_has_sleeper(wq))
 			wake_up_interruptible_poll(&wq->wait, EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND);
@@ -177,7 +192,8 @@ struct proto memnet6_prot = {
  *
  * Return: the socket or NULL.
  */
-struct sock *memnet_sock_alloc(struct net *net, struct socket *sock, int family, gfp_t gfp, int kern)
+struct sock *memnet_sock_alloc(struct net *net, struct socket *sock, int family, gfp_t gfp,
+			       int kern)
 {
 	struct proto *prot = family == AF_INET6 ? &memnet6_prot : &memnet_prot;
 	struct sock *sk = sk_alloc(net, family, gfp, prot, kern);
@@ -186,7 +202,8 @@ struct sock *memnet_sock_alloc(struct net *net, struct socket *sock, int family,
 	if (!sk)
 		return NULL;
 	sock_init_data(sock, sk);
-	sock_lock_init_class_and_name(sk, "slock-AF_MEMNET", &slock_key, "sk_lock-AF_MEMNET", &lock_key);
+	sock_lock_init_class_and_name(sk, "slock-AF_MEMNET", &slock_key, "sk_lock-AF_MEMNET",
+				      &lock_key);
 	sk->sk_protocol = IPPROTO_MEMNET;
 	sk->sk_destruct = memnet_destruct;
 	sk->sk_write_space = memnet_write_space;
@@ -205,12 +222,16 @@ static int memnet_create(struct net *net, struct socket *sock, int protocol, int
 		return -EPROTONOSUPPORT;
 	sock->ops = &memnet_stream_ops;
 	sock->state = SS_UNCONNECTED;
-	if (!memnet_sock_alloc(net, sock, protocol == MEMNET_PROTO_IPV6 ? AF_INET6 : AF_INET, GFP_KERNEL, kern))
+	if (!memnet_sock_alloc(net, sock, protocol == MEMNET_PROTO_IPV6 ? AF_INET6 : AF_INET,
+			       GFP_KERNEL, kern))
 		return -ENOMEM;
 	return 0;
 }
 
-/* ---- towards the node ---------------------------------------------------------------------------------------- */
+/*
+ * ---- towards the node
+ * ----------------------------------------------------------------------------------------
+ */
 
 static int request_bind(struct sock *sk, struct memnet_endpoint *ep, const struct wire_addr *addr)
 {
@@ -229,7 +250,10 @@ static int request_bind(struct sock *sk, struct memnet_endpoint *ep, const struc
 	return ret;
 }
 
-/* Makes sure that the socket has an endpoint on a channel; one that lost its channel is bound again. */
+/*
+ * Makes sure that the socket has an endpoint on a channel; one that lost its channel is bound
+ * again.
+ */
 static int ensure_open(struct sock *sk)
 {
 	struct memnet_sock *mn = memnet_sk(sk);
@@ -313,7 +337,8 @@ static int memnet_bind(struct socket *sock, memnet_sockaddr *uaddr, int len)
 	u16 port;
 	int ret;
 
-	if (sk->sk_family == AF_INET && len >= sizeof(struct sockaddr_in) && addr->sa_family == AF_UNSPEC) {
+	if (sk->sk_family == AF_INET && len >= sizeof(struct sockaddr_in) &&
+	    addr->sa_family == AF_UNSPEC) {
 		/* As inet_bind(): AF_UNSPEC is forgiven for the wildcard address. */
 		if (((struct sockaddr_in *)addr)->sin_addr.s_addr != htonl(INADDR_ANY))
 			return -EAFNOSUPPORT;
@@ -341,7 +366,9 @@ static int memnet_bind(struct socket *sock, memnet_sockaddr *uaddr, int len)
 		ret = memnet_native_delegate(sk) ?: mn->native->ops->bind(mn->native, uaddr, len);
 		goto out;
 	}
-	ret = bound_elsewhere(sk) ? -EOPNOTSUPP : ensure_open(sk) ?: request_bind(sk, mn->ep, &wire);
+	ret = bound_elsewhere(sk) ? -EOPNOTSUPP :
+	      ensure_open(sk)	  ?:
+				    request_bind(sk, mn->ep, &wire);
 	if (!ret && inet_sk(sk)->inet_num)
 		sk->sk_userlocks |= SOCK_BINDADDR_LOCK | SOCK_BINDPORT_LOCK;
 out:
@@ -382,10 +409,13 @@ static int memnet_listen(struct socket *sock, int backlog)
 	lock_sock(sk);
 	if (mn->delegated) {
 		ret = mn->native->ops->listen(mn->native, backlog);
+		if (!ret)	/* for SO_ACCEPTCONN */
+			smp_store_release(&sk->sk_state, TCP_LISTEN);
 		goto out;
 	}
 	ret = -EINVAL;
-	if (sock->state != SS_UNCONNECTED || (sk->sk_state != TCP_CLOSE && sk->sk_state != TCP_LISTEN))
+	if (sock->state != SS_UNCONNECTED ||
+	    (sk->sk_state != TCP_CLOSE && sk->sk_state != TCP_LISTEN))
 		goto out;
 	if (bound_elsewhere(sk)) {
 		ret = -EOPNOTSUPP;
@@ -441,7 +471,7 @@ int memnet_listener_restore(struct memnet_sock *mn)
 		if (ret) {
 			WRITE_ONCE(sk->sk_err, -ret);
 			sk_error_report(sk);
-			pr_warn_ratelimited("memnet: a listener could not be set up again on port %u: error %d\n",
+			pr_warn_ratelimited("memnet: cannot listen on port %u again: error %d\n",
 					    inet_sk(sk)->inet_num, ret);
 		}
 	}
@@ -449,7 +479,10 @@ int memnet_listener_restore(struct memnet_sock *mn)
 	return ret;
 }
 
-/* ---- accept -------------------------------------------------------------------------------------------------- */
+/*
+ * ---- accept ----------------------------------------------------------------------------------
+ * ----------------
+ */
 
 static int take_native_child(struct sock *sk, struct socket **child)
 {
@@ -461,7 +494,8 @@ static int take_native_child(struct sock *sk, struct socket **child)
 }
 
 /* Waits for a child of either kind; the socket is locked. */
-static int wait_for_child(struct sock *sk, long timeo, struct memnet_endpoint **child, struct socket **native)
+static int wait_for_child(struct sock *sk, long timeo, struct memnet_endpoint **child,
+			  struct socket **native)
 {
 	DEFINE_WAIT(wait);
 	int ret;
@@ -543,7 +577,10 @@ static int memnet_accept(struct socket *sock, struct socket *newsock, int flags,
 }
 #endif
 
-/* ---- connect ------------------------------------------------------------------------------------------------- */
+/*
+ * ---- connect ---------------------------------------------------------------------------------
+ * ----------------
+ */
 
 static long wait_connected(struct sock *sk, long timeo)
 {
@@ -593,14 +630,18 @@ static int start_connect(struct sock *sk, const struct sockaddr *addr, int len)
 	return ret;
 }
 
-/* A wildcard destination means this machine, as everywhere in Linux; that stays native like loopback. */
+/*
+ * A wildcard destination means this machine, as everywhere in Linux; that stays native like
+ * loopback.
+ */
 static bool stays_native(struct sock *sk, const struct sockaddr *addr, int len)
 {
 	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)addr;
 	const struct sockaddr_in *in = (const struct sockaddr_in *)addr;
 
 	if (addr->sa_family == AF_INET)
-		return in->sin_addr.s_addr == htonl(INADDR_ANY) || memnet_native_address(addr, sk->sk_family) ||
+		return in->sin_addr.s_addr == htonl(INADDR_ANY) ||
+		       memnet_native_address(addr, sk->sk_family) ||
 		       memnet_native_port(memnet_sk(sk), in->sin_port);
 	return ipv6_addr_any(&in6->sin6_addr) || memnet_native_address(addr, sk->sk_family) ||
 	       memnet_native_port(memnet_sk(sk), in6->sin6_port);
@@ -695,7 +736,10 @@ static int memnet_connect(struct socket *sock, memnet_sockaddr *uaddr, int len, 
 	return ret;
 }
 
-/* ---- the end ------------------------------------------------------------------------------------------------- */
+/*
+ * ---- the end ---------------------------------------------------------------------------------
+ * ----------------
+ */
 
 static int memnet_shutdown(struct socket *sock, int how)
 {
@@ -733,7 +777,8 @@ static int memnet_shutdown(struct socket *sock, int how)
 		WRITE_ONCE(sk->sk_shutdown, sk->sk_shutdown | how);
 		if (how & SEND_SHUTDOWN && !ep->tx.fin) {
 			ep->tx.fin = true;
-			memnet_endpoint_change_state(ep, ep->state == TCP_CLOSE_WAIT ? TCP_LAST_ACK : TCP_FIN_WAIT1);
+			memnet_endpoint_change_state(
+				ep, ep->state == TCP_CLOSE_WAIT ? TCP_LAST_ACK : TCP_FIN_WAIT1);
 			memnet_transmit(ep);
 		}
 		spin_unlock_bh(&ep->lock);
@@ -768,7 +813,8 @@ static void close_endpoint(struct sock *sk)
 		return;
 	memnet_link_listener_del(mn);
 	if (ep->connected && ep->state != TCP_CLOSE) {
-		if (!skb_queue_empty_lockless(&ep->rx.queue) || (sock_flag(sk, SOCK_LINGER) && !linger)) {
+		if (!skb_queue_empty_lockless(&ep->rx.queue) ||
+		    (sock_flag(sk, SOCK_LINGER) && !linger)) {
 			flags = WIRE_F_ABORT;
 		} else if (sock_flag(sk, SOCK_LINGER) && !(current->flags & PF_EXITING)) {
 			flags = WIRE_F_LINGER;
@@ -806,7 +852,10 @@ static int memnet_release(struct socket *sock)
 	return 0;
 }
 
-/* ---- registration -------------------------------------------------------------------------------------------- */
+/*
+ * ---- registration
+ * --------------------------------------------------------------------------------------------
+ */
 
 const struct proto_ops memnet_stream_ops = {
 	.family		= PF_INET,

@@ -2,14 +2,15 @@
 /*
  * Links: one host-node association with its channels.
  *
- * A link's work item is the only one that connects it and takes it down. It connects all channels ahead of use; when the
- * last is up sockets may choose one (memnet_link_choose()) and listeners that outlived the former session are set up
- * again. When a channel fails, the work takes the whole session down: channels stopped, then their endpoints killed,
- * then, after a back-off, it connects anew. link_channels are never reused, so an endpoint of the old session cannot
- * meet the new one.
+ * A link's work item is the only one that connects it and takes it down. It connects all
+ * channels ahead of use; when the last is up sockets may choose one (memnet_link_choose()) and
+ * listeners that outlived the former session are set up again. When a channel fails, the work
+ * takes the whole session down: channels stopped, then their endpoints killed, then, after a
+ * back-off, it connects anew. link_channels are never reused, so an endpoint of the old session
+ * cannot meet the new one.
  *
- * Locks: links_mutex for adding and deleting; link.lock (BH, nests inside lock_sock(), outside nothing) for state and
- * the arrays. The list is walked under RCU.
+ * Locks: links_mutex for adding and deleting; link.lock (BH, nests inside lock_sock(), outside
+ * nothing) for state and the arrays. The list is walked under RCU.
  */
 #include <linux/cpumask.h>
 #include <linux/random.h>
@@ -117,7 +118,10 @@ static struct link_channel *lc_create(struct memnet_link *link, unsigned int num
 	return lc;
 }
 
-/* Ends the session: nothing of it is left when this returns, but what closed sockets still refer to. */
+/*
+ * Ends the session: nothing of it is left when this returns, but what closed sockets still refer
+ * to.
+ */
 static void link_take_down(struct memnet_link *link, u32 reason)
 {
 	struct link_channel *lc[WIRE_MAX_CHANNELS];
@@ -152,7 +156,8 @@ static void link_take_down(struct memnet_link *link, u32 reason)
 	link->domain = NULL;
 	if (was_up) {
 		memnet_stat_inc(MEMNET_STAT_HOST_LINK_DEATHS);
-		pr_info("memnet: link %s is down: %s\n", link->cfg.name, wire_reason_name(link->reason));
+		pr_info("memnet: link %s is down: %s\n", link->cfg.name,
+			wire_reason_name(link->reason));
 	}
 	WRITE_ONCE(link->failed, false);
 }
@@ -179,8 +184,8 @@ static int link_connect(struct memnet_link *link)
 		spin_lock_bh(&link->lock);
 		link->lc[i] = lc;
 		spin_unlock_bh(&link->lock);
-		ret = memnet_channel_connect(lc->ch, link->transport, (struct sockaddr *)&link->cfg.addr,
-					     &link->domain);
+		ret = memnet_channel_connect(lc->ch, link->transport,
+					     (struct sockaddr *)&link->cfg.addr, &link->domain);
 		if (ret) {
 			spin_lock_bh(&link->lock);
 			link->reason = lc->ch->life.reason ?: WIRE_REASON_TRANSPORT;
@@ -213,7 +218,8 @@ static void link_restore_listeners(struct memnet_link *link)
 
 static bool hopeless(u32 reason)
 {
-	return reason == WIRE_REASON_VERSION || reason == WIRE_REASON_DENIED || reason == WIRE_REASON_SECRET;
+	return reason == WIRE_REASON_VERSION || reason == WIRE_REASON_DENIED ||
+	       reason == WIRE_REASON_SECRET;
 }
 
 static void link_work(struct work_struct *work)
@@ -238,10 +244,11 @@ static void link_work(struct work_struct *work)
 		u32 reason = link->reason;
 
 		if (!link->attempts && ret != -EINTR)
-			pr_warn("memnet: link %s: cannot connect: %s (%d), trying again\n", link->cfg.name,
-				wire_reason_name(reason), ret);
+			pr_warn("memnet: link %s: cannot connect: %s (%d), trying again\n",
+				link->cfg.name, wire_reason_name(reason), ret);
 		link_take_down(link, WIRE_REASON_DISCONNECTED);
-		delay = msecs_to_jiffies(min(BACKOFF_MIN_MS << min(link->attempts, 6U), BACKOFF_MAX_MS));
+		delay = msecs_to_jiffies(
+			min(BACKOFF_MIN_MS << min(link->attempts, 6U), BACKOFF_MAX_MS));
 		link->attempts++;
 		spin_lock_bh(&link->lock);
 		if (hopeless(reason))
@@ -282,7 +289,8 @@ static struct memnet_link *link_find(struct net *net, const char *name)
  *
  * Return: 0, -EEXIST or -ENOMEM.
  */
-int memnet_link_add(struct net *net, const struct memnet_nl_link_cfg *cfg, struct netlink_ext_ack *extack)
+int memnet_link_add(struct net *net, const struct memnet_nl_link_cfg *cfg,
+		    struct netlink_ext_ack *extack)
 {
 	struct memnet_link *link = kzalloc(sizeof(*link), GFP_KERNEL);
 
@@ -362,7 +370,8 @@ int memnet_link_del(struct net *net, const char *name, struct netlink_ext_ack *e
  *
  * Return: 0 or -ENOENT.
  */
-int memnet_link_set_netns(struct net *net, const char *name, struct net *target, struct netlink_ext_ack *extack)
+int memnet_link_set_netns(struct net *net, const char *name, struct net *target,
+			  struct netlink_ext_ack *extack)
 {
 	struct memnet_link *link;
 	int ret = -ENOENT;

@@ -2,8 +2,8 @@
 /*
  * memnet.ko: parameters, load and unload.
  *
- * Every endpoint holds the module, orphans included, and every socket does (struct proto_ops.owner), so it can only be
- * unloaded when no socket lives; then the links go.
+ * Every endpoint holds the module, orphans included, and every socket does (struct
+ * proto_ops.owner), so it can only be unloaded when no socket lives; then the links go.
  */
 #include <linux/inet.h>
 #include <linux/module.h>
@@ -16,7 +16,9 @@ MODULE_PARM_DESC(family, "Number of the address family (default 25; autoload kno
 
 static char *tcps;
 module_param(tcps, charp, 0444);
-MODULE_PARM_DESC(tcps, "Node to connect to at load: ADDRESS or ADDRESS:PORT or [ADDRESS]:PORT (link \"tcps0\")");
+MODULE_PARM_DESC(
+	tcps,
+	"Node to connect to at load: ADDRESS or ADDRESS:PORT or [ADDRESS]:PORT (link \"tcps0\")");
 
 static unsigned int channels;
 module_param(channels, uint, 0444);
@@ -53,14 +55,16 @@ static int parse_link(struct memnet_nl_link_cfg *cfg)
 			port = colon + 1;
 		}
 	}
-	ret = inet_pton_with_scope(&init_net, AF_UNSPEC, addr, port ?: __stringify(WIRE_DEFAULT_PORT), &cfg->addr);
+	ret = inet_pton_with_scope(&init_net, AF_UNSPEC, addr,
+				   port ?: __stringify(WIRE_DEFAULT_PORT), &cfg->addr);
 	if (ret)
 		return ret;
 	if (channels > WIRE_MAX_CHANNELS)
 		return -EINVAL;
 	if (secret) {
 		cfg->secret.len = strlen(secret);
-		if (cfg->secret.len < MEMNET_SECRET_MIN || cfg->secret.len > sizeof(cfg->secret.key))
+		if (cfg->secret.len < MEMNET_SECRET_MIN ||
+		    cfg->secret.len > sizeof(cfg->secret.key))
 			return -EINVAL;
 		memcpy(cfg->secret.key, secret, cfg->secret.len);
 	}
@@ -91,7 +95,8 @@ static int __init host_init(void)
 		goto endpoints;
 	ret = memnet_family_init();
 	if (ret) {
-		pr_err("memnet: address family %u is not to be had: error %d\n", memnet_family_number, ret);
+		pr_err("memnet: address family %u is not to be had: error %d\n",
+		       memnet_family_number, ret);
 		goto links;
 	}
 	ret = memnet_host_netlink_init();

@@ -13,8 +13,9 @@
  *   native.c    sockets that stay in the host's own stack: loopback and excluded ports
  *   netlink.c   links and sockets for memnetctl
  *
- * Lock order: lock_sock(sk), then endpoint.lock (BH), then the channel's tx.lock. Messages arrive in softirq and take
- * endpoint.lock only, so they never wait for a process that sleeps in a call.
+ * Lock order: lock_sock(sk), then endpoint.lock (BH), then the channel's tx.lock. Messages
+ * arrive in softirq and take endpoint.lock only, so they never wait for a process that sleeps
+ * in a call.
  */
 #ifndef MEMNET_HOST_H
 #define MEMNET_HOST_H
@@ -31,7 +32,7 @@
 #include "core.h"
 #include "netlink.h"
 
-#define MEMNET_ORPHAN_MS	60000	/* a closed socket's bytes have this long to leave the host */
+#define MEMNET_ORPHAN_MS	60000	/* for a closed socket's bytes to leave the host */
 #define MEMNET_MAX_WINDOW	(256 * 1024)
 
 struct memnet_link;
@@ -40,7 +41,8 @@ struct memnet_link;
  * struct link_channel - a channel of a link and the endpoints on it
  * @link:	its link, held
  * @ch:		the channel, held
- * @endpoints:	by index: the host's half by memnet_endpoint_open(), the node's half by NEW_CONNECTION
+ * @endpoints:	by index: the host's half by memnet_endpoint_open(), the node's half by
+ *		NEW_CONNECTION
  * @gens:	last generation of each index of the host's half; under the xarray's lock
  * @next:	where the search for a free index goes on
  * @refs:	the link and every endpoint
@@ -119,10 +121,10 @@ struct memnet_endpoint {
 		u64			sent;
 		u64			limit;		/* the node's window */
 		u64			consumed;	/* taken by the node's TCP */
-		u64			asked;		/* limit + 1 as of the last WANT_WINDOW, 0 if answered */
+		u64			asked;	/* limit + 1 of WANT_WINDOW, 0 if answered */
 		bool			fin;		/* end of stream follows the queue */
 		bool			fin_sent;
-		bool			want;		/* somebody waits for window although nothing is queued */
+		bool			want;		/* wait for window with nothing queued */
 		bool			waiting;	/* registered with the channel */
 		bool			close;		/* CLOSE follows everything */
 		bool			close_sent;
@@ -141,7 +143,7 @@ struct memnet_endpoint {
 		u32			max_window;
 		u32			pages;		/* held in @queue */
 		bool			fin;
-		bool			peer_wants;	/* WANT_WINDOW to be answered when there is more */
+		bool			peer_wants;	/* WANT_WINDOW is to be answered */
 		bool			publish;	/* the window word is to be written */
 		bool			tell;		/* WINDOW is to be sent */
 	} rx;
@@ -208,9 +210,10 @@ enum memnet_opt {
 /**
  * struct memnet_sock - an AF_MEMNET socket
  * @inet:	first, so that core code finds an inet socket
- * @ep:		the endpoint, from bind, listen, connect or accept on; under lock_sock(), read by pollers
- * @native:	native socket all calls are delegated to, or of an offloaded listener the one on loopback; set once
- *		under lock_sock()
+ * @ep:		the endpoint, from bind, listen, connect or accept on; under lock_sock(), read
+ *		by pollers
+ * @native:	native socket all calls are delegated to, or of an offloaded listener the one on
+ *		loopback; set once under lock_sock()
  * @delegated:	every call goes to @native
  * @opt:	option values, under lock_sock()
  * @opt_set:	bit i: @opt[i] was set and is to be copied to the node
@@ -256,7 +259,8 @@ static inline struct memnet_sock *memnet_sk(const struct sock *sk)
  * @list:	all links; changed under a mutex, walked under RCU
  * @cfg:	as the administrator wants it; never changes
  * @transport:	namespace of the rdma_cm ids, held
- * @served:	namespace whose sockets use the link; its end hands them back to @transport; under @lock
+ * @served:	namespace whose sockets use the link; its end hands them back to @transport;
+ *		under @lock
  * @lock:	(BH) @served, @state, @reason, @lc[] and @listeners
  * @state:	changed by link_change_state() only
  * @reason:	why it last went down
@@ -305,9 +309,11 @@ struct memnet_link {
 extern struct list_head memnet_links;
 int memnet_links_init(void);
 void memnet_links_exit(void);
-int memnet_link_add(struct net *net, const struct memnet_nl_link_cfg *cfg, struct netlink_ext_ack *extack);
+int memnet_link_add(struct net *net, const struct memnet_nl_link_cfg *cfg,
+		    struct netlink_ext_ack *extack);
 int memnet_link_del(struct net *net, const char *name, struct netlink_ext_ack *extack);
-int memnet_link_set_netns(struct net *net, const char *name, struct net *target, struct netlink_ext_ack *extack);
+int memnet_link_set_netns(struct net *net, const char *name, struct net *target,
+			  struct netlink_ext_ack *extack);
 struct link_channel *memnet_link_choose(struct net *net);
 void memnet_lc_put(struct link_channel *lc);
 struct link_channel *memnet_link_channel(struct memnet_link *link, unsigned int number);
@@ -346,7 +352,8 @@ static inline struct memnet_endpoint *memnet_endpoint_get(struct memnet_endpoint
 void memnet_transmit_init(struct memnet_endpoint *ep);
 struct sk_buff *memnet_transmit_alloc(struct memnet_endpoint *ep, u32 linear, gfp_t gfp);
 void memnet_transmit_charge(struct sk_buff *skb, u32 bytes);
-struct sk_buff *memnet_transmit_control(struct memnet_endpoint *ep, struct wire_msg *msg, gfp_t gfp);
+struct sk_buff *memnet_transmit_control(struct memnet_endpoint *ep, struct wire_msg *msg,
+					gfp_t gfp);
 void memnet_transmit(struct memnet_endpoint *ep);
 void memnet_transmit_reap(struct memnet_endpoint *ep);
 void memnet_transmit_release(struct memnet_endpoint *ep, struct sk_buff_head *drop);
@@ -367,7 +374,8 @@ extern struct proto memnet_prot, memnet6_prot;
 extern const struct proto_ops memnet_stream_ops;
 int memnet_family_init(void);
 void memnet_family_exit(void);
-struct sock *memnet_sock_alloc(struct net *net, struct socket *sock, int family, gfp_t gfp, int kern);
+struct sock *memnet_sock_alloc(struct net *net, struct socket *sock, int family, gfp_t gfp,
+			       int kern);
 void memnet_set_names(struct sock *sk, const struct wire_addr *local, const struct wire_addr *peer);
 void memnet_wire_to_sockaddr(const struct wire_addr *wire, struct sockaddr_storage *ss);
 int memnet_listener_restore(struct memnet_sock *mn);
@@ -381,7 +389,8 @@ __poll_t memnet_poll(struct file *file, struct socket *sock, poll_table *wait);
 
 /* sockopt.c */
 int memnet_setsockopt(struct socket *sock, int level, int name, sockptr_t value, unsigned int len);
-int memnet_getsockopt(struct socket *sock, int level, int name, char __user *value, int __user *len);
+int memnet_getsockopt(struct socket *sock, int level, int name, char __user *value,
+		      int __user *len);
 void memnet_keepalive(struct sock *sk, int on);
 int memnet_sync_options(struct sock *sk, struct memnet_endpoint *ep, bool all);
 void memnet_inherit_options(struct sock *sk, const struct sock *listener);

@@ -2,15 +2,16 @@
 /*
  * Sockets that stay in the host's own TCP.
  *
- * A loopback or wildcard destination, a loopback bind address and ports the user excluded are not the node's business.
- * Since socket() comes before the destination is known, and programs hand the descriptor to epoll before connect(), the
- * AF_MEMNET socket keeps its descriptor and gets a private native socket inside. From then on every call is delegated
- * (memnet_sock.delegated, which never changes back). A listener on the wildcard address is offloaded and has a native
- * socket on loopback besides.
+ * A loopback or wildcard destination, a loopback bind address and ports the user excluded are
+ * not the node's business. Since socket() comes before the destination is known, and programs
+ * hand the descriptor to epoll before connect(), the AF_MEMNET socket keeps its descriptor and
+ * gets a private native socket inside. From then on every call is delegated
+ * (memnet_sock.delegated, which never changes back). A listener on the wildcard address is
+ * offloaded and has a native socket on loopback besides.
  *
- * Waiting needs no forwarding: the native socket wakes the outer socket's wait queue, since its sk_wq is made to point
- * there. Pollers and sleepers of both therefore meet on one queue. Errors are copied to the outer socket, whose SO_ERROR
- * the core answers.
+ * Waiting needs no forwarding: the native socket wakes the outer socket's wait queue, since its
+ * sk_wq is made to point there. Pollers and sleepers of both therefore meet on one queue.
+ * Errors are copied to the outer socket, whose SO_ERROR the core answers.
  *
  * Locks: lock_sock(outer) before lock_sock(native); made and released under the outer lock.
  */
@@ -31,7 +32,8 @@ bool memnet_native_address(const struct sockaddr *addr, int family)
 	if (addr->sa_family == AF_INET)
 		return ipv4_is_loopback(((const struct sockaddr_in *)addr)->sin_addr.s_addr);
 	return ipv6_addr_loopback(&in6->sin6_addr) ||
-	       (ipv6_addr_v4mapped(&in6->sin6_addr) && ipv4_is_loopback(in6->sin6_addr.s6_addr32[3]));
+	       (ipv6_addr_v4mapped(&in6->sin6_addr) &&
+		ipv4_is_loopback(in6->sin6_addr.s6_addr32[3]));
 }
 
 /**
@@ -103,7 +105,8 @@ static void copy_options(struct sock *sk, struct socket *native)
 		if (!(mn->opt_set & BIT(i)))
 			continue;
 		memnet_option(i, &level, &name);
-		native->ops->setsockopt(native, level, name, KERNEL_SOCKPTR(&mn->opt[i]), sizeof(int));
+		native->ops->setsockopt(native, level, name, KERNEL_SOCKPTR(&mn->opt[i]),
+					sizeof(int));
 	}
 }
 
@@ -153,9 +156,12 @@ int memnet_native_delegate(struct sock *sk)
 int memnet_native_listen_loopback(struct sock *sk, int backlog)
 {
 	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
-	struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in in = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	struct memnet_sock *mn = memnet_sk(sk);
-	struct sockaddr *addr = sk->sk_family == AF_INET6 ? (struct sockaddr *)&in6 : (struct sockaddr *)&in;
+	struct sockaddr *addr = sk->sk_family == AF_INET6 ? (struct sockaddr *)&in6 :
+							    (struct sockaddr *)&in;
+	int len = sk->sk_family == AF_INET6 ? sizeof(in6) : sizeof(in);
 	struct socket *native;
 	int ret;
 
@@ -166,8 +172,7 @@ int memnet_native_listen_loopback(struct sock *sk, int backlog)
 	ret = create(sk, sk->sk_family, &native);
 	if (ret)
 		return ret;
-	ret = kernel_bind(native, (memnet_sockaddr *)addr, sk->sk_family == AF_INET6 ? sizeof(in6) : sizeof(in)) ?:
-	      kernel_listen(native, backlog);
+	ret = kernel_bind(native, (memnet_sockaddr *)addr, len) ?: kernel_listen(native, backlog);
 	if (ret) {
 		sock_release(native);
 		return ret;
@@ -217,7 +222,8 @@ void memnet_native_setopt(struct memnet_sock *mn, int level, int name, int value
 	if (level == SOL_SOCKET && name == SO_KEEPALIVE && value)
 		sock_set_keepalive(mn->native->sk);
 	else if (level != SOL_SOCKET)
-		mn->native->ops->setsockopt(mn->native, level, name, KERNEL_SOCKPTR(&value), sizeof(value));
+		mn->native->ops->setsockopt(mn->native, level, name, KERNEL_SOCKPTR(&value),
+					    sizeof(value));
 }
 
 /**

@@ -16,7 +16,8 @@ static int link_next(struct net *net, u64 *cursor, struct memnet_nl_link_info *o
 
 	rcu_read_lock();
 	list_for_each_entry_rcu(link, &memnet_links, list) {
-		if (n++ < *cursor || (!net_eq(link->transport, net) && !net_eq(READ_ONCE(link->served), net)))
+		if (n++ < *cursor ||
+		    (!net_eq(link->transport, net) && !net_eq(READ_ONCE(link->served), net)))
 			continue;
 		spin_lock_bh(&link->lock);
 		out->cfg = link->cfg;

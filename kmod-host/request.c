@@ -2,10 +2,10 @@
 /*
  * Messages that say something to the node, and requests that wait for what it answers.
  *
- * memnet_post() queues a message in stream order and returns at once. memnet_request() sends a request and sleeps,
- * killable, with the socket unlocked, until REPLY comes or the endpoint dies. An endpoint has one request at a time;
- * who was killed while waiting leaves it busy, and the next one waits for that answer first. All fields are under the
- * endpoint's lock.
+ * memnet_post() queues a message in stream order and returns at once. memnet_request() sends a
+ * request and sleeps, killable, with the socket unlocked, until REPLY comes or the endpoint
+ * dies. An endpoint has one request at a time; who was killed while waiting leaves it busy, and
+ * the next one waits for that answer first. All fields are under the endpoint's lock.
  */
 #include "memnet.h"
 
@@ -78,7 +78,8 @@ int memnet_request_start(struct memnet_endpoint *ep, struct wire_msg *msg, bool 
  * @msg: request
  * @ordered: in stream order, else at once
  *
- * Return: 0 or the node's negative errno; -ENETDOWN or -ECONNRESET without a link; -EINTR when killed.
+ * Return: 0 or the node's negative errno; -ENETDOWN or -ECONNRESET without a link; -EINTR when
+ * killed.
  */
 int memnet_request(struct sock *sk, struct memnet_endpoint *ep, struct wire_msg *msg, bool ordered)
 {
@@ -122,7 +123,8 @@ static void connected(struct memnet_endpoint *ep, int error)
 		memnet_endpoint_change_state(ep, TCP_ESTABLISHED);
 		memnet_stat_inc(MEMNET_STAT_HOST_CONNECTS);
 	}
-	memnet_endpoint_wake(ep, MEMNET_WAKE_STATE | MEMNET_WAKE_WRITE | (error ? MEMNET_WAKE_ERROR : 0));
+	memnet_endpoint_wake(ep, MEMNET_WAKE_STATE | MEMNET_WAKE_WRITE |
+					 (error ? MEMNET_WAKE_ERROR : 0));
 }
 
 static void finish(struct memnet_endpoint *ep, int error)

@@ -2,11 +2,13 @@
 /*
  * Socket options.
  *
- * SOL_SOCKET options are the core's business: it keeps them in struct sock, and those the node must know (addresses that
- * may be shared, keepalive) are compared and copied before bind, listen and connect, keepalive also at once. TCP and IP
- * options are a whitelist: each has its bounds, checked here as TCP checks them so that they cannot fail on the node; the
- * value is kept on the host, answers getsockopt(), and is copied to the node in stream order without an answer. Options
- * set before the socket has an endpoint are copied when it gets one. Everything else is ENOPROTOOPT.
+ * SOL_SOCKET options are the core's business: it keeps them in struct sock, and those the node
+ * must know (addresses that may be shared, keepalive) are compared and copied before bind,
+ * listen and connect, keepalive also at once. TCP and IP options are a whitelist: each has its
+ * bounds, checked here as TCP checks them so that they cannot fail on the node; the value is
+ * kept on the host, answers getsockopt(), and is copied to the node in stream order without an
+ * answer. Options set before the socket has an endpoint are copied when it gets one. Everything
+ * else is ENOPROTOOPT.
  */
 #include <linux/tcp.h>
 #include <net/ipv6.h>
@@ -22,21 +24,24 @@ static const struct option {
 	int family;	/* AF_UNSPEC, or the only family that has it */
 	bool flag;	/* any non-zero value is 1 */
 } options[MEMNET_OPT_END] = {
-	[MEMNET_OPT_NODELAY]	  = { SOL_TCP, TCP_NODELAY, INT_MIN, INT_MAX, 0, AF_UNSPEC, true },
-	[MEMNET_OPT_CORK]	  = { SOL_TCP, TCP_CORK, INT_MIN, INT_MAX, 0, AF_UNSPEC, true },
-	[MEMNET_OPT_QUICKACK]	  = { SOL_TCP, TCP_QUICKACK, INT_MIN, INT_MAX, 1, AF_UNSPEC, true },
-	[MEMNET_OPT_KEEPIDLE]	  = { SOL_TCP, TCP_KEEPIDLE, 1, MAX_TCP_KEEPIDLE, TCP_KEEPALIVE_TIME / HZ },
-	[MEMNET_OPT_KEEPINTVL]	  = { SOL_TCP, TCP_KEEPINTVL, 1, MAX_TCP_KEEPINTVL, TCP_KEEPALIVE_INTVL / HZ },
-	[MEMNET_OPT_KEEPCNT]	  = { SOL_TCP, TCP_KEEPCNT, 1, MAX_TCP_KEEPCNT, TCP_KEEPALIVE_PROBES },
+	[MEMNET_OPT_NODELAY] = { SOL_TCP, TCP_NODELAY, INT_MIN, INT_MAX, 0, AF_UNSPEC, true },
+	[MEMNET_OPT_CORK] = { SOL_TCP, TCP_CORK, INT_MIN, INT_MAX, 0, AF_UNSPEC, true },
+	[MEMNET_OPT_QUICKACK] = { SOL_TCP, TCP_QUICKACK, INT_MIN, INT_MAX, 1, AF_UNSPEC, true },
+	[MEMNET_OPT_KEEPIDLE] = { SOL_TCP, TCP_KEEPIDLE, 1, MAX_TCP_KEEPIDLE,
+				  TCP_KEEPALIVE_TIME / HZ },
+	[MEMNET_OPT_KEEPINTVL] = { SOL_TCP, TCP_KEEPINTVL, 1, MAX_TCP_KEEPINTVL,
+				   TCP_KEEPALIVE_INTVL / HZ },
+	[MEMNET_OPT_KEEPCNT] = { SOL_TCP, TCP_KEEPCNT, 1, MAX_TCP_KEEPCNT, TCP_KEEPALIVE_PROBES },
 	[MEMNET_OPT_USER_TIMEOUT] = { SOL_TCP, TCP_USER_TIMEOUT, 0, INT_MAX, 0 },
 	[MEMNET_OPT_DEFER_ACCEPT] = { SOL_TCP, TCP_DEFER_ACCEPT, 0, INT_MAX, 0 },
-	[MEMNET_OPT_SYNCNT]	  = { SOL_TCP, TCP_SYNCNT, 1, MAX_TCP_SYNCNT, TCP_SYN_RETRIES },
-	[MEMNET_OPT_LINGER2]	  = { SOL_TCP, TCP_LINGER2, -1, 120, TCP_FIN_TIMEOUT / HZ },
-	[MEMNET_OPT_TOS]	  = { SOL_IP, IP_TOS, 0, 255, 0 },
-	[MEMNET_OPT_TTL]	  = { SOL_IP, IP_TTL, 1, 255, IPDEFTTL },
-	[MEMNET_OPT_V6ONLY]	  = { SOL_IPV6, IPV6_V6ONLY, INT_MIN, INT_MAX, 0, AF_INET6, true },
-	[MEMNET_OPT_HOPS]	  = { SOL_IPV6, IPV6_UNICAST_HOPS, -1, 255, IPV6_DEFAULT_HOPLIMIT, AF_INET6 },
-	[MEMNET_OPT_TCLASS]	  = { SOL_IPV6, IPV6_TCLASS, -1, 255, 0, AF_INET6 },
+	[MEMNET_OPT_SYNCNT] = { SOL_TCP, TCP_SYNCNT, 1, MAX_TCP_SYNCNT, TCP_SYN_RETRIES },
+	[MEMNET_OPT_LINGER2] = { SOL_TCP, TCP_LINGER2, -1, 120, TCP_FIN_TIMEOUT / HZ },
+	[MEMNET_OPT_TOS] = { SOL_IP, IP_TOS, 0, 255, 0 },
+	[MEMNET_OPT_TTL] = { SOL_IP, IP_TTL, 1, 255, IPDEFTTL },
+	[MEMNET_OPT_V6ONLY] = { SOL_IPV6, IPV6_V6ONLY, INT_MIN, INT_MAX, 0, AF_INET6, true },
+	[MEMNET_OPT_HOPS] = { SOL_IPV6, IPV6_UNICAST_HOPS, -1, 255, IPV6_DEFAULT_HOPLIMIT,
+			      AF_INET6 },
+	[MEMNET_OPT_TCLASS] = { SOL_IPV6, IPV6_TCLASS, -1, 255, 0, AF_INET6 },
 };
 
 static int find(const struct sock *sk, int level, int name)
@@ -46,7 +51,8 @@ static int find(const struct sock *sk, int level, int name)
 	for (i = 0; i < MEMNET_OPT_END; i++) {
 		const struct option *o = &options[i];
 
-		if (o->level == level && o->name == name && (!o->family || o->family == sk->sk_family))
+		if (o->level == level && o->name == name &&
+		    (!o->family || o->family == sk->sk_family))
 			return i;
 	}
 	return -ENOPROTOOPT;
@@ -201,7 +207,8 @@ int memnet_setsockopt(struct socket *sock, int level, int name, sockptr_t value,
 	int i, v, ret = 0;
 
 	if (level == SOL_MEMNET)
-		return name == MEMNET_NATIVE_PORTS ? set_native_ports(mn, value, len) : -ENOPROTOOPT;
+		return name == MEMNET_NATIVE_PORTS ? set_native_ports(mn, value, len) :
+						     -ENOPROTOOPT;
 	if (READ_ONCE(mn->delegated))
 		return mn->native->ops->setsockopt(mn->native, level, name, value, len);
 	i = find(sk, level, name);

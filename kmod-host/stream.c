@@ -2,13 +2,14 @@
 /*
  * Sending and receiving on a connected socket, poll and the ioctls.
  *
- * send: bytes are copied once, into page fragments of the last buffer of the outgoing queue or of a new one; a buffer
- * holds at most one message's payload. sendfile and splice put references to the pages there instead. Then the queue
- * is transmitted as far as window and credits go, and the call returns; it sleeps only while the send buffer is full.
+ * send: bytes are copied once, into page fragments of the last buffer of the outgoing queue or
+ * of a new one; a buffer holds at most one message's payload. sendfile and splice put
+ * references to the pages there instead. Then the queue is transmitted as far as window and
+ * credits go, and the call returns; it sleeps only while the send buffer is full.
  *
- * recv: payload lies on the endpoint's receive queue, page by page as it arrived. It is copied once, outside the
- * endpoint's lock: only the holder of lock_sock() takes buffers off the queue, and a buffer under a reader may only
- * grow. Reading opens the node's window again.
+ * recv: payload lies on the endpoint's receive queue, page by page as it arrived. It is copied
+ * once, outside the endpoint's lock: only the holder of lock_sock() takes buffers off the
+ * queue, and a buffer under a reader may only grow. Reading opens the node's window again.
  *
  * Errors and their order are those of tcp_sendmsg() and tcp_recvmsg().
  */
@@ -19,7 +20,10 @@
 
 #include "memnet.h"
 
-/* ---- send ---------------------------------------------------------------------------------------------------- */
+/*
+ * ---- send ------------------------------------------------------------------------------------
+ * ----------------
+ */
 
 static int wait_for_room(struct sock *sk, long *timeo)
 {
@@ -36,7 +40,8 @@ static int wait_for_room(struct sock *sk, long *timeo)
 	for (;;) {
 		set_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
 		memnet_transmit_want(ep);
-		if (memnet_transmit_writable(ep, sk) || sk->sk_err || sk->sk_shutdown & SEND_SHUTDOWN)
+		if (memnet_transmit_writable(ep, sk) || sk->sk_err ||
+		    sk->sk_shutdown & SEND_SHUTDOWN)
 			break;
 		ret = -EAGAIN;
 		if (!*timeo)
@@ -90,8 +95,9 @@ static struct sk_buff *tail_buffer(struct memnet_endpoint *ep)
 }
 
 /*
- * Takes the buffer to extend off the queue, or makes one. Off the queue it belongs to the caller alone; tail_put()
- * brings it back. Nobody but the holder of lock_sock() adds to the queue, so the order is kept.
+ * Takes the buffer to extend off the queue, or makes one. Off the queue it belongs to the
+ * caller alone; tail_put() brings it back. Nobody but the holder of lock_sock() adds to the
+ * queue, so the order is kept.
  */
 static struct sk_buff *tail_get(struct memnet_endpoint *ep, gfp_t gfp)
 {
@@ -116,7 +122,10 @@ static bool tail_put(struct memnet_endpoint *ep, struct sk_buff *skb, u32 added,
 	if (ok && skb->len) {
 		__skb_queue_tail(&ep->tx.queue, skb);
 		WRITE_ONCE(ep->tx.end, ep->tx.end + added);
-		/* Also with MSG_MORE: it is the node's TCP that corks, and that knows when to stop waiting. */
+		/*
+		 * Also with MSG_MORE: it is the node's TCP that corks, and that knows when to
+		 * stop waiting.
+		 */
 		memnet_transmit(ep);
 		skb = NULL;
 	}
@@ -294,7 +303,8 @@ ssize_t memnet_sendpage(struct socket *sock, struct page *page, int offset, size
 	if (!ep || !ep->connected)
 		goto out;
 	memnet_transmit_reap(ep);
-	while (!sk->sk_err && !(sk->sk_shutdown & SEND_SHUTDOWN) && !memnet_transmit_writable(ep, sk)) {
+	while (!sk->sk_err && !(sk->sk_shutdown & SEND_SHUTDOWN) &&
+	       !memnet_transmit_writable(ep, sk)) {
 		ret = wait_for_room(sk, &timeo);
 		if (ret)
 			goto out;
@@ -336,7 +346,10 @@ out:
 }
 #endif
 
-/* ---- receive ------------------------------------------------------------------------------------------------- */
+/*
+ * ---- receive ---------------------------------------------------------------------------------
+ * ----------------
+ */
 
 /* Bytes that can be read at once. */
 static u64 readable(struct memnet_endpoint *ep)
@@ -347,11 +360,14 @@ static u64 readable(struct memnet_endpoint *ep)
 /* The stream has ended, in order or by a reset, and all of it has come. */
 static bool at_end(struct memnet_endpoint *ep)
 {
-	return READ_ONCE(ep->rx.fin) ||
-	       (READ_ONCE(ep->state) == TCP_CLOSE && READ_ONCE(ep->rx.received) >= READ_ONCE(ep->rx.end));
+	return READ_ONCE(ep->rx.fin) || (READ_ONCE(ep->state) == TCP_CLOSE &&
+					 READ_ONCE(ep->rx.received) >= READ_ONCE(ep->rx.end));
 }
 
-/* Copies up to @len bytes from position @skip of what is unread. Returns bytes or a negative errno. */
+/*
+ * Copies up to @len bytes from position @skip of what is unread. Returns bytes or a negative
+ * errno.
+ */
 static int copy_out(struct memnet_endpoint *ep, struct msghdr *msg, u32 skip, u32 len, bool trunc)
 {
 	struct sk_buff *skb, *next;
@@ -398,7 +414,8 @@ static int recv_locked(struct sock *sk, struct msghdr *msg, size_t len, int flag
 	__skb_queue_head_init(&done);
 	add_wait_queue(sk_sleep(sk), &wait);
 	for (;;) {
-		ret = copy_out(ep, msg, flags & MSG_PEEK ? copied : 0, len - copied, flags & MSG_TRUNC);
+		ret = copy_out(ep, msg, flags & MSG_PEEK ? copied : 0, len - copied,
+			       flags & MSG_TRUNC);
 		if (ret > 0) {
 			copied += ret;
 			if (!(flags & MSG_PEEK)) {
@@ -412,8 +429,8 @@ static int recv_locked(struct sock *sk, struct msghdr *msg, size_t len, int flag
 			break;
 		if (ret > 0)
 			continue;
-		if (copied && (sk->sk_err || sk->sk_shutdown & RCV_SHUTDOWN || sk->sk_state == TCP_CLOSE ||
-			       signal_pending(current) || !timeo))
+		if (copied && (sk->sk_err || sk->sk_shutdown & RCV_SHUTDOWN ||
+			       sk->sk_state == TCP_CLOSE || signal_pending(current) || !timeo))
 			break;
 		if (!copied) {
 			/* After a reset the rest of the stream may still be on its way. */
@@ -469,14 +486,17 @@ int memnet_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flag
 	if (flags & MSG_ERRQUEUE)
 		return -EAGAIN;
 	if (flags & MSG_OOB)
-		return -EINVAL;
+		return -EOPNOTSUPP;
 	lock_sock(sk);
 	ret = recv_locked(sk, msg, len, flags);
 	release_sock(sk);
 	return ret;
 }
 
-/* ---- poll and ioctl ------------------------------------------------------------------------------------------ */
+/*
+ * ---- poll and ioctl
+ * ------------------------------------------------------------------------------------------
+ */
 
 static __poll_t poll_endpoint(struct sock *sk, struct socket *sock, struct memnet_endpoint *ep)
 {
@@ -500,7 +520,10 @@ static __poll_t poll_endpoint(struct sock *sk, struct socket *sock, struct memne
 	} else {
 		sk_set_bit(SOCKWQ_ASYNC_NOSPACE, sk);
 		set_bit(SOCK_NOSPACE, &sock->flags);
-		/* Orders with the room that a completion makes; memnet_transmit_want() asks for what the node has. */
+		/*
+		 * Orders with the room that a completion makes; memnet_transmit_want() asks for
+		 * what the node has.
+		 */
 		smp_mb__after_atomic();
 		memnet_transmit_want(ep);
 		if (memnet_transmit_writable(ep, sk))
@@ -515,7 +538,8 @@ static __poll_t poll_endpoint(struct sock *sk, struct socket *sock, struct memne
  * @sock: socket
  * @wait: poll table
  *
- * A native socket inside wakes this socket's wait queue (native.c), so there is one queue to wait on.
+ * A native socket inside wakes this socket's wait queue (native.c), so there is one queue to
+ * wait on.
  */
 __poll_t memnet_poll(struct file *file, struct socket *sock, poll_table *wait)
 {
@@ -528,11 +552,11 @@ __poll_t memnet_poll(struct file *file, struct socket *sock, poll_table *wait)
 	if (READ_ONCE(mn->native))
 		mask |= mn->native->ops->poll(file, mn->native, NULL);
 	if (!READ_ONCE(mn->delegated)) {
-		/* The endpoint may go while we look: a disconnecting thread. */
-		lock_sock(sk);
-		ep = mn->ep;
+		/* The socket may lose its endpoint while we look, but it is freed by RCU. */
+		rcu_read_lock();
+		ep = READ_ONCE(mn->ep);
 		mask |= poll_endpoint(sk, sock, ep);
-		release_sock(sk);
+		rcu_read_unlock();
 	}
 	smp_rmb();
 	if (READ_ONCE(sk->sk_err))

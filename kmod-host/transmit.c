@@ -2,18 +2,19 @@
 /*
  * What an endpoint sends, and when.
  *
- * tx.queue holds, in stream order, buffers of data and whole messages (options, requests); tx.fin and tx.close come
- * after it. memnet_transmit() sends as much as the node's window, the peer's credits and the send ring allow, in one
- * batch, together with what else is due: a request out of order, ACCEPTED, window words. It is called, with the
- * endpoint locked, by whoever adds something and by the channel when it can send again (the waiter).
+ * tx.queue holds, in stream order, buffers of data and whole messages (options, requests);
+ * tx.fin and tx.close come after it. memnet_transmit() sends as much as the node's window, the
+ * peer's credits and the send ring allow, in one batch, together with what else is due: a
+ * request out of order, ACCEPTED, window words. It is called, with the endpoint locked, by
+ * whoever adds something and by the channel when it can send again (the waiter).
  *
- * The window is read from the table, where the node writes it without a word. A sender that has run dry asks once
- * (WANT_WINDOW) and the node answers with WINDOW when there is more; pollers and sleepers that wait for room ask as well
- * (memnet_transmit_want()).
+ * The window is read from the table, where the node writes it without a word. A sender that has
+ * run dry asks once (WANT_WINDOW) and the node answers with WINDOW when there is more; pollers
+ * and sleepers that wait for room ask as well (memnet_transmit_want()).
  *
- * Data buffers are charged to the endpoint (wmem) from allocation until the send completion has released them; they are
- * never freed under the endpoint's lock, since that wakes the writer. A buffer may be extended while nothing of it has
- * been sent.
+ * Data buffers are charged to the endpoint (wmem) from allocation until the send completion has
+ * released them; they are never freed under the endpoint's lock, since that wakes the writer. A
+ * buffer may be extended while nothing of it has been sent.
  */
 #include "memnet.h"
 
@@ -133,7 +134,8 @@ static int send_data(struct memnet_endpoint *ep, struct sk_buff *skb)
 		msg.hdr.flags |= WIRE_F_MORE;
 	if (!whole)
 		skb_get(skb);
-	ret = memnet_tx_queue(ep->lc->ch, &msg, skb, ep->tx.offset, len, notify ? MEMNET_TX_NOTIFY : 0);
+	ret = memnet_tx_queue(ep->lc->ch, &msg, skb, ep->tx.offset, len,
+			      notify ? MEMNET_TX_NOTIFY : 0);
 	if (ret) {
 		if (!whole)
 			refcount_dec(&skb->users);
@@ -166,7 +168,8 @@ static int send_queue(struct memnet_endpoint *ep)
 			kfree_skb(skb);
 			continue;
 		}
-		if (ep->tx.limit == ep->tx.sent || ep->tx.limit - ep->tx.sent < skb->len - ep->tx.offset)
+		if (ep->tx.limit == ep->tx.sent ||
+		    ep->tx.limit - ep->tx.sent < skb->len - ep->tx.offset)
 			memnet_transmit_refresh(ep);
 		ret = send_data(ep, skb);
 		if (ret == 1)
@@ -324,28 +327,30 @@ void memnet_transmit_release(struct memnet_endpoint *ep, struct sk_buff_head *dr
  * @ep: endpoint
  * @sk: its socket
  *
- * Two bounds, both the send buffer's size: memory not yet released by the send queue, and bytes the node's TCP has not
- * taken yet.
+ * Two bounds, both the send buffer's size: memory not yet released by the send queue, and bytes
+ * the node's TCP has not taken yet.
  */
 bool memnet_transmit_writable(struct memnet_endpoint *ep, struct sock *sk)
 {
 	int sndbuf = READ_ONCE(sk->sk_sndbuf);
 
-	return atomic_read(&ep->wmem) < sndbuf && READ_ONCE(ep->tx.end) - READ_ONCE(ep->tx.consumed) < sndbuf;
+	return atomic_read(&ep->wmem) < sndbuf &&
+	       READ_ONCE(ep->tx.end) - READ_ONCE(ep->tx.consumed) < sndbuf;
 }
 
 /**
  * memnet_transmit_want() - somebody is about to wait for room
  * @ep: endpoint, not locked
  *
- * Makes sure that a completion or a WINDOW will come. The caller has set SOCK_NOSPACE and tests again afterwards.
+ * Makes sure that a completion or a WINDOW will come. The caller has set SOCK_NOSPACE and tests
+ * again afterwards.
  */
 void memnet_transmit_want(struct memnet_endpoint *ep)
 {
 	struct memnet_channel *ch = NULL;
 
 	spin_lock_bh(&ep->lock);
-	if (ep->lc && !ep->gone && ep->connected && ep->state != TCP_CLOSE) {
+	if (ep->lc && ep->sk && !ep->gone && ep->connected && ep->state != TCP_CLOSE) {
 		memnet_transmit_refresh(ep);
 		if (ep->tx.end - ep->tx.consumed >= READ_ONCE(ep->sk->sk_sndbuf)) {
 			ep->tx.want = true;
