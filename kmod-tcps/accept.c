@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Accept pump: connections of native listeners become endpoints as they come.
+ *
+ * A listener has at most its quota of children pushed that its program has not collected; ACCEPTED makes room. A child
+ * is an endpoint of the node's half, on the channel of the CPU its packets come to, and its first message is
+ * NEW_CONNECTION. Index and memory are taken before kernel_accept(), so that no connection is accepted only to be dropped;
+ * where there are none the connection waits in TCP's own queue, and the listener on its session's starved list.
+ *
+ * Runs in the listener's worker. The child is complete before it is stored in the table and kicked; from then on it
+ * is its own channel's worker's.
+ */
+#include <linux/cred.h>
+#include <net/inet_connection_sock.h>
+
+#include "tcps.h"
+
+#define BUDGET	16	/* children in one turn */
+
+/* Makes an accepted socket the endpoint's and hands the endpoint to its own worker. */
+static void child_start(struct tcps_endpoint *ep, struct tcps_endpoint *child, struct socket *sock)
+{
+	struct tcps_channel *tc = child->tc;
+
+	child->v6 = ep->v6;
+	child->uid = ep->uid;
+	child->conn.listener = ep->index;
+	child->conn.listener_gen = ep->gen;
+	child->conn.listener_channel = ep->tc->ch->number;
+	tcps_native_name(sock, &child->local, false);
+	tcps_native_name(sock, &child->peer, true);
+	tcps_endpoint_change_state(child, TCPS_CONNECTED);
+	tcps_endpoint_grant(child);
+	child->owed = TCPS_OWE_NEW_CONNECTION;
+	/* Once in the table or called back it may run; this reference lets us kick it. */
+	refcount_inc(&child->refs);
+	tcps_native_adopt(child, sock, &ep->saved);
+	/* The index is reserved: storing needs no memory. */
+	xa_store_bh(&tc->endpoints, child->index, child, GFP_KERNEL);
+	tcps_kick(child, TCPS_EV_DATA | TCPS_EV_STATE);
+	tcps_endpoint_put(child);
+	memnet_stat_inc(MEMNET_STAT_TCPS_ACCEPTS);
+}
+
+static bool take_quota(struct tcps_endpoint *ep, int n)
+{
+	bool room;
+
+	spin_lock_bh(&ep->lock);
+	room = n < 0 || ep->listen.children < ep->listen.quota;
+	if (room)
+		ep->listen.children += n;
+	spin_unlock_bh(&ep->lock);
+	return room;
+}
+
+/* Accepts one connection; false when there is nothing more to do now. */
+static bool accept_one(struct tcps_endpoint *ep)
+{
+	struct tcps_endpoint *child;
+	const struct cred *old;
+	struct socket *sock;
+	int ret;
+
+	child = tcps_endpoint_reserve(ep->tc->session, READ_ONCE(ep->sock->sk->sk_incoming_cpu));
+	if (!child) {
+		take_quota(ep, -1);
+		tcps_endpoint_starve(ep);
+		return false;
+	}
+	child->owner = tcps_owner_get(ep->owner->host_id, ep->owner->uid);
+	if (IS_ERR(child->owner)) {
+		ret = PTR_ERR(child->owner);
+		child->owner = NULL;
+	} else {
+		old = override_creds(ep->owner->cred);
+		ret = kernel_accept(ep->sock, &sock, O_NONBLOCK);
+		revert_creds(old);
+	}
+	if (!ret) {
+		child_start(ep, child, sock);
+		return true;
+	}
+	if (child->owner)
+		tcps_owner_put(child->owner);
+	child->owner = NULL;
+	tcps_endpoint_unlist(child);
+	take_quota(ep, -1);
+	if (ret == -ECONNABORTED)
+		return true;
+	if (ret != -EAGAIN)
+		tcps_stall(ep, -ENOMEM);
+	return false;
+}
+
+/**
+ * tcps_accept_pump() - accept what came
+ * @ep: listening endpoint
+ */
+void tcps_accept_pump(struct tcps_endpoint *ep)
+{
+	int budget = BUDGET;
+
+	while (!reqsk_queue_empty(&inet_csk(ep->sock->sk)->icsk_accept_queue)) {
+		if (!budget--) {
+			tcps_kick(ep, TCPS_EV_DATA);
+			return;
+		}
+		if (!take_quota(ep, 1) || !accept_one(ep))
+			return;
+	}
+}

@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Requests of the host: bind, listen, connect, options, queries.
+ *
+ * They wait on in.control in the order they came and are done in the channel's worker; none waits for the network.
+ * What the policy allows is done under the credentials of the endpoint's owner, so the kernel's own checks apply. A
+ * request is answered by an answer in the endpoint, which flush.c sends; the next request waits until it is sent.
+ *
+ * CONNECT is the exception: its answer has a place of its own and comes when the connection is established or has
+ * failed; until then other requests go on. An endpoint whose CONNECT failed is as it was before.
+ */
+#include <linux/cred.h>
+#include <net/tcp.h>
+
+#include "tcps.h"
+
+static void answer(struct tcps_endpoint *ep, const struct wire_msg *msg, int error, u64 value)
+{
+	ep->answer = (struct tcps_answer){ .seq = le16_to_cpu(msg->hdr.seq), .error = error, .value = value };
+	ep->owed |= TCPS_OWE_REPLY;
+}
+
+static void answer_connect(struct tcps_endpoint *ep, int error)
+{
+	ep->connect.error = error;
+	ep->owed |= TCPS_OWE_CONNECT_REPLY;
+}
+
+static int do_bind(struct tcps_endpoint *ep, const struct wire_bind *bind)
+{
+	const struct cred *cred = ep->owner->cred, *own = NULL, *old;
+	struct sockaddr_storage addr;
+	int len = tcps_addr_from_wire(&bind->addr, &addr);
+	int ret;
+
+	if (len < 0)
+		return len;
+	ret = tcps_policy_bind(&addr);
+	if (ret)
+		return ret;
+	if (le32_to_cpu(bind->flags) & WIRE_BIND_PRIVILEGED &&
+	    tcps_policy_privileged(&ep->tc->session->listener->cfg, bind->addr.port)) {
+		own = tcps_owner_privileged(ep->owner);
+		if (!own)
+			return -ENOMEM;
+		cred = own;
+	}
+	old = override_creds(cred);
+	ret = kernel_bind(ep->sock, (memnet_sockaddr *)&addr, len);
+	revert_creds(old);
+	if (own)
+		put_cred(own);
+	if (!ret)
+		ret = tcps_native_name(ep->sock, &ep->local, false);
+	return ret;
+}
+
+static int do_listen(struct tcps_endpoint *ep, u32 backlog)
+{
+	u32 max = READ_ONCE(sock_net(ep->sock->sk)->core.sysctl_somaxconn);
+	const struct cred *old;
+	int ret;
+
+	backlog = min(backlog, max);
+	old = override_creds(ep->owner->cred);
+	ret = kernel_listen(ep->sock, backlog);
+	revert_creds(old);
+	if (!ret)
+		ret = tcps_native_name(ep->sock, &ep->local, false);
+	if (ret)
+		return ret;
+	ep->listen.quota = max(backlog, 1U);
+	if (ep->state == TCPS_LISTENING)
+		return 0;
+	ret = tcps_policy_listen_add(ep);
+	if (ret) {
+		/* Not known as ours, it would be out of reach for hosts: stop listening again. */
+		kernel_sock_shutdown(ep->sock, SHUT_RD);
+		return ret;
+	}
+	tcps_endpoint_change_state(ep, TCPS_LISTENING);
+	memnet_stat_inc(MEMNET_STAT_TCPS_LISTENS);
+	return 0;
+}
+
+/* Makes a connection attempt undone; the socket stays bound as it was. */
+static void disconnect(struct tcps_endpoint *ep)
+{
+	struct sockaddr_storage none = { .ss_family = AF_UNSPEC };
+
+	kernel_connect(ep->sock, (memnet_sockaddr *)&none, sizeof(none), O_NONBLOCK);
+}
+
+static int native_connect(struct tcps_endpoint *ep)
+{
+	const struct cred *old;
+	struct sockaddr_storage addr;
+	int len = tcps_addr_from_wire(&ep->peer, &addr);
+	int ret;
+
+	if (len < 0)
+		return len;
+	old = override_creds(ep->owner->cred);
+	ret = kernel_connect(ep->sock, (memnet_sockaddr *)&addr, len, O_NONBLOCK);
+	revert_creds(old);
+	return ret;
+}
+
+static int do_connect(struct tcps_endpoint *ep, const struct wire_connect *connect)
+{
+	struct sockaddr_storage addr;
+	int len = tcps_addr_from_wire(&connect->addr, &addr);
+	int policy, ret;
+
+	if (len < 0)
+		return len;
+	policy = tcps_policy_connect(sock_net(ep->sock->sk), &addr);
+	if (policy < 0)
+		return policy;
+	ep->peer = connect->addr;
+	ret = native_connect(ep);
+	if (ret && ret != -EINPROGRESS)
+		return ret;
+	/* Routes can lead back here for addresses that are not ours. */
+	if (!policy && tcps_policy_is_local_route(ep->sock->sk)) {
+		disconnect(ep);
+		memnet_stat_inc(MEMNET_STAT_TCPS_DENIED);
+		return -ECONNREFUSED;
+	}
+	return 0;
+}
+
+static void handle_connect(struct tcps_endpoint *ep, const struct wire_msg *msg)
+{
+	int ret = 0;
+
+	switch (ep->state) {
+	case TCPS_IDLE:
+		break;
+	case TCPS_CONNECTING:
+		/* The answer to the first one is still to come; this one gets the other place. */
+		answer(ep, msg, -EALREADY, 0);
+		return;
+	default:
+		ret = -EISCONN;
+	}
+	ep->connect.seq = le16_to_cpu(msg->hdr.seq);
+	if (!ret)
+		ret = ep->sock ? do_connect(ep, &msg->connect) : ep->open_error;
+	if (ret) {
+		answer_connect(ep, ret);
+		return;
+	}
+	tcps_endpoint_change_state(ep, TCPS_CONNECTING);
+	/* It may be established already. */
+	tcps_kick(ep, TCPS_EV_STATE);
+}
+
+/**
+ * tcps_endpoint_grant() - the initial windows, in both directions
+ * @ep: endpoint, about to be told its connection
+ */
+void tcps_endpoint_grant(struct tcps_endpoint *ep)
+{
+	ep->tx.window = WIRE_INITIAL_WINDOW;
+	spin_lock_bh(&ep->lock);
+	ep->in.limit = WIRE_INITIAL_WINDOW;
+	ep->in.open = true;
+	ep->rx.limit = WIRE_INITIAL_WINDOW;
+	spin_unlock_bh(&ep->lock);
+}
+
+/**
+ * tcps_connect_progress() - the state of a connecting socket changed
+ * @ep: connecting endpoint
+ *
+ * Return: whether it is connected now.
+ */
+bool tcps_connect_progress(struct tcps_endpoint *ep)
+{
+	int ret;
+
+	if ((1 << READ_ONCE(ep->sock->sk->sk_state)) & (TCPF_SYN_SENT | TCPF_SYN_RECV))
+		return false;
+	/* As a program would, we learn the outcome from a second connect(). */
+	ret = native_connect(ep);
+	if (ret == -EINPROGRESS || ret == -EALREADY)
+		return false;
+	if (!ret)
+		ret = tcps_native_name(ep->sock, &ep->local, false) ?: tcps_native_name(ep->sock, &ep->peer, true);
+	answer_connect(ep, ret);
+	if (ret) {
+		disconnect(ep);
+		tcps_endpoint_change_state(ep, TCPS_IDLE);
+		return false;
+	}
+	tcps_endpoint_grant(ep);
+	tcps_endpoint_change_state(ep, TCPS_CONNECTED);
+	memnet_stat_inc(MEMNET_STAT_TCPS_CONNECTS);
+	return true;
+}
+
+/**
+ * tcps_control_option() - set an option of the native socket
+ * @ep: endpoint
+ * @level: level
+ * @name: name
+ * @value: little-endian value
+ * @len: its length
+ *
+ * Return: 0 or a negative errno.
+ */
+int tcps_control_option(struct tcps_endpoint *ep, u32 level, u32 name, const u8 *value, u32 len)
+{
+	const struct cred *old;
+	__le32 wire;
+	bool unused;
+	int host, ret;
+
+	ret = tcps_policy_option(level, name, len, &unused);
+	if (ret)
+		return ret;
+	if (!ep->sock)
+		return ep->open_error ?: -ECONNRESET;
+	memcpy(&wire, value, sizeof(wire));
+	host = le32_to_cpu(wire);
+	old = override_creds(ep->owner->cred);
+	if (level == SOL_SOCKET)
+		ret = sock_setsockopt(ep->sock, level, name, KERNEL_SOCKPTR(&host), sizeof(host));
+	else
+		ret = ep->sock->ops->setsockopt(ep->sock, level, name, KERNEL_SOCKPTR(&host), sizeof(host));
+	revert_creds(old);
+	return ret;
+}
+
+/* Bytes sent by the host that the peer has not acknowledged. */
+static u64 unacknowledged(struct tcps_endpoint *ep)
+{
+	const struct tcp_sock *tp = tcp_sk(ep->sock->sk);
+	u64 queued;
+
+	if (ep->state != TCPS_CONNECTED)
+		return 0;
+	spin_lock_bh(&ep->lock);
+	queued = ep->in.pos - ep->tx.taken;
+	spin_unlock_bh(&ep->lock);
+	return queued + (READ_ONCE(tp->write_seq) - READ_ONCE(tp->snd_una));
+}
+
+static void handle(struct tcps_endpoint *ep, const struct wire_msg *msg)
+{
+	u64 value = 0;
+	int ret;
+
+	if (msg->hdr.opcode == WIRE_CONNECT) {
+		handle_connect(ep, msg);
+		return;
+	}
+	if (!ep->sock) {
+		ret = ep->open_error ?: -ECONNRESET;
+	} else {
+		switch (msg->hdr.opcode) {
+		case WIRE_BIND:
+			ret = do_bind(ep, &msg->bind);
+			break;
+		case WIRE_LISTEN:
+			ret = do_listen(ep, le32_to_cpu(msg->listen.backlog));
+			break;
+		case WIRE_QUERY:
+			value = unacknowledged(ep);
+			ret = 0;
+			break;
+		default:
+			ret = tcps_control_option(ep, le32_to_cpu(msg->setopt.level), le32_to_cpu(msg->setopt.name),
+						  msg->setopt.value, le32_to_cpu(msg->setopt.len));
+			if (!(msg->hdr.flags & WIRE_F_REPLY))
+				return;
+		}
+	}
+	if (msg->hdr.opcode != WIRE_SETOPT || msg->hdr.flags & WIRE_F_REPLY)
+		answer(ep, msg, ret, value);
+}
+
+/**
+ * tcps_control_run() - do the requests that wait, up to the first whose answer is to be sent
+ * @ep: endpoint
+ */
+void tcps_control_run(struct tcps_endpoint *ep)
+{
+	struct sk_buff *skb;
+
+	while (!(ep->owed & (TCPS_OWE_REPLY | TCPS_OWE_CONNECT_REPLY))) {
+		const struct wire_msg *msg;
+
+		spin_lock_bh(&ep->lock);
+		skb = __skb_dequeue(&ep->in.control);
+		if (skb) {
+			msg = (const struct wire_msg *)skb->data;
+			if (msg->hdr.opcode != WIRE_SETOPT || msg->hdr.flags & WIRE_F_REPLY)
+				ep->in.requests--;
+		}
+		spin_unlock_bh(&ep->lock);
+		if (!skb)
+			return;
+		handle(ep, msg);
+		tcps_skb_free(ep, skb);
+	}
+}

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Credentials that stand for a user of a host.
+ *
+ * Native sockets are made, bound, listened on and connected under credentials without any capability and with a uid of
+ * their own for each (host, uid), so the kernel's checks do the work: who may share a port by SO_REUSEPORT, who may
+ * bind below 1024, which options need a privilege. These uids begin at 0x40000000 and mean nobody on the node.
+ *
+ * An owner lives while endpoints use it, and for a while longer, so that a user keeps its uid; a bounded number of unused
+ * ones is kept, the oldest goes first.
+ *
+ * Locks: owners_lock, a mutex.
+ */
+#include <linux/cred.h>
+#include <linux/hashtable.h>
+#include <linux/sched/task.h>
+#include <linux/slab.h>
+#include <linux/init_task.h>
+
+#include "tcps.h"
+
+#define UID_BASE	0x40000000U
+#define UID_COUNT	0x3fffffffU
+#define MAX_IDLE	1024
+
+static DEFINE_HASHTABLE(owners, 8);
+static DEFINE_XARRAY_ALLOC(numbers);
+static DEFINE_MUTEX(owners_lock);
+static LIST_HEAD(idle);
+static unsigned int nr_idle;
+static u32 next_number;
+
+static const struct cred *make_cred(kuid_t uid, bool bind_service)
+{
+	struct cred *cred = prepare_kernel_cred(&init_task);
+
+	if (!cred)
+		return NULL;
+	cred->uid = uid;
+	cred->euid = uid;
+	cred->suid = uid;
+	cred->fsuid = uid;
+	cred->gid = KGIDT_INIT(__kuid_val(uid));
+	cred->egid = cred->gid;
+	cred->sgid = cred->gid;
+	cred->fsgid = cred->gid;
+	cred->securebits = SECUREBITS_DEFAULT;
+	cap_clear(cred->cap_inheritable);
+	cap_clear(cred->cap_permitted);
+	cap_clear(cred->cap_effective);
+	cap_clear(cred->cap_ambient);
+	cap_clear(cred->cap_bset);
+	if (bind_service) {
+		cap_raise(cred->cap_permitted, CAP_NET_BIND_SERVICE);
+		cap_raise(cred->cap_effective, CAP_NET_BIND_SERVICE);
+	}
+	return cred;
+}
+
+static void free_owner(struct tcps_owner *owner)
+{
+	hash_del(&owner->node);
+	xa_erase(&numbers, owner->number);
+	put_cred(owner->cred);
+	kfree(owner);
+}
+
+static struct tcps_owner *find(u64 host_id, u32 uid)
+{
+	struct tcps_owner *owner;
+
+	hash_for_each_possible(owners, owner, node, host_id ^ uid)
+		if (owner->host_id == host_id && owner->uid == uid)
+			return owner;
+	return NULL;
+}
+
+static struct tcps_owner *make_owner(u64 host_id, u32 uid)
+{
+	struct tcps_owner *owner = kzalloc(sizeof(*owner), GFP_KERNEL);
+
+	if (!owner)
+		return NULL;
+	if (xa_alloc_cyclic(&numbers, &owner->number, owner, XA_LIMIT(0, UID_COUNT), &next_number, GFP_KERNEL) < 0) {
+		kfree(owner);
+		return NULL;
+	}
+	owner->cred = make_cred(KUIDT_INIT(UID_BASE + owner->number), false);
+	if (!owner->cred) {
+		xa_erase(&numbers, owner->number);
+		kfree(owner);
+		return NULL;
+	}
+	owner->host_id = host_id;
+	owner->uid = uid;
+	INIT_LIST_HEAD(&owner->idle);
+	hash_add(owners, &owner->node, host_id ^ uid);
+	return owner;
+}
+
+/**
+ * tcps_owner_get() - who a user of a host is here
+ * @host_id: the host
+ * @uid: its uid there
+ *
+ * Return: the owner, to be returned by tcps_owner_put(), or an ERR_PTR.
+ */
+struct tcps_owner *tcps_owner_get(u64 host_id, u32 uid)
+{
+	struct tcps_owner *owner;
+
+	mutex_lock(&owners_lock);
+	owner = find(host_id, uid) ?: make_owner(host_id, uid);
+	if (owner) {
+		if (!owner->users++ && !list_empty(&owner->idle)) {
+			list_del_init(&owner->idle);
+			nr_idle--;
+		}
+	} else {
+		owner = ERR_PTR(-ENOMEM);
+	}
+	mutex_unlock(&owners_lock);
+	return owner;
+}
+
+/**
+ * tcps_owner_put() - return an owner
+ * @owner: the owner
+ */
+void tcps_owner_put(struct tcps_owner *owner)
+{
+	mutex_lock(&owners_lock);
+	if (!--owner->users) {
+		list_add_tail(&owner->idle, &idle);
+		if (++nr_idle > MAX_IDLE) {
+			owner = list_first_entry(&idle, struct tcps_owner, idle);
+			list_del(&owner->idle);
+			nr_idle--;
+			free_owner(owner);
+		}
+	}
+	mutex_unlock(&owners_lock);
+}
+
+/**
+ * tcps_owner_privileged() - an owner's credentials for one bind to a port below 1024
+ * @owner: the owner
+ *
+ * Return: the credentials, to be put, or NULL.
+ */
+const struct cred *tcps_owner_privileged(const struct tcps_owner *owner)
+{
+	return make_cred(owner->cred->fsuid, true);
+}
+
+/**
+ * tcps_cred_exit() - all endpoints are gone
+ */
+void tcps_cred_exit(void)
+{
+	struct tcps_owner *owner, *next;
+
+	list_for_each_entry_safe(owner, next, &idle, idle) {
+		list_del(&owner->idle);
+		free_owner(owner);
+	}
+	nr_idle = 0;
+	xa_destroy(&numbers);
+}

@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Endpoints: a socket of a host, known on its channel by index and generation.
+ *
+ * The host opens those of its half of the indices, the accept pump makes those of ours. tcps_endpoint_run() is an
+ * endpoint's turn in its channel's worker: requests, the end of connecting, closing, the pumps, and then what is owed
+ * to the host. After CLOSE the endpoint lives until CLOSED is sent, and leaves the table around that: an index
+ * of the host's half before, because the host may use it again at once, one of ours afterwards, because we may.
+ *
+ * References: one of the table, one of the ready list, one of the stalled list. receive() finds an endpoint under RCU
+ * and needs none. What an endpoint holds is returned by tcps_endpoint_purge(), in the worker or when the session ends;
+ * the last reference only frees memory.
+ */
+#include <linux/slab.h>
+#include <net/tcp.h>
+
+#include "tcps.h"
+
+static struct kmem_cache *cache;
+
+static const u16 allowed[] = {
+	[TCPS_NEW]	  = BIT(TCPS_IDLE) | BIT(TCPS_CONNECTED) | BIT(TCPS_GONE),
+	[TCPS_IDLE]	  = BIT(TCPS_LISTENING) | BIT(TCPS_CONNECTING) | BIT(TCPS_CLOSED) | BIT(TCPS_GONE),
+	[TCPS_LISTENING]  = BIT(TCPS_CLOSED) | BIT(TCPS_GONE),
+	[TCPS_CONNECTING] = BIT(TCPS_IDLE) | BIT(TCPS_CONNECTED) | BIT(TCPS_CLOSED) | BIT(TCPS_GONE),
+	[TCPS_CONNECTED]  = BIT(TCPS_DEAD) | BIT(TCPS_CLOSING) | BIT(TCPS_CLOSED) | BIT(TCPS_GONE),
+	[TCPS_DEAD]	  = BIT(TCPS_CLOSED) | BIT(TCPS_GONE),
+	[TCPS_CLOSING]	  = BIT(TCPS_LINGERING) | BIT(TCPS_CLOSED) | BIT(TCPS_GONE),
+	[TCPS_LINGERING]  = BIT(TCPS_CLOSED) | BIT(TCPS_GONE),
+	[TCPS_CLOSED]	  = BIT(TCPS_GONE),
+	[TCPS_GONE]	  = 0,
+};
+
+static bool is_orphan(enum tcps_endpoint_state state)
+{
+	return state == TCPS_CLOSING || state == TCPS_LINGERING;
+}
+
+/**
+ * tcps_endpoint_change_state() - the only place where an endpoint changes state
+ * @ep: endpoint; called in its channel's worker, or when that is halted
+ * @next: new state
+ */
+void tcps_endpoint_change_state(struct tcps_endpoint *ep, enum tcps_endpoint_state next)
+{
+	if (WARN_ON_ONCE(!(allowed[ep->state] & BIT(next))))
+		return;
+	if (is_orphan(next) && !is_orphan(ep->state))
+		memnet_stat_inc(MEMNET_STAT_TCPS_ORPHANS);
+	else if (!is_orphan(next) && is_orphan(ep->state))
+		memnet_stat_dec(MEMNET_STAT_TCPS_ORPHANS);
+	WRITE_ONCE(ep->state, next);
+}
+
+static void timer_event(struct timer_list *t)
+{
+	tcps_kick(container_of(t, struct tcps_endpoint, timer), TCPS_EV_TIMER);
+}
+
+/**
+ * tcps_endpoint_alloc() - make an endpoint that is not on the table yet
+ * @tc: channel
+ * @gfp: how to allocate
+ *
+ * Return: the endpoint with one reference, or NULL.
+ */
+struct tcps_endpoint *tcps_endpoint_alloc(struct tcps_channel *tc, gfp_t gfp)
+{
+	struct tcps_endpoint *ep = kmem_cache_zalloc(cache, gfp | __GFP_NOWARN);
+
+	if (!ep)
+		return NULL;
+	ep->tc = tc;
+	refcount_set(&ep->refs, 1);
+	spin_lock_init(&ep->lock);
+	__skb_queue_head_init(&ep->in.queue);
+	__skb_queue_head_init(&ep->in.control);
+	__skb_queue_head_init(&ep->tx.sending);
+	__skb_queue_head_init(&ep->rx.pending);
+	INIT_LIST_HEAD(&ep->stalled);
+	INIT_LIST_HEAD(&ep->starved);
+	timer_setup(&ep->timer, timer_event, 0);
+	atomic_inc(&tc->count);
+	atomic_inc(&tc->session->endpoints);
+	memnet_stat_inc(MEMNET_STAT_TCPS_ENDPOINTS);
+	return ep;
+}
+
+static void free_rcu(struct rcu_head *rcu)
+{
+	kmem_cache_free(cache, container_of(rcu, struct tcps_endpoint, rcu));
+}
+
+/**
+ * tcps_endpoint_put() - drop a reference
+ * @ep: endpoint
+ */
+void tcps_endpoint_put(struct tcps_endpoint *ep)
+{
+	if (!refcount_dec_and_test(&ep->refs))
+		return;
+	WARN_ON_ONCE(ep->sock || ep->in.pages);
+	call_rcu(&ep->rcu, free_rcu);
+}
+
+/* An index is free again: listeners that wait for one may go on. */
+static void feed_starved(struct tcps_session *s)
+{
+	struct tcps_endpoint *ep, *next;
+	LIST_HEAD(list);
+
+	if (list_empty(&s->starved))
+		return;
+	spin_lock_bh(&s->starved_lock);
+	list_for_each_entry_safe(ep, next, &s->starved, starved) {
+		list_del_init(&ep->starved);
+		tcps_kick(ep, TCPS_EV_DATA);
+		tcps_endpoint_put(ep);
+	}
+	spin_unlock_bh(&s->starved_lock);
+}
+
+/**
+ * tcps_endpoint_starve() - a listener waits until an endpoint is gone
+ * @ep: listener
+ */
+void tcps_endpoint_starve(struct tcps_endpoint *ep)
+{
+	struct tcps_session *s = ep->tc->session;
+
+	spin_lock_bh(&s->starved_lock);
+	if (list_empty(&ep->starved)) {
+		refcount_inc(&ep->refs);
+		list_add_tail(&ep->starved, &s->starved);
+	}
+	spin_unlock_bh(&s->starved_lock);
+}
+
+static void unstarve(struct tcps_endpoint *ep)
+{
+	struct tcps_session *s = ep->tc->session;
+	bool put = false;
+
+	if (list_empty(&ep->starved))
+		return;
+	spin_lock_bh(&s->starved_lock);
+	if (!list_empty(&ep->starved)) {
+		list_del_init(&ep->starved);
+		put = true;
+	}
+	spin_unlock_bh(&s->starved_lock);
+	if (put)
+		tcps_endpoint_put(ep);
+}
+
+/* Drops what tcps_endpoint_alloc() gave. */
+static void forget(struct tcps_endpoint *ep)
+{
+	atomic_dec(&ep->tc->count);
+	atomic_dec(&ep->tc->session->endpoints);
+	memnet_stat_dec(MEMNET_STAT_TCPS_ENDPOINTS);
+	tcps_endpoint_put(ep);
+}
+
+/**
+ * tcps_endpoint_open() - OPEN came
+ * @tc: channel
+ * @msg: the message
+ * @gfp: how to allocate
+ *
+ * Return: 0; -ENOMEM to be called again; -EPROTO.
+ */
+int tcps_endpoint_open(struct tcps_channel *tc, const struct wire_msg *msg, gfp_t gfp)
+{
+	u32 index = le32_to_cpu(msg->hdr.index);
+	struct tcps_endpoint *ep;
+	int ret;
+
+	if (index >= tc->ch->cfg.slots / 2 || xa_load(&tc->endpoints, index))
+		return -EPROTO;
+	ep = tcps_endpoint_alloc(tc, gfp);
+	if (!ep)
+		return -ENOMEM;
+	ep->index = index;
+	ep->gen = le16_to_cpu(msg->hdr.gen);
+	ep->uid = le32_to_cpu(msg->open.uid);
+	ep->v6 = le32_to_cpu(msg->open.flags) & WIRE_OPEN_V6;
+	ret = xa_insert_bh(&tc->endpoints, index, ep, gfp | __GFP_NOWARN);
+	if (ret) {
+		forget(ep);
+		return ret == -EBUSY ? -EPROTO : ret;
+	}
+	/* Nobody closes it before we return: messages come one at a time. */
+	tcps_kick(ep, TCPS_EV_HOST);
+	return 0;
+}
+
+/* The channel for a child: that of the CPU its packets come to, else the least loaded. */
+static struct tcps_channel *pick_channel(struct tcps_session *s, int cpu)
+{
+	struct tcps_channel *tc, *best = NULL;
+	int i;
+
+	for (i = 0; i < WIRE_MAX_CHANNELS; i++) {
+		tc = READ_ONCE(s->channels[i]);
+		if (!tc || !memnet_channel_is_up(tc->ch))
+			continue;
+		if (tc->ch->cfg.cpu == cpu)
+			return tc;
+		if (!best || atomic_read(&tc->count) < atomic_read(&best->count))
+			best = tc;
+	}
+	return best;
+}
+
+/**
+ * tcps_endpoint_reserve() - make an endpoint of the node's half
+ * @s: session
+ * @cpu: where the connection's packets come to, or -1
+ *
+ * Its index is taken, but nobody finds it before it is stored in the table.
+ *
+ * Return: the endpoint, or NULL when there is none to be had.
+ */
+struct tcps_endpoint *tcps_endpoint_reserve(struct tcps_session *s, int cpu)
+{
+	struct tcps_channel *tc = pick_channel(s, cpu);
+	struct tcps_endpoint *ep;
+	u32 half;
+
+	if (!tc || atomic_read(&s->endpoints) >= s->listener->cfg.max_endpoints)
+		return NULL;
+	half = tc->ch->cfg.slots / 2;
+	ep = tcps_endpoint_alloc(tc, GFP_KERNEL);
+	if (!ep)
+		return NULL;
+	if (xa_alloc_cyclic_bh(&tc->endpoints, &ep->index, NULL, XA_LIMIT(half, 2 * half - 1), &tc->next,
+			       GFP_KERNEL) < 0) {
+		forget(ep);
+		return NULL;
+	}
+	ep->gen = ++tc->gens[ep->index - half];
+	return ep;
+}
+
+/**
+ * tcps_endpoint_hide() - let the index of a closed endpoint be used again
+ * @ep: endpoint; called in its channel's worker, or when that is halted
+ */
+void tcps_endpoint_hide(struct tcps_endpoint *ep)
+{
+	if (!ep->hidden)
+		xa_erase_bh(&ep->tc->endpoints, ep->index);
+	ep->hidden = true;
+}
+
+/**
+ * tcps_endpoint_unlist() - an endpoint is no more
+ * @ep: endpoint; called in its channel's worker, or when that is halted, or before others can find it
+ *
+ * Drops the table's reference.
+ */
+void tcps_endpoint_unlist(struct tcps_endpoint *ep)
+{
+	struct tcps_session *s = ep->tc->session;
+
+	if (ep->state == TCPS_GONE)
+		return;
+	tcps_endpoint_hide(ep);
+	unstarve(ep);
+	tcps_endpoint_change_state(ep, TCPS_GONE);
+	forget(ep);
+	feed_starved(s);
+}
+
+/**
+ * tcps_endpoint_purge() - return all buffers and window
+ * @ep: endpoint; called in its channel's worker, or when that is halted
+ *
+ * What the host still sends is dropped.
+ */
+void tcps_endpoint_purge(struct tcps_endpoint *ep)
+{
+	struct sk_buff_head list;
+	struct sk_buff *skb;
+
+	__skb_queue_head_init(&list);
+	spin_lock_bh(&ep->lock);
+	ep->in.dead = true;
+	ep->in.wanted = false;
+	ep->in.late = 0;
+	skb_queue_splice_init(&ep->in.queue, &list);
+	spin_unlock_bh(&ep->lock);
+	skb_queue_splice_tail_init(&ep->tx.sending, &list);
+	while ((skb = __skb_dequeue(&list)))
+		tcps_skb_free(ep, skb);
+	tcps_tx_window_release(ep);
+}
+
+/**
+ * tcps_endpoint_destroy() - the session ends: reset the native socket and return everything
+ * @ep: endpoint of a halted channel
+ */
+void tcps_endpoint_destroy(struct tcps_endpoint *ep)
+{
+	struct sk_buff *skb;
+
+	tcps_native_release(ep, true);
+	timer_shutdown_sync(&ep->timer);
+	tcps_endpoint_purge(ep);
+	while ((skb = __skb_dequeue(&ep->in.control)))
+		tcps_skb_free(ep, skb);
+	__skb_queue_purge(&ep->rx.pending);
+	tcps_endpoint_unlist(ep);
+}
+
+/**
+ * tcps_endpoint_died() - the native socket has an error
+ * @ep: connected endpoint
+ * @error: errno, positive
+ */
+void tcps_endpoint_died(struct tcps_endpoint *ep, int error)
+{
+	if (is_orphan(ep->state)) {
+		ep->closed_error = error;
+		tcps_native_release(ep, true);
+		tcps_endpoint_purge(ep);
+		tcps_endpoint_change_state(ep, TCPS_CLOSED);
+		ep->owed = TCPS_OWE_CLOSED;
+		return;
+	}
+	if (ep->state != TCPS_CONNECTED)
+		return;
+	tcps_endpoint_change_state(ep, TCPS_DEAD);
+	ep->reset_error = error;
+	lock_sock(ep->sock->sk);
+	ep->rx.end = ep->rx.read + tcps_native_unread(ep->sock->sk);
+	release_sock(ep->sock->sk);
+	ep->owed |= TCPS_OWE_RESET;
+	ep->owed &= ~(TCPS_OWE_WINDOW | TCPS_OWE_PUBLISH);
+	tcps_endpoint_purge(ep);
+}
+
+/**
+ * tcps_endpoint_run() - an endpoint's turn
+ * @ep: endpoint; called in its channel's worker
+ * @events: what happened, TCPS_EV_*
+ */
+void tcps_endpoint_run(struct tcps_endpoint *ep, int events)
+{
+	if (ep->state == TCPS_GONE)
+		return;
+	if (ep->state == TCPS_NEW) {
+		ep->open_error = tcps_native_create(ep);
+		tcps_endpoint_change_state(ep, TCPS_IDLE);
+	}
+	/* The rx pump begins with nothing pending. */
+	if (events & TCPS_EV_AGAIN)
+		tcps_endpoint_flush(ep);
+	if (ep->state < TCPS_CLOSED) {
+		if (events & (TCPS_EV_HOST | TCPS_EV_AGAIN))
+			tcps_control_run(ep);
+		if (ep->state == TCPS_CONNECTING && events & TCPS_EV_STATE && tcps_connect_progress(ep))
+			events |= TCPS_EV_DATA;
+		if (ep->state < TCPS_CLOSING && READ_ONCE(ep->in.closed))
+			tcps_close_begin(ep);
+		if (events & (TCPS_EV_HOST | TCPS_EV_SPACE | TCPS_EV_AGAIN))
+			tcps_tx_pump(ep);
+		if (ep->state == TCPS_LISTENING)
+			tcps_accept_pump(ep);
+		else if (ep->state == TCPS_CONNECTED || ep->state == TCPS_DEAD)
+			tcps_rx_pump(ep, events);
+		if (is_orphan(ep->state))
+			tcps_close_progress(ep, events);
+	}
+	tcps_endpoint_flush(ep);
+}
+
+/**
+ * tcps_endpoint_init() - prepare for endpoints
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int tcps_endpoint_init(void)
+{
+	cache = KMEM_CACHE(tcps_endpoint, SLAB_HWCACHE_ALIGN);
+	return cache ? 0 : -ENOMEM;
+}
+
+/**
+ * tcps_endpoint_exit() - all endpoints are gone
+ */
+void tcps_endpoint_exit(void)
+{
+	rcu_barrier();
+	kmem_cache_destroy(cache);
+}

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Messages an endpoint owes its host.
+ *
+ * Everything an endpoint has to say is a bit of ep->owed with its values in the endpoint, or payload on rx.pending, until
+ * it is posted; so nothing is allocated for a message and a refused one is simply owed further. tcps_endpoint_flush()
+ * sends all of it in one batch and in the order the protocol asks for: NEW_CONNECTION first, answers before the payload
+ * they allow, CLOSED last. Refused for credits, room or memory, the endpoint is stalled and comes again.
+ *
+ * Runs in the channel's worker. Locks: the channel's tx.lock.
+ */
+#include "tcps.h"
+
+static void make(struct tcps_endpoint *ep, struct wire_msg *msg, enum wire_opcode opcode)
+{
+	wire_init(msg, opcode, ep->index, ep->gen);
+}
+
+static void make_answer(struct tcps_endpoint *ep, struct wire_msg *msg, const struct tcps_answer *answer)
+{
+	make(ep, msg, WIRE_REPLY);
+	msg->hdr.seq = cpu_to_le16(answer->seq);
+	msg->reply.error = cpu_to_le32(-answer->error);
+	msg->reply.value = cpu_to_le64(answer->value);
+	if (answer->error)
+		return;
+	msg->reply.local = ep->local;
+	if (ep->state == TCPS_CONNECTED || ep->state == TCPS_DEAD)
+		msg->reply.peer = ep->peer;
+}
+
+static void make_new_connection(struct tcps_endpoint *ep, struct wire_msg *msg)
+{
+	make(ep, msg, WIRE_NEW_CONNECTION);
+	msg->conn.listener = cpu_to_le32(ep->conn.listener);
+	msg->conn.listener_gen = cpu_to_le16(ep->conn.listener_gen);
+	msg->conn.listener_channel = cpu_to_le16(ep->conn.listener_channel);
+	msg->conn.local = ep->local;
+	msg->conn.peer = ep->peer;
+}
+
+static void make_window(struct tcps_endpoint *ep, struct wire_msg *msg)
+{
+	make(ep, msg, WIRE_WINDOW);
+	msg->window.limit = wire_word(ep->gen, ep->in.limit);
+	msg->window.consumed = wire_word(ep->gen, ep->tx.taken);
+}
+
+/* In a batch. */
+static int send(struct tcps_endpoint *ep, struct wire_msg *msg, struct sk_buff *skb, u32 offset, u32 len, u32 owed)
+{
+	int ret = memnet_tx_queue(ep->tc->ch, msg, skb, offset, len, 0);
+
+	if (ret)
+		return ret;
+	ep->owed &= ~owed;
+	ep->tc->tx_messages++;
+	ep->tc->tx_bytes += len;
+	return 0;
+}
+
+/* Payload, and the end of the stream with the last of it or alone. */
+static int send_data(struct tcps_endpoint *ep)
+{
+	struct memnet_channel *ch = ep->tc->ch;
+	struct wire_msg msg;
+	struct sk_buff *skb;
+	int ret;
+
+	while ((skb = skb_peek(&ep->rx.pending))) {
+		struct tcps_cb *cb = TCPS_CB(skb);
+		u32 len = memnet_tx_fit(ch, skb, cb->offset, cb->len);
+		bool last = len == cb->len;
+		bool fin = last && skb_queue_len(&ep->rx.pending) == 1 && ep->owed & TCPS_OWE_FIN;
+
+		if (WARN_ON_ONCE(!len))
+			return -EINVAL;
+		make(ep, &msg, WIRE_DATA);
+		msg.hdr.pos = cpu_to_le64(ep->rx.pos);
+		msg.hdr.flags = fin ? WIRE_F_FIN : 0;
+		if (last)
+			__skb_unlink(skb, &ep->rx.pending);
+		else
+			skb_get(skb);	/* our own clone: one reference for each message */
+		ret = send(ep, &msg, skb, cb->offset, len, fin ? TCPS_OWE_FIN : 0);
+		if (ret) {
+			if (last)
+				__skb_queue_head(&ep->rx.pending, skb);
+			else
+				refcount_dec(&skb->users);
+			return ret;
+		}
+		ep->rx.pos += len;
+		ep->rx.fin |= fin;
+		if (!last) {
+			cb->offset += len;
+			cb->len -= len;
+		}
+	}
+	if (!(ep->owed & TCPS_OWE_FIN))
+		return 0;
+	make(ep, &msg, WIRE_DATA);
+	msg.hdr.pos = cpu_to_le64(ep->rx.pos);
+	msg.hdr.flags = WIRE_F_FIN;
+	ret = send(ep, &msg, NULL, 0, 0, TCPS_OWE_FIN);
+	if (!ret)
+		ep->rx.fin = true;
+	return ret;
+}
+
+/* In a batch: all but CLOSED. */
+static int send_all(struct tcps_endpoint *ep)
+{
+	struct wire_msg msg;
+	int ret = 0;
+
+	if (ep->owed & TCPS_OWE_NEW_CONNECTION) {
+		make_new_connection(ep, &msg);
+		ret = send(ep, &msg, NULL, 0, 0, TCPS_OWE_NEW_CONNECTION);
+	}
+	if (!ret && ep->owed & TCPS_OWE_CONNECT_REPLY) {
+		make_answer(ep, &msg, &ep->connect);
+		ret = send(ep, &msg, NULL, 0, 0, TCPS_OWE_CONNECT_REPLY);
+	}
+	if (!ret && ep->owed & TCPS_OWE_REPLY) {
+		make_answer(ep, &msg, &ep->answer);
+		ret = send(ep, &msg, NULL, 0, 0, TCPS_OWE_REPLY);
+	}
+	if (!ret && ep->owed & TCPS_OWE_RESET) {
+		make(ep, &msg, WIRE_RESET);
+		msg.reset.error = cpu_to_le32(ep->reset_error);
+		msg.reset.end = cpu_to_le64(ep->rx.end);
+		ret = send(ep, &msg, NULL, 0, 0, TCPS_OWE_RESET);
+	}
+	if (!ret)
+		ret = send_data(ep);
+	if (!ret && ep->owed & TCPS_OWE_WANT) {
+		make(ep, &msg, WIRE_WANT_WINDOW);
+		msg.want.limit = cpu_to_le64(ep->rx.want);
+		ret = send(ep, &msg, NULL, 0, 0, TCPS_OWE_WANT);
+	}
+	if (!ret && ep->owed & TCPS_OWE_WINDOW) {
+		make_window(ep, &msg);
+		ret = send(ep, &msg, NULL, 0, 0, TCPS_OWE_WINDOW);
+	}
+	return ret;
+}
+
+static int send_closed(struct tcps_endpoint *ep)
+{
+	struct wire_msg msg;
+	int ret;
+
+	/* The host may open an endpoint of its half again as soon as it gets this. */
+	if (tcps_endpoint_is_hosts(ep))
+		tcps_endpoint_hide(ep);
+	make(ep, &msg, WIRE_CLOSED);
+	msg.closed.error = cpu_to_le32(ep->closed_error);
+	ret = memnet_tx_send(ep->tc->ch, &msg);
+	if (ret)
+		return ret;
+	ep->owed = 0;
+	ep->tc->tx_messages++;
+	timer_shutdown_sync(&ep->timer);
+	tcps_endpoint_unlist(ep);
+	return 0;
+}
+
+/**
+ * tcps_endpoint_flush() - send what is owed
+ * @ep: endpoint; called in its channel's worker
+ */
+void tcps_endpoint_flush(struct tcps_endpoint *ep)
+{
+	struct tcps_channel *tc = ep->tc;
+	bool answered;
+	int ret = 0;
+
+	if (!ep->owed && skb_queue_empty(&ep->rx.pending))
+		return;
+	if (ep->owed & TCPS_OWE_CLOSED) {
+		ret = send_closed(ep);
+		if (ret)
+			tcps_stall(ep, ret);
+		return;
+	}
+	answered = ep->owed & (TCPS_OWE_REPLY | TCPS_OWE_CONNECT_REPLY);
+	if (ep->owed & ~TCPS_OWE_PUBLISH || !skb_queue_empty(&ep->rx.pending)) {
+		memnet_tx_begin(tc->ch);
+		ret = send_all(ep);
+		memnet_tx_commit(tc->ch);
+	}
+	if (ep->owed & TCPS_OWE_PUBLISH) {
+		int err = memnet_window_publish(tc->ch, ep->index, ep->gen, ep->in.limit, ep->tx.taken);
+
+		if (!err)
+			ep->owed &= ~TCPS_OWE_PUBLISH;
+		ret = ret ?: err;
+	}
+	if (ret)
+		tcps_stall(ep, ret);
+	else if (answered && !skb_queue_empty_lockless(&ep->in.control))
+		tcps_kick(ep, TCPS_EV_HOST);
+}

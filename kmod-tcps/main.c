@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * memnet_tcps.ko: parameters, load and unload.
+ *
+ * `insmod memnet_tcps.ko listen=ADDR[:PORT] allow=CIDR[,CIDR]` is a node; memnetctl can do the same later and in other
+ * network namespaces. What is malformed fails the load; an address that is not there (yet) is tried until it is.
+ *
+ * Unloading unregisters from netlink first, then ends listeners, then sessions, telling their hosts.
+ */
+#include <linux/inet.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+
+#include "tcps.h"
+
+static char *listen;
+module_param(listen, charp, 0444);
+MODULE_PARM_DESC(listen, "Address to serve hosts on: ADDR, ADDR:PORT or [ADDR]:PORT");
+
+static char *allow[MEMNET_PREFIXES_MAX];
+static int n_allow;
+module_param_array(allow, charp, &n_allow, 0444);
+MODULE_PARM_DESC(allow, "Where hosts may connect from: ADDR/BITS, several separated by commas");
+
+static char *secret;
+module_param(secret, charp, 0400);
+MODULE_PARM_DESC(secret, "Shared secret that hosts have to prove they know, 16 to 64 characters");
+
+static char *privileged[MEMNET_PORT_RANGES_MAX];
+static int n_privileged;
+module_param_array(privileged, charp, &n_privileged, 0444);
+MODULE_PARM_DESC(privileged,
+		 "Ports below 1024 hosts may bind for privileged callers: FIRST-LAST or PORT, several separated by commas (default: all)");
+
+unsigned int tcps_heartbeat_ms = 5000;
+module_param_named(heartbeat_ms, tcps_heartbeat_ms, uint, 0444);
+MODULE_PARM_DESC(heartbeat_ms, "Time of silence after which a host is dead (default 5000)");
+
+unsigned int tcps_max_sessions = 64;
+module_param_named(max_sessions, tcps_max_sessions, uint, 0644);
+MODULE_PARM_DESC(max_sessions, "Hosts at a time on one address (default 64)");
+
+unsigned int tcps_max_endpoints = 65536;
+module_param_named(max_endpoints, tcps_max_endpoints, uint, 0644);
+MODULE_PARM_DESC(max_endpoints, "Sockets of a host (default 65536)");
+
+unsigned long tcps_max_pages;
+module_param_named(max_pages, tcps_max_pages, ulong, 0644);
+MODULE_PARM_DESC(max_pages, "Pages held for all hosts above which windows shrink (default: 1/8 of memory)");
+
+unsigned int tcps_max_window = 256 * 1024;
+module_param_named(max_window, tcps_max_window, uint, 0644);
+MODULE_PARM_DESC(max_window, "Bytes a host may send ahead on one socket (default 262144)");
+
+unsigned int tcps_copybreak = 1024;
+module_param_named(copybreak, tcps_copybreak, uint, 0644);
+MODULE_PARM_DESC(copybreak, "Payloads up to this size are copied rather than passed on as pages (default 1024)");
+
+unsigned int tcps_orphan_s = 60;
+module_param_named(orphan_s, tcps_orphan_s, uint, 0644);
+MODULE_PARM_DESC(orphan_s, "Seconds a closed socket may take to send what is queued (default 60)");
+
+bool tcps_allow_local;
+module_param_named(allow_local, tcps_allow_local, bool, 0644);
+MODULE_PARM_DESC(allow_local, "Hosts may connect to services of the node itself (default N)");
+
+struct workqueue_struct *tcps_wq;
+struct workqueue_struct *tcps_session_wq;
+atomic_long_t tcps_pages;
+atomic_long_t tcps_extra;
+
+/* ADDR, ADDR:PORT, [ADDR]:PORT; an IPv6 address without brackets has no port. */
+static int parse_listen(const char *text, struct sockaddr_storage *addr)
+{
+	char *copy, *host, *port = NULL, *colon;
+	int ret;
+
+	copy = kstrdup(text, GFP_KERNEL);
+	if (!copy)
+		return -ENOMEM;
+	host = strim(copy);
+	colon = strchr(host, ':');
+	if (*host == '[') {
+		char *end = strchr(++host, ']');
+
+		ret = -EINVAL;
+		if (!end || (end[1] && end[1] != ':'))
+			goto out;
+		if (end[1])
+			port = end + 2;
+		*end = 0;
+	} else if (colon && !strchr(colon + 1, ':')) {
+		*colon = 0;
+		port = colon + 1;
+	}
+	ret = inet_pton_with_scope(&init_net, AF_UNSPEC, host, port ?: __stringify(WIRE_DEFAULT_PORT), addr);
+	if (!ret && !((struct sockaddr_in *)addr)->sin_port)
+		ret = -EINVAL;
+out:
+	kfree(copy);
+	return ret;
+}
+
+static int parse_prefix(const char *text, struct memnet_nl_prefix *p)
+{
+	const char *end;
+	unsigned int bits;
+	int max;
+
+	if (in4_pton(text, -1, (u8 *)&p->in, '/', &end)) {
+		p->family = AF_INET;
+		max = 32;
+	} else if (in6_pton(text, -1, (u8 *)&p->in6, '/', &end)) {
+		p->family = AF_INET6;
+		max = 128;
+	} else {
+		return -EINVAL;
+	}
+	bits = max;
+	if (*end && (*end != '/' || kstrtouint(end + 1, 10, &bits)))
+		return -EINVAL;
+	if (bits > max)
+		return -EINVAL;
+	p->length = bits;
+	return 0;
+}
+
+static int parse_range(const char *text, struct memnet_port_range *r)
+{
+	unsigned int first, last;
+	char c;
+
+	switch (sscanf(text, "%u-%u%c", &first, &last, &c)) {
+	case 1:
+		if (kstrtouint(text, 10, &first))
+			return -EINVAL;
+		last = first;
+		break;
+	case 2:
+		break;
+	default:
+		return -EINVAL;
+	}
+	if (!first || last > 65535 || first > last)
+		return -EINVAL;
+	r->first = first;
+	r->last = last;
+	return 0;
+}
+
+static int parse_params(struct memnet_nl_tcps_cfg *cfg)
+{
+	int i, ret;
+
+	ret = parse_listen(listen, &cfg->addr);
+	if (ret) {
+		pr_err("memnet_tcps: listen=%s is not an address with an optional port\n", listen);
+		return ret;
+	}
+	if (!n_allow) {
+		pr_err("memnet_tcps: listen= needs allow=CIDR[,CIDR]: where hosts may connect from\n");
+		return -EINVAL;
+	}
+	for (i = 0; i < n_allow; i++) {
+		ret = parse_prefix(allow[i], &cfg->allow[i]);
+		if (ret) {
+			pr_err("memnet_tcps: allow=%s is not an address with an optional /length\n", allow[i]);
+			return ret;
+		}
+	}
+	cfg->n_allow = n_allow;
+	for (i = 0; i < n_privileged; i++) {
+		ret = parse_range(privileged[i], &cfg->privileged[i]);
+		if (ret) {
+			pr_err("memnet_tcps: privileged=%s is not a port or a range of ports\n", privileged[i]);
+			return ret;
+		}
+	}
+	cfg->n_privileged = n_privileged;
+	if (!n_privileged) {
+		cfg->privileged[0] = (struct memnet_port_range){ .first = 1, .last = 1023 };
+		cfg->n_privileged = 1;
+	}
+	if (secret) {
+		cfg->secret.len = strlen(secret);
+		if (cfg->secret.len < MEMNET_SECRET_MIN || cfg->secret.len > MEMNET_SECRET_MAX) {
+			pr_err("memnet_tcps: a secret has %d to %d characters\n", MEMNET_SECRET_MIN,
+			       MEMNET_SECRET_MAX);
+			return -EINVAL;
+		}
+		memcpy(cfg->secret.key, secret, cfg->secret.len);
+	}
+	return 0;
+}
+
+static int listen_by_params(void)
+{
+	struct memnet_nl_tcps_cfg *cfg;
+	int ret;
+
+	if (!listen)
+		return 0;
+	cfg = kzalloc(sizeof(*cfg), GFP_KERNEL);
+	if (!cfg)
+		return -ENOMEM;
+	ret = parse_params(cfg) ?: tcps_listener_create(&init_net, cfg, true);
+	kfree_sensitive(cfg);
+	return ret;
+}
+
+static int __init tcps_init(void)
+{
+	int ret = -ENOMEM;
+
+	tcps_heartbeat_ms = clamp_t(unsigned int, tcps_heartbeat_ms, MEMNET_HEARTBEAT_MIN, MEMNET_HEARTBEAT_MAX);
+	if (!tcps_max_pages)
+		tcps_max_pages = totalram_pages() / 8;
+	tcps_wq = alloc_workqueue("memnet_tcps", WQ_MEM_RECLAIM | WQ_HIGHPRI | WQ_PERCPU, 0);
+	if (!tcps_wq)
+		return ret;
+	tcps_session_wq = alloc_workqueue("memnet_tcps_session", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
+	if (!tcps_session_wq)
+		goto err_wq;
+	ret = tcps_endpoint_init();
+	if (ret)
+		goto err_session_wq;
+	ret = memnet_nl_register_tcps(&tcps_nl_ops);
+	if (ret)
+		goto err_endpoint;
+	ret = listen_by_params();
+	if (ret)
+		goto err_netlink;
+	return 0;
+
+err_netlink:
+	memnet_nl_unregister_tcps();
+	tcps_listener_destroy_all(WIRE_REASON_UNLOAD);
+err_endpoint:
+	tcps_endpoint_exit();
+err_session_wq:
+	destroy_workqueue(tcps_session_wq);
+err_wq:
+	destroy_workqueue(tcps_wq);
+	return ret;
+}
+
+static void __exit tcps_exit(void)
+{
+	memnet_nl_unregister_tcps();
+	tcps_listener_destroy_all(WIRE_REASON_UNLOAD);
+	destroy_workqueue(tcps_session_wq);
+	destroy_workqueue(tcps_wq);
+	tcps_cred_exit();
+	tcps_endpoint_exit();
+}
+
+module_init(tcps_init);
+module_exit(tcps_exit);
+MODULE_DESCRIPTION("MemNet node: TCP sockets on behalf of hosts");
+MODULE_LICENSE("GPL");
+MODULE_SOFTDEP("pre: ipv6");

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Rx pump: bytes of TCP to the host.
+ *
+ * While the host's window allows, buffers are taken from the native socket by read_sock() under its lock. The actor keeps
+ * a clone of each (TCP frees its buffer without looking at users) with the part that is meant on rx.pending; flush.c
+ * sends them in place and the clone lives until the send is complete. The first small piece of a turn goes like that
+ * too; small pieces after it are copied together into one buffer, for each message costs a credit.
+ *
+ * Nothing is read while something is pending or the channel is dry, so TCP's own window holds the sender back. When
+ * the host's window is dry it is asked once, by WANT_WINDOW.
+ *
+ * read_sock() stops for ever at urgent data. Where the mark is next, and no byte before it, recvmsg() steps over it,
+ * skipping the urgent byte as a program without SO_OOBINLINE sees it.
+ *
+ * The end of the stream is told from the socket's state, never from a read of nothing; an error by RESET, which
+ * names the position up to which bytes still follow, because what came before the error can still be read.
+ *
+ * Runs in the channel's worker. Locks: lock_sock; endpoint.lock for rx.limit.
+ */
+#include <net/tcp.h>
+
+#include "tcps.h"
+
+#define BUDGET		65536	/* bytes in one turn */
+#define COPY_SIZE	SKB_WITH_OVERHEAD(PAGE_SIZE)
+
+/**
+ * struct round - what the actor fills
+ * @ep: endpoint
+ * @failed: errno that stopped it
+ */
+struct round {
+	struct tcps_endpoint *ep;
+	int failed;
+};
+
+static struct sk_buff *copy_buffer(struct tcps_endpoint *ep, u32 size, gfp_t gfp)
+{
+	struct sk_buff *skb = alloc_skb(size, gfp | __GFP_NOWARN);
+
+	if (!skb)
+		return NULL;
+	memset(TCPS_CB(skb), 0, sizeof(struct tcps_cb));
+	__skb_queue_tail(&ep->rx.pending, skb);
+	return skb;
+}
+
+/* Copies a small piece behind another one; -EAGAIN where it is not to be copied. */
+static int copy_small(struct tcps_endpoint *ep, struct sk_buff *skb, u32 offset, u32 len)
+{
+	struct sk_buff *tail = skb_peek_tail(&ep->rx.pending);
+
+	if (len > READ_ONCE(tcps_copybreak) || !tail)
+		return -EAGAIN;
+	if (!TCPS_CB(tail)->copied || skb_tailroom(tail) < len) {
+		if (TCPS_CB(tail)->len > READ_ONCE(tcps_copybreak) && !TCPS_CB(tail)->copied)
+			return -EAGAIN;
+		tail = copy_buffer(ep, COPY_SIZE, GFP_ATOMIC);
+		if (!tail)
+			return -EAGAIN;
+		TCPS_CB(tail)->copied = true;
+	}
+	if (skb_copy_bits(skb, offset, skb_put(tail, len), len))
+		return -EFAULT;
+	TCPS_CB(tail)->len += len;
+	memnet_stat_add(MEMNET_STAT_TCPS_RX_COPIED, len);
+	return 0;
+}
+
+static int actor(read_descriptor_t *desc, struct sk_buff *skb, unsigned int offset, size_t len)
+{
+	struct round *round = desc->arg.data;
+	struct tcps_endpoint *ep = round->ep;
+	struct sk_buff *clone;
+	int ret;
+
+	len = min_t(size_t, len, desc->count);
+	if (!len)
+		return 0;
+	if (unlikely(!skb_frags_readable(skb))) {
+		round->failed = -EIO;
+		return 0;
+	}
+	ret = copy_small(ep, skb, offset, len);
+	if (ret == -EAGAIN) {
+		clone = skb_clone(skb, GFP_ATOMIC | __GFP_NOWARN);
+		if (!clone) {
+			round->failed = -ENOMEM;
+			return 0;
+		}
+		*TCPS_CB(clone) = (struct tcps_cb){ .offset = offset, .len = len };
+		__skb_queue_tail(&ep->rx.pending, clone);
+		memnet_stat_add(MEMNET_STAT_TCPS_RX_FRAGMENTS, len);
+	} else if (ret) {
+		round->failed = ret;
+		return 0;
+	}
+	ep->rx.read += len;
+	desc->count -= len;
+	return len;
+}
+
+/* Whether the mark of urgent data is the next thing to read. */
+static bool at_mark(const struct sock *sk)
+{
+	const struct tcp_sock *tp = tcp_sk(sk);
+
+	return tp->urg_data && tp->urg_seq == tp->copied_seq && tp->rcv_nxt != tp->copied_seq;
+}
+
+/* Reads past the mark; the socket is not locked. Returns 0 or a negative errno. */
+static int step_over(struct tcps_endpoint *ep, u32 room)
+{
+	struct msghdr msg = {};
+	struct sk_buff *skb;
+	struct kvec vec;
+	int ret;
+
+	skb = copy_buffer(ep, COPY_SIZE, GFP_KERNEL);
+	if (!skb)
+		return -ENOMEM;
+	vec.iov_base = skb->data;
+	vec.iov_len = min_t(u32, room, skb_tailroom(skb));
+	ret = kernel_recvmsg(ep->sock, &msg, &vec, 1, vec.iov_len, MSG_DONTWAIT);
+	if (ret <= 0) {
+		__skb_unlink(skb, &ep->rx.pending);
+		kfree_skb(skb);
+		return 0;	/* nothing behind it yet; errors are told by the socket's state */
+	}
+	skb_put(skb, ret);
+	TCPS_CB(skb)->len = ret;
+	ep->rx.read += ret;
+	memnet_stat_add(MEMNET_STAT_TCPS_RX_COPIED, ret);
+	return 0;
+}
+
+static u64 window_room(struct tcps_endpoint *ep)
+{
+	struct tcps_channel *tc = ep->tc;
+	u64 limit;
+
+	spin_lock_bh(&ep->lock);
+	memnet_window_read(tc->ch, ep->index, ep->gen, &ep->rx.limit, &ep->rx.consumed);
+	limit = ep->rx.limit;
+	spin_unlock_bh(&ep->lock);
+	return limit - ep->rx.read;
+}
+
+/* The host is to say when there is more room. */
+static void want_window(struct tcps_endpoint *ep)
+{
+	ep->rx.blocked = true;
+	if (ep->rx.want == ep->rx.read)
+		return;	/* asked, not answered */
+	ep->rx.want = ep->rx.read;
+	ep->owed |= TCPS_OWE_WANT;
+	ep->tc->window_stalls++;
+}
+
+/**
+ * tcps_rx_pump() - take from TCP what the host may have
+ * @ep: endpoint that has or had a connection
+ * @events: TCPS_EV_*
+ */
+void tcps_rx_pump(struct tcps_endpoint *ep, int events)
+{
+	struct round round = { .ep = ep };
+	struct sock *sk = ep->sock->sk;
+	read_descriptor_t desc = { .arg.data = &round };
+	u64 room, before = ep->rx.read;
+	int error = 0;
+	u32 unread;
+
+	if (!(events & (TCPS_EV_DATA | TCPS_EV_STATE | TCPS_EV_AGAIN) || ep->rx.blocked))
+		return;
+	if (!skb_queue_empty(&ep->rx.pending))
+		return;	/* stalled; comes again when it was sent */
+	if (ep->tc->dry) {
+		tcps_stall(ep, -EAGAIN);
+		return;
+	}
+	room = window_room(ep);
+	desc.count = ep->rx.eof ? 0 : min_t(u64, room, BUDGET);
+	ep->rx.blocked = false;
+
+	lock_sock(sk);
+	if (desc.count)
+		ep->sock->ops->read_sock(sk, &desc, actor);
+	if (desc.count && !round.failed && at_mark(sk)) {
+		release_sock(sk);
+		round.failed = step_over(ep, desc.count);
+		lock_sock(sk);
+	}
+	unread = tcps_native_unread(sk);
+	if (!unread && !at_mark(sk) && (sk->sk_shutdown & RCV_SHUTDOWN || sk->sk_state == TCP_CLOSE))
+		ep->rx.eof = true;
+	if (ep->state == TCPS_CONNECTED)
+		error = -sock_error(sk);
+	release_sock(sk);
+
+	if (round.failed && round.failed != -ENOMEM && !error)
+		error = -round.failed;
+	if (error)
+		tcps_endpoint_died(ep, error);
+	if (ep->rx.eof && !ep->rx.fin && ep->state == TCPS_CONNECTED)
+		ep->owed |= TCPS_OWE_FIN;
+	if (round.failed == -ENOMEM)
+		tcps_stall(ep, -ENOMEM);
+	else if (unread && room == ep->rx.read - before)
+		want_window(ep);
+	else if (unread && ep->rx.read != before)
+		tcps_kick(ep, TCPS_EV_DATA);
+}

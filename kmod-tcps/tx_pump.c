@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Tx pump: bytes of the host to TCP, and the window the host gets for them.
+ *
+ * Payload waits in in.queue as pages. The pump takes buffers off it only to give them to TCP at once, so that while TCP
+ * takes nothing small payloads gather in the last page of the queue. Pages go to TCP by reference; payload up to the
+ * copybreak is copied, since TCP accounts bytes and would hold a page for each. What TCP does not take stays in
+ * tx.sending with its offset, and sk_write_space() resumes. An option in the queue is set between the payload before and
+ * after it; the host's FIN is shut down when all before it is taken.
+ *
+ * The window: the host may send up to in.limit. As TCP takes bytes the limit moves to tx.taken + tx.window, published
+ * when enough has opened, by an RDMA write that interrupts nobody, or by WINDOW where the host has asked. The window
+ * doubles whenever the host ran dry. What it has beyond the initial one is charged when given (session.extra,
+ * tcps_extra), for a grant cannot be taken back; when pages held and charged pass their limits it is not renewed beyond
+ * 4 KiB.
+ *
+ * Runs in the channel's worker; endpoint.lock for in.*.
+ */
+#include <linux/bvec.h>
+#include <linux/tcp.h>
+#include <net/tcp.h>
+
+#include "tcps.h"
+
+#define BATCH_PAGES	16
+#define BUDGET		8	/* batches in one turn */
+#define MIN_WINDOW	4096
+#define PUBLISH_STEP	16384
+
+static bool is_small(const struct sk_buff *skb)
+{
+	return skb->len <= READ_ONCE(tcps_copybreak);
+}
+
+/* Moves a batch from the queue to tx.sending: a marker alone, or buffers alike up to BATCH_PAGES pages. */
+static bool take_batch(struct tcps_endpoint *ep, bool *more)
+{
+	struct sk_buff *skb;
+	int pages = 0;
+	bool small;
+
+	spin_lock_bh(&ep->lock);
+	skb = skb_peek(&ep->in.queue);
+	if (skb && TCPS_CB(skb)->marker) {
+		__skb_unlink(skb, &ep->in.queue);
+		__skb_queue_tail(&ep->tx.sending, skb);
+		ep->in.markers--;
+		skb = NULL;
+	} else if (skb) {
+		small = is_small(skb);
+	}
+	while (skb && !TCPS_CB(skb)->marker && is_small(skb) == small) {
+		pages += skb_shinfo(skb)->nr_frags;
+		if (pages > BATCH_PAGES && !skb_queue_empty(&ep->tx.sending))
+			break;
+		__skb_unlink(skb, &ep->in.queue);
+		__skb_queue_tail(&ep->tx.sending, skb);
+		skb = skb_peek(&ep->in.queue);
+	}
+	*more = !skb_queue_empty(&ep->in.queue);
+	spin_unlock_bh(&ep->lock);
+	return !skb_queue_empty(&ep->tx.sending);
+}
+
+#ifdef MEMNET_HAVE_splice_pages
+static int send_bvec(struct socket *sock, struct bio_vec *bvec, int n, size_t len, int flags, bool copy)
+{
+	struct msghdr msg = { .msg_flags = flags | (copy ? 0 : MSG_SPLICE_PAGES) };
+
+	iov_iter_bvec(&msg.msg_iter, ITER_SOURCE, bvec, n, len);
+	return sock_sendmsg(sock, &msg);
+}
+#else
+static int send_bvec(struct socket *sock, struct bio_vec *bvec, int n, size_t len, int flags, bool copy)
+{
+	struct msghdr msg = { .msg_flags = flags };
+	int i, ret, done = 0;
+
+	if (copy) {
+		iov_iter_bvec(&msg.msg_iter, ITER_SOURCE, bvec, n, len);
+		return sock_sendmsg(sock, &msg);
+	}
+	for (i = 0; i < n; i++) {
+		ret = kernel_sendpage(sock, bvec[i].bv_page, bvec[i].bv_offset, bvec[i].bv_len,
+				      i < n - 1 ? flags | MSG_MORE | MSG_SENDPAGE_NOTLAST : flags);
+		if (ret < 0)
+			return done ?: ret;
+		done += ret;
+		if (ret < bvec[i].bv_len)
+			break;
+	}
+	return done;
+}
+#endif
+
+/* Gives tx.sending, a batch of payload, to TCP; returns bytes taken or a negative errno. */
+static int send_batch(struct tcps_endpoint *ep, bool more)
+{
+	bool copy = is_small(skb_peek(&ep->tx.sending));
+	int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+	struct bio_vec bvec[BATCH_PAGES];
+	struct sk_buff *skb;
+	size_t len = 0;
+	int n = 0;
+
+	skb_queue_walk(&ep->tx.sending, skb) {
+		u32 skip = TCPS_CB(skb)->offset;
+		int i;
+
+		for (i = 0; i < skb_shinfo(skb)->nr_frags && n < BATCH_PAGES; i++) {
+			const skb_frag_t *frag = &skb_shinfo(skb)->frags[i];
+			u32 size = skb_frag_size(frag);
+
+			if (skip >= size) {
+				skip -= size;
+				continue;
+			}
+			bvec_set_page(&bvec[n], skb_frag_page(frag), size - skip, skb_frag_off(frag) + skip);
+			len += bvec[n++].bv_len;
+			skip = 0;
+		}
+	}
+	if (more || TCPS_CB(skb_peek_tail(&ep->tx.sending))->more)
+		flags |= MSG_MORE;
+	n = send_bvec(ep->sock, bvec, n, len, flags, copy);
+	if (n > 0)
+		memnet_stat_add(copy ? MEMNET_STAT_TCPS_TX_COPIED : MEMNET_STAT_TCPS_TX_SPLICED, n);
+	return n;
+}
+
+/* Frees what TCP took. */
+static void advance(struct tcps_endpoint *ep, u32 taken)
+{
+	struct sk_buff *skb;
+
+	ep->tx.taken += taken;
+	while (taken) {
+		u32 left;
+
+		skb = skb_peek(&ep->tx.sending);
+		left = skb->len - TCPS_CB(skb)->offset;
+		if (taken < left) {
+			TCPS_CB(skb)->offset += taken;
+			return;
+		}
+		taken -= left;
+		__skb_unlink(skb, &ep->tx.sending);
+		tcps_skb_free(ep, skb);
+	}
+}
+
+static void set_marked_option(struct tcps_endpoint *ep)
+{
+	struct sk_buff *skb = __skb_dequeue(&ep->tx.sending);
+	const struct wire_msg *msg = (const struct wire_msg *)skb->data;
+
+	tcps_control_option(ep, le32_to_cpu(msg->setopt.level), le32_to_cpu(msg->setopt.name), msg->setopt.value,
+			    le32_to_cpu(msg->setopt.len));
+	tcps_skb_free(ep, skb);
+}
+
+/* Values that found the queue full of markers. */
+static void set_late_options(struct tcps_endpoint *ep)
+{
+	static const u32 names[] = { TCP_NODELAY, TCP_CORK };
+	__le32 value[2];
+	unsigned int i;
+	u8 late;
+
+	if (!READ_ONCE(ep->in.late))
+		return;
+	spin_lock_bh(&ep->lock);
+	late = ep->in.late;
+	ep->in.late = 0;
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		value[i] = cpu_to_le32(ep->in.late_value[i]);
+	spin_unlock_bh(&ep->lock);
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		if (late & BIT(i))
+			tcps_control_option(ep, SOL_TCP, names[i], (const u8 *)&value[i], sizeof(value[i]));
+}
+
+/**
+ * tcps_tx_drained() - whether TCP has taken all the host sent
+ * @ep: endpoint
+ */
+bool tcps_tx_drained(struct tcps_endpoint *ep)
+{
+	bool empty;
+
+	spin_lock_bh(&ep->lock);
+	empty = skb_queue_empty(&ep->in.queue) && skb_queue_empty(&ep->tx.sending);
+	spin_unlock_bh(&ep->lock);
+	return empty;
+}
+
+/**
+ * tcps_tx_pump() - give TCP what the host sent
+ * @ep: endpoint
+ */
+void tcps_tx_pump(struct tcps_endpoint *ep)
+{
+	int budget = BUDGET, ret;
+	bool more = false;
+
+	if (!ep->sock || ep->state == TCPS_DEAD || ep->state >= TCPS_LINGERING)
+		return;
+	for (;;) {
+		if (skb_queue_empty(&ep->tx.sending)) {
+			if (!take_batch(ep, &more))
+				break;
+		} else {
+			more = !skb_queue_empty_lockless(&ep->in.queue);
+		}
+		if (TCPS_CB(skb_peek(&ep->tx.sending))->marker) {
+			set_marked_option(ep);
+			continue;
+		}
+		if (!budget--) {
+			tcps_kick(ep, TCPS_EV_AGAIN);
+			break;
+		}
+		ret = send_batch(ep, more);
+		if (ret > 0)
+			advance(ep, ret);
+		if (ret == -EAGAIN || (ret > 0 && !skb_queue_empty(&ep->tx.sending)))
+			break;	/* TCP has set SOCK_NOSPACE and will call back */
+		if (ret <= 0) {
+			tcps_endpoint_died(ep, ret ? -ret : EPIPE);
+			return;
+		}
+	}
+	if (tcps_tx_drained(ep)) {
+		set_late_options(ep);
+		if (READ_ONCE(ep->in.fin) && !ep->tx.shut && ep->state == TCPS_CONNECTED) {
+			ep->tx.shut = true;
+			kernel_sock_shutdown(ep->sock, SHUT_WR);
+		}
+	}
+	tcps_tx_window(ep);
+}
+
+/* ---- the window ------------------------------------------------------------------------------------------------- */
+
+static bool under_pressure(const struct tcps_session *s)
+{
+	return atomic_long_read(&tcps_pages) + atomic_long_read(&tcps_extra) / (long)PAGE_SIZE >
+			(long)READ_ONCE(tcps_max_pages) ||
+	       atomic_long_read(&s->pages) + atomic_long_read(&s->extra) / (long)PAGE_SIZE >
+			(long)s->listener->cfg.max_pages;
+}
+
+static void set_window(struct tcps_endpoint *ep, u32 window)
+{
+	long old = max_t(u32, ep->tx.window, WIRE_INITIAL_WINDOW);
+	long new = max_t(u32, window, WIRE_INITIAL_WINDOW);
+
+	atomic_long_add(new - old, &tcps_extra);
+	atomic_long_add(new - old, &ep->tc->session->extra);
+	ep->tx.window = window;
+}
+
+/**
+ * tcps_tx_window() - let the host send more, if there is reason to
+ * @ep: endpoint
+ */
+void tcps_tx_window(struct tcps_endpoint *ep)
+{
+	u64 limit, opened, step;
+	bool empty;
+
+	if (ep->state != TCPS_CONNECTED || !ep->tx.window)
+		return;
+	if (under_pressure(ep->tc->session)) {
+		if (ep->tx.window > MIN_WINDOW)
+			set_window(ep, MIN_WINDOW);
+	} else if (READ_ONCE(ep->in.grow) && ep->tx.window < READ_ONCE(tcps_max_window)) {
+		set_window(ep, min(ep->tx.window * 2, READ_ONCE(tcps_max_window)));
+	}
+	limit = ep->tx.taken + ep->tx.window;
+	step = min_t(u32, PUBLISH_STEP, ep->tx.window / 2);
+
+	spin_lock_bh(&ep->lock);
+	ep->in.grow = false;
+	if (ep->in.fin || ep->in.closed) {
+		ep->in.wanted = false;
+		goto out;
+	}
+	empty = skb_queue_empty(&ep->in.queue) && skb_queue_empty(&ep->tx.sending);
+	opened = limit > ep->in.limit ? limit - ep->in.limit : 0;
+	if (opened >= step || (opened && empty && ep->in.wanted)) {
+		ep->in.limit = limit;
+		ep->owed |= TCPS_OWE_PUBLISH;
+	}
+	if (ep->in.wanted && ep->in.limit > ep->in.want) {
+		ep->in.wanted = false;
+		ep->owed &= ~TCPS_OWE_PUBLISH;	/* the message says it all */
+		ep->owed |= TCPS_OWE_WINDOW;
+	}
+out:
+	spin_unlock_bh(&ep->lock);
+}
+
+/**
+ * tcps_tx_window_release() - return what the window was charged
+ * @ep: endpoint
+ */
+void tcps_tx_window_release(struct tcps_endpoint *ep)
+{
+	set_window(ep, 0);
+}
