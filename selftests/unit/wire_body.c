@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0
+/* wire_check(), the bodies: each field that has a bound, at the bound and beyond. */
+#include "oracle.h"
+#include "test.h"
+
+static struct wire_msg msg;
+
+static void start(enum wire_opcode opcode)
+{
+	make_valid(&msg, rule_of(opcode));
+}
+
+static void judge(bool good)
+{
+	EQ(wire_check(&msg, WIRE_SLOT, rule_of(msg.hdr.opcode)->host), good ? 0 : -EPROTO);
+}
+
+/* An address inside of the message: families, and what an IPv4 address leaves unused. */
+static void judge_addr(struct wire_addr *addr, bool may_be_none)
+{
+	struct wire_addr before = *addr;
+	unsigned int family, i;
+
+	for (family = 0; family < 0x10000; family++) {
+		note("%s, family %u", wire_opcode_name(msg.hdr.opcode), family);
+		memset(addr, 0, sizeof(*addr));
+		addr->family = cpu_to_le16(family);
+		judge(family == 4 || family == 6 || (!family && may_be_none));
+	}
+	for (i = 0; i < sizeof(addr->addr); i++) {
+		note("%s, IPv4 with byte %u", wire_opcode_name(msg.hdr.opcode), i);
+		memset(addr, 0, sizeof(*addr));
+		addr->family = cpu_to_le16(4);
+		addr->port = 0xffff;
+		addr->scope = cpu_to_le32(0xffffffff);
+		addr->addr[i] = 1;
+		judge(i < 4);
+	}
+	note("%s, IPv6", wire_opcode_name(msg.hdr.opcode));
+	memset(addr, 0xff, sizeof(*addr));
+	addr->family = cpu_to_le16(6);
+	judge(true);
+	*addr = before;
+	note("%s", wire_opcode_name(msg.hdr.opcode));
+	judge(true);
+}
+
+static void judge_errno(__le32 *error, bool may_be_zero)
+{
+	static const u32 bad[] = { 4096, 65535, 65536, 0x7fffffff, 0x80000000, 0xfffff001,
+				   0xffffffff };
+	u32 i;
+
+	for (i = 0; i <= 4095; i++) {
+		note("%s, error %u", wire_opcode_name(msg.hdr.opcode), i);
+		*error = cpu_to_le32(i);
+		judge(i || may_be_zero);
+	}
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		note("%s, error %u", wire_opcode_name(msg.hdr.opcode), bad[i]);
+		*error = cpu_to_le32(bad[i]);
+		judge(false);
+	}
+	*error = cpu_to_le32(1);
+}
+
+static void judge_bits(__le32 *flags, u32 known)
+{
+	int bit;
+
+	for (bit = 0; bit < 32; bit++) {
+		note("%s, flag %#x", wire_opcode_name(msg.hdr.opcode), 1U << bit);
+		*flags = cpu_to_le32(1U << bit);
+		judge(known & 1U << bit);
+	}
+	*flags = cpu_to_le32(known);
+	judge(true);
+}
+
+/* Every byte of these bodies may be anything: hello, goodbye and windows are judged elsewhere. */
+TEST(bodies_without_bounds)
+{
+	static const u8 opcodes[] = { WIRE_HELLO, WIRE_GOODBYE, WIRE_CREDIT, WIRE_LISTEN,
+				      WIRE_ACCEPTED, WIRE_CLOSE, WIRE_DATA, WIRE_WINDOW,
+				      WIRE_WANT_WINDOW };
+	unsigned int i;
+
+	for (i = 0; i < sizeof(opcodes); i++) {
+		note("%s", wire_opcode_name(opcodes[i]));
+		start(opcodes[i]);
+		memset(msg.body, 0xff, sizeof(msg.body));
+		judge(true);
+	}
+}
+
+TEST(open)
+{
+	start(WIRE_OPEN);
+	msg.open.uid = cpu_to_le32(0xffffffff);
+	judge_bits(&msg.open.flags, WIRE_OPEN_V6);
+}
+
+TEST(bind)
+{
+	start(WIRE_BIND);
+	judge_bits(&msg.bind.flags, WIRE_BIND_PRIVILEGED);
+	/* The native call answers for an address that says nothing. */
+	judge_addr(&msg.bind.addr, true);
+}
+
+TEST(connect)
+{
+	start(WIRE_CONNECT);
+	judge_addr(&msg.connect.addr, true);
+}
+
+TEST(setopt)
+{
+	static const u32 bad[] = { WIRE_OPT_MAX + 1, 128, 0x10000, 0x80000000, 0xffffffff };
+	u32 i;
+
+	start(WIRE_SETOPT);
+	msg.setopt.level = cpu_to_le32(0xffffffff);
+	msg.setopt.name = cpu_to_le32(0xffffffff);
+	for (i = 0; i <= WIRE_OPT_MAX; i++) {
+		note("%u bytes", i);
+		msg.setopt.len = cpu_to_le32(i);
+		judge(true);
+	}
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		note("%u bytes", bad[i]);
+		msg.setopt.len = cpu_to_le32(bad[i]);
+		judge(false);
+	}
+}
+
+TEST(query)
+{
+	static const u32 bad[] = { 0, WIRE_QUERY_END, 3, 0x100, 0x10000, 0x1000000, 0xffffffff };
+	unsigned int i;
+
+	start(WIRE_QUERY);
+	judge(true);
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		note("%u", bad[i]);
+		msg.ask.what = cpu_to_le32(bad[i]);
+		judge(false);
+	}
+}
+
+TEST(reply)
+{
+	start(WIRE_REPLY);
+	msg.reply.value = cpu_to_le64(~0ULL);
+	judge_errno(&msg.reply.error, true);
+	judge_addr(&msg.reply.local, true);
+	judge_addr(&msg.reply.peer, true);
+}
+
+TEST(new_connection)
+{
+	unsigned int channel;
+
+	start(WIRE_NEW_CONNECTION);
+	for (channel = 0; channel < 0x10000; channel++) {
+		note("channel %u", channel);
+		msg.conn.listener_channel = cpu_to_le16(channel);
+		judge(channel < WIRE_MAX_CHANNELS);
+	}
+	msg.conn.listener_channel = 0;
+	msg.conn.listener = cpu_to_le32(0xffffffff);
+	msg.conn.listener_gen = cpu_to_le16(0xffff);
+	judge_addr(&msg.conn.local, false);
+	judge_addr(&msg.conn.peer, false);
+}
+
+TEST(reset)
+{
+	start(WIRE_RESET);
+	msg.reset.end = cpu_to_le64(~0ULL);
+	judge_errno(&msg.reset.error, false);
+}
+
+TEST(closed)
+{
+	start(WIRE_CLOSED);
+	judge_errno(&msg.closed.error, true);
+}
+
+TEST(address)
+{
+	struct wire_addr addr = { .family = 0 };
+
+	memset(addr.addr, 0xff, sizeof(addr.addr));
+	EQ(wire_check_addr(&addr), 0);
+	addr.family = cpu_to_le16(6);
+	EQ(wire_check_addr(&addr), 0);
+	addr.family = cpu_to_le16(4);
+	EQ(wire_check_addr(&addr), -EPROTO);
+	memset(addr.addr + 4, 0, 12);
+	EQ(wire_check_addr(&addr), 0);
+	addr.family = cpu_to_le16(4 << 8);
+	EQ(wire_check_addr(&addr), -EPROTO);
+	addr.family = cpu_to_le16(10);	/* AF_INET6 */
+	EQ(wire_check_addr(&addr), -EPROTO);
+}
