@@ -4,9 +4,9 @@
 What leaves the checkers working shares a boot of the host guest; after a report that turns lockdep
 off, or breaks the guest, the host boots anew.  On Debian's kernels only what they can report is tried.
 """
+import shutil
 import subprocess
 import sys
-import textwrap
 
 from selftests.lab.cache import TREE
 from selftests.lab.lab import KernelReport
@@ -114,37 +114,46 @@ def test_leak(lab):
         assert "suspected memory leaks" in str(e), e
 
 
-_CASES = '''
+_WITHOUT_A_LAB = '''
+import subprocess, time
 from selftests.lab.tap import Skip
-MODULES = False
-def test_1_good(lab):
-    lab.host.sh("true")
-def test_2_program_fails(lab):
-    lab.host.sh("echo this is said; exit 3")
-def test_3_kernel_warns(lab):
-    lab.host.sh("echo '<4>WARNING: planted' >/dev/kmsg; sleep 1")
-def test_4_hangs(lab):
-    lab.host.bg("sleep 1000").wait(1000)
-test_4_hangs.timeout = 5
-def test_5_skipped(lab):
+MODULES, LAB = False, None
+def test_good(lab):
+    assert lab is None
+def test_fails(lab):
+    assert False, "this is said"
+def test_hangs(lab):
+    time.sleep(1000)
+test_hangs.timeout = 2
+def test_skipped(lab):
     raise Skip("for a reason")
-def test_6_skipped_silently(lab):
+def test_skipped_silently(lab):
     raise Skip("")
-def test_7_good_again(lab):
+'''
+_WITH_A_LAB = '''
+MODULES = False
+def test_good(lab):
+    lab.host.sh("sleep 1000 >/dev/null 2>&1 &")
+def test_kernel_warns(lab):
+    lab.host.sh("echo '<4>WARNING: planted' >/dev/kmsg; sleep 1")
+def test_the_lab_is_new(lab):
     assert lab.host.sh("pgrep -c sleep || :").strip() in ("0", "")
 '''
 
 
 def test_the_runner_counts_right(lab):
     cases = lab.logdir / "cases"
-    cases.mkdir(exist_ok=True)
-    (cases / "test_planted.py").write_text(textwrap.dedent(_CASES))
+    shutil.rmtree(cases, ignore_errors=True)
+    cases.mkdir()
+    (cases / "test_planted_without.py").write_text(_WITHOUT_A_LAB)
+    (cases / "test_planted_with.py").write_text(_WITH_A_LAB)
     argv = [sys.executable, TREE / "selftests/run", "--cases", cases, "--kernel", lab.kernel.name]
     p = subprocess.run([str(a) for a in argv], capture_output=True, text=True, timeout=280)
     lines = p.stdout.splitlines()
-    assert lines[-1] == "2 passed, 4 failed, 1 skipped", p.stdout[-4000:] + p.stderr[-1000:]
+    assert lines[-1] == "3 passed, 4 failed, 1 skipped", p.stdout[-4000:] + p.stderr[-1000:]
     assert p.returncode == 1
-    assert "WARNING: planted" in p.stdout and "this is said" in p.stdout and "# SKIP for a reason" in p.stdout
+    for text in ("WARNING: planted", "this is said", "# SKIP for a reason", "skipped without a reason", "no end of"):
+        assert text in p.stdout, text
 
 
 test_the_runner_counts_right.kernels = ["6.12"]     # the runner is the same on every kernel
