@@ -162,15 +162,18 @@ TEST_BOTH(thread_many_senders)
 	EQ(answer_of(s.fd).in, 4 * RECORDS * RECORD);
 }
 
-/* A write of one system call is never torn by another thread's. */
+/*
+ * What one call writes is not torn by another thread's, as long as no call
+ * has to wait for room (then native TCP lets others in): few and small.
+ */
 static void *send_large_record(void *arg)
 {
 	struct shared *s = arg;
-	static __thread char record[3000];
+	static __thread char record[1000];
 	int i;
 
 	memset(record, gettid() & 0x7f, sizeof(record));
-	for (i = 0; i < 50; i++)
+	for (i = 0; i < 10; i++)
 		EQ(send(s->fd, record, sizeof(record), 0), sizeof(record));
 	return NULL;
 }
@@ -178,10 +181,10 @@ static void *send_large_record(void *arg)
 static void *drain_records(void *arg)
 {
 	struct shared *s = arg;
-	static char record[3000];
+	static char record[1000];
 	int i, j;
 
-	for (i = 0; i < 4 * 50; i++) {
+	for (i = 0; i < 4 * 10; i++) {
 		EQ(read_all(s->fd, record, sizeof(record)), sizeof(record));
 		for (j = 1; j < (int)sizeof(record); j++)
 			if (record[j] != record[0])
