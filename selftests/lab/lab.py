@@ -11,6 +11,7 @@ Leaving the with block powers everything off.  Consoles lie in .logdir; check_co
 a guest's kernel reported a bug since it was last called.
 """
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -34,15 +35,26 @@ def _of(value, side):
     return value.get(side) if isinstance(value, dict) else value
 
 
+def _sweep():
+    """Remove the folders of labs whose process was killed; their guests and namespaces died with it."""
+    for d in Path(tempfile.gettempdir()).glob("memnet-*-*-*"):
+        m = re.fullmatch(r"memnet-(?:lab|client)-(\d+)-\w+", d.name)
+        if m and not Path("/proc", m.group(1)).exists():
+            shutil.rmtree(d, ignore_errors=True)
+
+
 class Lab:
     """Two guests and a client.  smp, mem, append may be dicts {"host": ..., "node": ...}."""
 
     def __init__(self, kernel="6.12", smp=1, mem=None, append="", roce="rxe", mtu=9000, kvm=False, logdir=None, keep=False):
+        if os.getuid():
+            raise LabError("the lab makes namespaces and a tap device: run it as root")
         apt.need("qemu-system-x86_64", "ip", "unshare", "nsenter")
+        _sweep()
         self.kernel, self.keep = kernels.get(kernel), keep
         self.build = TREE / "build" / kernel
         self.build.mkdir(parents=True, exist_ok=True)
-        self.rundir = Path(tempfile.mkdtemp(prefix="memnet-lab-"))      # short: it holds Unix sockets
+        self.rundir = Path(tempfile.mkdtemp(prefix=f"memnet-lab-{os.getpid()}-"))      # short: it holds Unix sockets
         self.logdir = Path(logdir) if logdir else self.rundir
         self.logdir.mkdir(parents=True, exist_ok=True)
         root, initrd = userland.root(), image.get(self.kernel)

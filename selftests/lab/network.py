@@ -101,7 +101,7 @@ class Client(Place):
         self.userland, self.holder, self.pid, self.dir = userland_root, None, None, None
 
     def start(self):
-        self.dir = tempfile.mkdtemp(prefix="memnet-client-")
+        self.dir = tempfile.mkdtemp(prefix=f"memnet-client-{os.getpid()}-")
         (TREE / "build").mkdir(exist_ok=True)
         argv = ["unshare", "-m", "-u", "-n", "-p", "-f", "--kill-child", "sh", "-c", _HOLDER, "holder", self.dir,
                 str(self.userland), str(TREE)]
