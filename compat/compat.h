@@ -22,16 +22,19 @@
 
 /* macros, so that only their users need net/sock.h and linux/skbuff.h */
 #ifndef MEMNET_HAVE_sk_net_refcnt_upgrade
-#define sk_net_refcnt_upgrade(sk)						\
-	do {									\
-		(sk)->sk_net_refcnt = 1;					\
-		get_net_track(sock_net(sk), &(sk)->ns_tracker, GFP_KERNEL);	\
-		sock_inuse_add(sock_net(sk), 1);				\
-	} while (0)
+#define sk_net_refcnt_upgrade memnet_net_refcnt_upgrade
+#define memnet_net_refcnt_upgrade(socket)						\
+	({										\
+		struct sock *__sk = (socket);						\
+											\
+		__sk->sk_net_refcnt = 1;						\
+		get_net_track(sock_net(__sk), &__sk->ns_tracker, GFP_KERNEL);		\
+		sock_inuse_add(sock_net(__sk), 1);					\
+	})
 #endif
 
 #ifndef MEMNET_HAVE_skb_frags_readable
-#define skb_frags_readable(skb) true
+#define skb_frags_readable(skb) ((void)(skb), true)
 #endif
 
 #endif /* MEMNET_COMPAT_H */

@@ -29,8 +29,13 @@
 #include "stats.h"
 
 /* pages are used whole where they are small; a page larger than a payload counts once */
-#define MEMNET_RX_CHUNK		(PAGE_SIZE < WIRE_MAX_PAYLOAD ? (u32)PAGE_SIZE : WIRE_MAX_PAYLOAD)
-#define MEMNET_RX_PAGES		(PAGE_SIZE < WIRE_MAX_PAYLOAD ? WIRE_MAX_PAYLOAD / PAGE_SIZE : 1)
+#if PAGE_SHIFT < 14
+#define MEMNET_RX_CHUNK		((u32)PAGE_SIZE)
+#define MEMNET_RX_PAGES		(WIRE_MAX_PAYLOAD / PAGE_SIZE)
+#else
+#define MEMNET_RX_CHUNK		WIRE_MAX_PAYLOAD
+#define MEMNET_RX_PAGES		1
+#endif
 #define MEMNET_TX_SGE		20	/* header, linear part, MAX_SKB_FRAGS and one to spare */
 #define MEMNET_MAX_SECRET	64
 
@@ -206,7 +211,7 @@ enum memnet_channel_state {
  */
 struct memnet_channel {
 	struct {
-		spinlock_t		lock;
+		spinlock_t		lock;		/* the whole group */
 		struct memnet_tx	*ring;
 		struct ib_send_wr	*chain;		/* first request not yet posted */
 		struct ib_send_wr	*chain_last;
@@ -224,7 +229,7 @@ struct memnet_channel {
 	} tx;
 
 	struct {
-		spinlock_t		lock;
+		spinlock_t		lock;		/* lists, reserve, deferring */
 		struct memnet_rx	*ring;
 		u32			depth;
 		struct sk_buff		*spare;		/* for the next payload */
@@ -264,7 +269,7 @@ struct memnet_channel {
 	} cm;
 
 	struct {
-		spinlock_t		lock;
+		spinlock_t		lock;		/* state, reason, hello_seen */
 		enum memnet_channel_state state;
 		u32			reason;	/* enum wire_reason: the first cause of death */
 		bool			hello_seen;

@@ -189,9 +189,8 @@ static void rx_done(struct ib_cq *cq, struct ib_wc *wc)
 	}
 	if (unlikely(rx_parse(rx, wc))) {
 		memnet_stat_inc(MEMNET_STAT_PROTOCOL_ERRORS);
-		pr_warn_ratelimited(
-			"memnet: channel %u: malformed message of %u bytes, ending the session\n",
-			ch->number, wc->byte_len);
+		pr_warn_ratelimited("memnet: channel %u: malformed message of %u bytes, session ends\n",
+				    ch->number, wc->byte_len);
 		memnet_channel_fail(ch, WIRE_REASON_PROTOCOL);
 		return;
 	}

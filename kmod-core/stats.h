@@ -6,55 +6,98 @@
 #include <linux/percpu.h>
 #include <linux/types.h>
 
-/* name, group, what it counts. A gauge may also be counted down; its sum over all CPUs is exact. */
-#define MEMNET_STATS(X)										\
-	X(MSG_SENT,		"core", "messages_sent",	"messages posted")			\
-	X(MSG_RECEIVED,		"core", "messages_received",	"messages received")			\
-	X(BYTES_SENT,		"core", "bytes_sent",		"payload bytes posted")			\
-	X(BYTES_RECEIVED,	"core", "bytes_received",	"payload bytes received")		\
-	X(POSTS,		"core", "send_posts",		"ib_post_send calls")			\
-	X(SIGNALLED,		"core", "send_signalled",	"signalled work requests")		\
-	X(WINDOW_WRITES,	"core", "window_writes",	"window words written to the peer")	\
-	X(CREDIT_ONLY,		"core", "credit_messages",	"messages that carried only credits")	\
-	X(CREDIT_STALLS,	"core", "credit_stalls",	"sends that waited for credits or room")	\
-	X(RX_DEFERRED,		"core", "rx_deferred",		"messages that waited for memory")	\
-	X(RX_STARVED,		"core", "rx_starved",		"receive requests that waited for pages")	\
-	X(TAIL_COPIED,		"core", "tail_copied_bytes",	"bytes copied into the tail of a page on arrival")	\
-	X(PAGES_HELD,		"core", "pages_held",		"gauge: received pages waiting in endpoints")	\
-	X(PROTOCOL_ERRORS,	"core", "protocol_errors",	"messages that ended a session")	\
-	X(STALE,		"core", "stale_messages",	"messages for endpoints that are gone")	\
-	X(CHANNELS,		"core", "channels",		"gauge: channels")			\
-	X(HOST_SOCKETS,		"host", "sockets",		"gauge: AF_MEMNET sockets")		\
-	X(HOST_ENDPOINTS,	"host", "endpoints",		"gauge: endpoints, orphans included")	\
-	X(HOST_ORPHANS,		"host", "orphans",		"gauge: closed sockets still draining")	\
-	X(HOST_CONNECTS,	"host", "connects",		"connections opened through a node")	\
-	X(HOST_ACCEPTS,		"host", "accepts",		"connections accepted through a node")	\
-	X(HOST_LISTENS,		"host", "listens",		"listeners set up on a node")		\
-	X(HOST_NATIVE,		"host", "native_delegations",	"sockets delegated to the native stack")	\
-	X(HOST_COPIED_IN,	"host", "copied_from_user_bytes", "bytes copied by send calls")	\
-	X(HOST_COPIED_OUT,	"host", "copied_to_user_bytes",	"bytes copied by receive calls")	\
-	X(HOST_SPLICED,		"host", "spliced_bytes",	"bytes sent from page references, uncopied")	\
-	X(HOST_LINK_DEATHS,	"host", "link_deaths",		"links that failed")			\
-	X(TCPS_SESSIONS,	"tcps", "sessions",		"gauge: sessions")			\
-	X(TCPS_ENDPOINTS,	"tcps", "endpoints",		"gauge: endpoints")			\
-	X(TCPS_ORPHANS,		"tcps", "orphans",		"gauge: endpoints that linger")		\
-	X(TCPS_CONNECTS,	"tcps", "connects",		"native connections opened")		\
-	X(TCPS_ACCEPTS,		"tcps", "accepts",		"native connections accepted")		\
-	X(TCPS_LISTENS,		"tcps", "listens",		"native listeners")			\
-	X(TCPS_TX_SPLICED,	"tcps", "tx_spliced_bytes",	"bytes given to TCP as pages")		\
-	X(TCPS_TX_COPIED,	"tcps", "tx_copied_bytes",	"bytes given to TCP by copy")		\
-	X(TCPS_RX_FRAGMENTS,	"tcps", "rx_fragment_bytes",	"bytes sent to a host from TCP's own buffers")	\
-	X(TCPS_RX_COPIED,	"tcps", "rx_copied_bytes",	"bytes sent to a host by copy")		\
-	X(TCPS_DENIED,		"tcps", "policy_denials",	"requests the policy refused")		\
-	X(TCPS_REFUSED,		"tcps", "hosts_refused",	"connection requests refused")
-
+/**
+ * enum memnet_stat - what is counted
+ * @MEMNET_STAT_MSG_SENT: messages posted
+ * @MEMNET_STAT_MSG_RECEIVED: messages received
+ * @MEMNET_STAT_BYTES_SENT: payload bytes posted
+ * @MEMNET_STAT_BYTES_RECEIVED: payload bytes received
+ * @MEMNET_STAT_POSTS: ib_post_send calls
+ * @MEMNET_STAT_SIGNALLED: signalled work requests
+ * @MEMNET_STAT_WINDOW_WRITES: window words written to the peer
+ * @MEMNET_STAT_CREDIT_ONLY: messages that carried only credits
+ * @MEMNET_STAT_CREDIT_STALLS: sends that waited for credits or room
+ * @MEMNET_STAT_RX_DEFERRED: messages that waited for memory
+ * @MEMNET_STAT_RX_STARVED: receive requests that waited for pages
+ * @MEMNET_STAT_TAIL_COPIED: bytes copied into the tail of a page on arrival
+ * @MEMNET_STAT_PAGES_HELD: gauge: received pages waiting in endpoints
+ * @MEMNET_STAT_PROTOCOL_ERRORS: messages that ended a session
+ * @MEMNET_STAT_STALE: messages for endpoints that are gone
+ * @MEMNET_STAT_CHANNELS: gauge: channels
+ * @MEMNET_STAT_HOST_SOCKETS: gauge: AF_MEMNET sockets
+ * @MEMNET_STAT_HOST_ENDPOINTS: gauge: endpoints, orphans included
+ * @MEMNET_STAT_HOST_ORPHANS: gauge: closed sockets still draining
+ * @MEMNET_STAT_HOST_CONNECTS: connections opened through a node
+ * @MEMNET_STAT_HOST_ACCEPTS: connections accepted through a node
+ * @MEMNET_STAT_HOST_LISTENS: listeners set up on a node
+ * @MEMNET_STAT_HOST_NATIVE: sockets delegated to the native stack
+ * @MEMNET_STAT_HOST_COPIED_IN: bytes copied by send calls
+ * @MEMNET_STAT_HOST_COPIED_OUT: bytes copied by receive calls
+ * @MEMNET_STAT_HOST_SPLICED: bytes sent from page references, uncopied
+ * @MEMNET_STAT_HOST_LINK_DEATHS: links that failed
+ * @MEMNET_STAT_TCPS_SESSIONS: gauge: sessions
+ * @MEMNET_STAT_TCPS_ENDPOINTS: gauge: endpoints
+ * @MEMNET_STAT_TCPS_ORPHANS: gauge: endpoints that linger
+ * @MEMNET_STAT_TCPS_CONNECTS: native connections opened
+ * @MEMNET_STAT_TCPS_ACCEPTS: native connections accepted
+ * @MEMNET_STAT_TCPS_LISTENS: native listeners
+ * @MEMNET_STAT_TCPS_TX_SPLICED: bytes given to TCP as pages
+ * @MEMNET_STAT_TCPS_TX_COPIED: bytes given to TCP by copy
+ * @MEMNET_STAT_TCPS_RX_FRAGMENTS: bytes sent to a host from TCP's own buffers
+ * @MEMNET_STAT_TCPS_RX_COPIED: bytes sent to a host by copy
+ * @MEMNET_STAT_TCPS_DENIED: requests the policy refused
+ * @MEMNET_STAT_TCPS_REFUSED: connection requests refused
+ * @MEMNET_STAT_END: how many there are
+ *
+ * A gauge is also counted down; its sum over all CPUs is exact.
+ */
 enum memnet_stat {
-#define X(id, group, name, text) MEMNET_STAT_##id,
-	MEMNET_STATS(X)
-#undef X
+	MEMNET_STAT_MSG_SENT,
+	MEMNET_STAT_MSG_RECEIVED,
+	MEMNET_STAT_BYTES_SENT,
+	MEMNET_STAT_BYTES_RECEIVED,
+	MEMNET_STAT_POSTS,
+	MEMNET_STAT_SIGNALLED,
+	MEMNET_STAT_WINDOW_WRITES,
+	MEMNET_STAT_CREDIT_ONLY,
+	MEMNET_STAT_CREDIT_STALLS,
+	MEMNET_STAT_RX_DEFERRED,
+	MEMNET_STAT_RX_STARVED,
+	MEMNET_STAT_TAIL_COPIED,
+	MEMNET_STAT_PAGES_HELD,
+	MEMNET_STAT_PROTOCOL_ERRORS,
+	MEMNET_STAT_STALE,
+	MEMNET_STAT_CHANNELS,
+	MEMNET_STAT_HOST_SOCKETS,
+	MEMNET_STAT_HOST_ENDPOINTS,
+	MEMNET_STAT_HOST_ORPHANS,
+	MEMNET_STAT_HOST_CONNECTS,
+	MEMNET_STAT_HOST_ACCEPTS,
+	MEMNET_STAT_HOST_LISTENS,
+	MEMNET_STAT_HOST_NATIVE,
+	MEMNET_STAT_HOST_COPIED_IN,
+	MEMNET_STAT_HOST_COPIED_OUT,
+	MEMNET_STAT_HOST_SPLICED,
+	MEMNET_STAT_HOST_LINK_DEATHS,
+	MEMNET_STAT_TCPS_SESSIONS,
+	MEMNET_STAT_TCPS_ENDPOINTS,
+	MEMNET_STAT_TCPS_ORPHANS,
+	MEMNET_STAT_TCPS_CONNECTS,
+	MEMNET_STAT_TCPS_ACCEPTS,
+	MEMNET_STAT_TCPS_LISTENS,
+	MEMNET_STAT_TCPS_TX_SPLICED,
+	MEMNET_STAT_TCPS_TX_COPIED,
+	MEMNET_STAT_TCPS_RX_FRAGMENTS,
+	MEMNET_STAT_TCPS_RX_COPIED,
+	MEMNET_STAT_TCPS_DENIED,
+	MEMNET_STAT_TCPS_REFUSED,
 	MEMNET_STAT_END,
 };
 
+/**
+ * struct memnet_stats - the counters of one CPU
+ * @v: by enum memnet_stat
+ */
 struct memnet_stats {
 	u64 v[MEMNET_STAT_END];
 };

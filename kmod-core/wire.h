@@ -25,16 +25,16 @@
 #include <stdint.h>
 #include <string.h>
 #include <linux/types.h>
-typedef uint8_t u8;
-typedef uint16_t u16;
-typedef uint32_t u32;
-typedef uint64_t u64;
+typedef __u8 u8;
+typedef __u16 u16;
+typedef __u32 u32;
+typedef __u64 u64;
 #define cpu_to_le16(x) ((__le16)htole16(x))
 #define cpu_to_le32(x) ((__le32)htole32(x))
 #define cpu_to_le64(x) ((__le64)htole64(x))
-#define le16_to_cpu(x) le16toh((uint16_t)(x))
-#define le32_to_cpu(x) le32toh((uint32_t)(x))
-#define le64_to_cpu(x) le64toh((uint64_t)(x))
+#define le16_to_cpu(x) le16toh((__u16)(x))
+#define le32_to_cpu(x) le32toh((__u32)(x))
+#define le64_to_cpu(x) le64toh((__u64)(x))
 #endif
 
 #define WIRE_MAGIC		0x54454e4dU	/* "MNET" */
@@ -378,10 +378,7 @@ struct wire_cm_rej {
 
 static_assert(sizeof(struct wire_cm_rej) == 8);
 
-/*
- * ---- window words: 16-bit generation | 48-bit position
- * -------------------------------------------------------
- */
+/* ---- window words: 16-bit generation | 48-bit position ---- */
 
 #define WIRE_POS_BITS	48
 #define WIRE_POS_MASK	((1ULL << WIRE_POS_BITS) - 1)

@@ -48,7 +48,7 @@ bool memnet_endpoint_change_state(struct memnet_endpoint *ep, u8 next)
 	if (!(allowed[ep->state] & BIT(next)))
 		return false;
 	WRITE_ONCE(ep->state, next);
-	if (ep->sk)
+	if (ep->sk)	/* pairs with memnet_poll(): what the state tells is in place */
 		smp_store_release(&ep->sk->sk_state, next);
 	return true;
 }
@@ -394,6 +394,12 @@ void memnet_endpoint_close(struct memnet_endpoint *ep, u32 flags, u32 linger_ms)
 	}
 }
 
+/* Bytes may still arrive: after a reset those before its position, which need window as well. */
+static bool more_to_come(const struct memnet_endpoint *ep)
+{
+	return !ep->rx.fin && (ep->state != TCP_CLOSE || ep->rx.received < ep->rx.end);
+}
+
 /**
  * memnet_endpoint_consumed() - the application has read
  * @ep: endpoint, not locked; its socket locked
@@ -420,7 +426,7 @@ void memnet_endpoint_consumed(struct memnet_endpoint *ep, u32 bytes, struct sk_b
 	ep->rx.offset = bytes;
 	limit = ep->rx.copied + ep->rx.window;
 	if (limit >= ep->rx.limit + min_t(u32, WIRE_INITIAL_WINDOW, ep->rx.window / 2) &&
-	    !ep->rx.fin && ep->state != TCP_CLOSE) {
+	    more_to_come(ep)) {
 		/* The node used all it had: the reader keeps up, so let it have more. */
 		if (ep->rx.received == ep->rx.limit)
 			ep->rx.window = min(ep->rx.window * 2, ep->rx.max_window);
@@ -432,10 +438,7 @@ void memnet_endpoint_consumed(struct memnet_endpoint *ep, u32 bytes, struct sk_b
 	spin_unlock_bh(&ep->lock);
 }
 
-/*
- * ---- messages --------------------------------------------------------------------------------
- * ----------------
- */
+/* ---- messages ---- */
 
 static int receive_data(struct memnet_endpoint *ep, struct memnet_rx *rx)
 {
@@ -503,7 +506,7 @@ static int receive_want(struct memnet_endpoint *ep, const struct wire_msg *msg)
 
 	if (!ep->connected || seen > ep->rx.limit)
 		return -EPROTO;
-	if (ep->rx.fin || ep->state == TCP_CLOSE)
+	if (!more_to_come(ep))
 		return 0;
 	/* It used all it had. If the reader has kept up a larger window can be had at once. */
 	if (ep->rx.received == ep->rx.limit)

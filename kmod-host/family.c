@@ -29,10 +29,7 @@ unsigned int memnet_family_number = AF_MEMNET;
 
 static struct lock_class_key slock_key, lock_key;
 
-/*
- * ---- names -----------------------------------------------------------------------------------
- * ----------------
- */
+/* ---- names ---- */
 
 static int sockaddr_to_wire(const struct sockaddr *addr, int len, struct wire_addr *wire)
 {
@@ -128,10 +125,7 @@ static int memnet_getname(struct socket *sock, struct sockaddr *addr, int peer)
 						 inet_getname(sock, addr, peer);
 }
 
-/*
- * ---- creation --------------------------------------------------------------------------------
- * ----------------
- */
+/* ---- creation ---- */
 
 /*
  * Wakes writers when there is room; called under the endpoint's lock, or by whoever freed
@@ -228,10 +222,7 @@ static int memnet_create(struct net *net, struct socket *sock, int protocol, int
 	return 0;
 }
 
-/*
- * ---- towards the node
- * ----------------------------------------------------------------------------------------
- */
+/* ---- towards the node ---- */
 
 static int request_bind(struct sock *sk, struct memnet_endpoint *ep, const struct wire_addr *addr)
 {
@@ -303,6 +294,7 @@ static void drop_endpoint(struct sock *sk, u32 flags)
 	WRITE_ONCE(mn->ep, NULL);
 	memnet_endpoint_close(ep, flags, 0);
 	memnet_endpoint_put(ep);
+	/* Pairs with memnet_poll(): what the state tells is in place. */
 	smp_store_release(&sk->sk_state, TCP_CLOSE);
 }
 
@@ -479,10 +471,7 @@ int memnet_listener_restore(struct memnet_sock *mn)
 	return ret;
 }
 
-/*
- * ---- accept ----------------------------------------------------------------------------------
- * ----------------
- */
+/* ---- accept ---- */
 
 static int take_native_child(struct sock *sk, struct socket **child)
 {
@@ -577,10 +566,7 @@ static int memnet_accept(struct socket *sock, struct socket *newsock, int flags,
 }
 #endif
 
-/*
- * ---- connect ---------------------------------------------------------------------------------
- * ----------------
- */
+/* ---- connect ---- */
 
 static long wait_connected(struct sock *sk, long timeo)
 {
@@ -736,10 +722,7 @@ static int memnet_connect(struct socket *sock, memnet_sockaddr *uaddr, int len, 
 	return ret;
 }
 
-/*
- * ---- the end ---------------------------------------------------------------------------------
- * ----------------
- */
+/* ---- the end ---- */
 
 static int memnet_shutdown(struct socket *sock, int how)
 {
@@ -747,6 +730,7 @@ static int memnet_shutdown(struct socket *sock, int how)
 	struct memnet_sock *mn = memnet_sk(sk);
 	struct memnet_endpoint *ep;
 	int ret = 0;
+	u8 next;
 
 	if (how < SHUT_RD || how > SHUT_RDWR)
 		return -EINVAL;
@@ -777,8 +761,8 @@ static int memnet_shutdown(struct socket *sock, int how)
 		WRITE_ONCE(sk->sk_shutdown, sk->sk_shutdown | how);
 		if (how & SEND_SHUTDOWN && !ep->tx.fin) {
 			ep->tx.fin = true;
-			memnet_endpoint_change_state(
-				ep, ep->state == TCP_CLOSE_WAIT ? TCP_LAST_ACK : TCP_FIN_WAIT1);
+			next = ep->state == TCP_CLOSE_WAIT ? TCP_LAST_ACK : TCP_FIN_WAIT1;
+			memnet_endpoint_change_state(ep, next);
 			memnet_transmit(ep);
 		}
 		spin_unlock_bh(&ep->lock);
@@ -843,6 +827,7 @@ static int memnet_release(struct socket *sock)
 	WRITE_ONCE(sk->sk_shutdown, SHUTDOWN_MASK);
 	close_endpoint(sk);
 	memnet_native_release(memnet_sk(sk));
+	/* Pairs with memnet_poll(): what the state tells is in place. */
 	smp_store_release(&sk->sk_state, TCP_CLOSE);
 	sock_orphan(sk);
 	sock->sk = NULL;
@@ -852,10 +837,7 @@ static int memnet_release(struct socket *sock)
 	return 0;
 }
 
-/*
- * ---- registration
- * --------------------------------------------------------------------------------------------
- */
+/* ---- registration ---- */
 
 const struct proto_ops memnet_stream_ops = {
 	.family		= PF_INET,

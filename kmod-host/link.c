@@ -247,8 +247,8 @@ static void link_work(struct work_struct *work)
 			pr_warn("memnet: link %s: cannot connect: %s (%d), trying again\n",
 				link->cfg.name, wire_reason_name(reason), ret);
 		link_take_down(link, WIRE_REASON_DISCONNECTED);
-		delay = msecs_to_jiffies(
-			min(BACKOFF_MIN_MS << min(link->attempts, 6U), BACKOFF_MAX_MS));
+		delay = min(BACKOFF_MIN_MS << min(link->attempts, 6U), BACKOFF_MAX_MS);
+		delay = msecs_to_jiffies(delay);
 		link->attempts++;
 		spin_lock_bh(&link->lock);
 		if (hopeless(reason))

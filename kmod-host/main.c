@@ -16,9 +16,7 @@ MODULE_PARM_DESC(family, "Number of the address family (default 25; autoload kno
 
 static char *tcps;
 module_param(tcps, charp, 0444);
-MODULE_PARM_DESC(
-	tcps,
-	"Node to connect to at load: ADDRESS or ADDRESS:PORT or [ADDRESS]:PORT (link \"tcps0\")");
+MODULE_PARM_DESC(tcps, "Node to connect to at load: ADDRESS[:PORT] or [ADDRESS]:PORT, link tcps0");
 
 static unsigned int channels;
 module_param(channels, uint, 0444);

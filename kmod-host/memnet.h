@@ -104,7 +104,7 @@ struct memnet_request {
  * @refs:	table, socket, listener's queue, waiter, timer, each outgoing buffer
  */
 struct memnet_endpoint {
-	spinlock_t		lock;
+	spinlock_t		lock;		/* everything but what says otherwise */
 	u8			state;
 	u16			gen;
 	u32			index;
@@ -285,7 +285,7 @@ struct memnet_link {
 	struct memnet_nl_link_cfg cfg;
 	struct net		*transport;
 	struct net		*served;
-	spinlock_t		lock;
+	spinlock_t		lock;		/* served, state, reason, lc, listeners */
 	enum memnet_link_state	state;
 	u32			reason;
 	u32			attempts;

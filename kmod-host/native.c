@@ -140,6 +140,7 @@ int memnet_native_delegate(struct sock *sk)
 	if (ret)
 		return ret;
 	WRITE_ONCE(mn->native, native);
+	/* Who sees the flag sees the socket. */
 	smp_store_release(&mn->delegated, true);
 	memnet_native_sync(mn);
 	memnet_stat_inc(MEMNET_STAT_HOST_NATIVE);
@@ -206,6 +207,7 @@ void memnet_native_adopt(struct sock *sk, struct socket *native)
 
 	join(sk, native);
 	mn->native = native;
+	/* Who sees the flag sees the socket. */
 	smp_store_release(&mn->delegated, true);
 	memnet_stat_inc(MEMNET_STAT_HOST_NATIVE);
 }

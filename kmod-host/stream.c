@@ -20,10 +20,7 @@
 
 #include "memnet.h"
 
-/*
- * ---- send ------------------------------------------------------------------------------------
- * ----------------
- */
+/* ---- send ---- */
 
 static int wait_for_room(struct sock *sk, long *timeo)
 {
@@ -89,7 +86,8 @@ static struct sk_buff *tail_buffer(struct memnet_endpoint *ep)
 {
 	struct sk_buff *skb = skb_peek_tail(&ep->tx.queue);
 
-	if (!skb || memnet_cb(skb)->control || skb->len >= WIRE_MAX_PAYLOAD)
+	if (!skb || memnet_cb(skb)->control || skb->len >= WIRE_MAX_PAYLOAD ||
+	    skb_shinfo(skb)->nr_frags == MAX_SKB_FRAGS)
 		return NULL;
 	return skb == skb_peek(&ep->tx.queue) && ep->tx.offset ? NULL : skb;
 }
@@ -346,10 +344,7 @@ out:
 }
 #endif
 
-/*
- * ---- receive ---------------------------------------------------------------------------------
- * ----------------
- */
+/* ---- receive ---- */
 
 /* Bytes that can be read at once. */
 static u64 readable(struct memnet_endpoint *ep)
@@ -425,7 +420,7 @@ static int recv_locked(struct sock *sk, struct msghdr *msg, size_t len, int flag
 			if (!(flags & MSG_TRUNC))
 				memnet_stat_add(MEMNET_STAT_HOST_COPIED_OUT, ret);
 		}
-		if (ret < 0 || copied >= target)
+		if (ret < 0 || copied >= target || (!len && readable(ep)))
 			break;
 		if (ret > 0)
 			continue;
@@ -493,18 +488,16 @@ int memnet_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flag
 	return ret;
 }
 
-/*
- * ---- poll and ioctl
- * ------------------------------------------------------------------------------------------
- */
+/* ---- poll and ioctl ---- */
 
 static __poll_t poll_endpoint(struct sock *sk, struct socket *sock, struct memnet_endpoint *ep)
 {
-	u8 shutdown = READ_ONCE(sk->sk_shutdown), state = smp_load_acquire(&sk->sk_state);
+	u8 state = smp_load_acquire(&sk->sk_state);	/* pairs with change_state */
+	u8 shutdown = READ_ONCE(sk->sk_shutdown);
 	__poll_t mask = 0;
 
 	if (state == TCP_LISTEN)
-		return READ_ONCE(ep->listener.queued) ? EPOLLIN | EPOLLRDNORM : 0;
+		return ep && READ_ONCE(ep->listener.queued) ? EPOLLIN | EPOLLRDNORM : 0;
 	if (shutdown == SHUTDOWN_MASK || state == TCP_CLOSE)
 		mask |= EPOLLHUP;
 	if (shutdown & RCV_SHUTDOWN)
@@ -558,6 +551,7 @@ __poll_t memnet_poll(struct file *file, struct socket *sock, poll_table *wait)
 		mask |= poll_endpoint(sk, sock, ep);
 		rcu_read_unlock();
 	}
+	/* As tcp_poll(): an error is written before the state that tells of it. */
 	smp_rmb();
 	if (READ_ONCE(sk->sk_err))
 		mask |= EPOLLERR;
