@@ -7,8 +7,12 @@
  *   endpoint.c  endpoints: ids, state, messages from the node, closing and orphans
  *   transmit.c  an endpoint's outgoing queue: what is sent when, windows both ways
  *   request.c   requests that wait for the node's answer
- *   family.c    AF_MEMNET: create, bind, listen, accept, connect, names, shutdown, release, poll
- *   stream.c    send and receive calls, ioctls
+ *   family.c    AF_MEMNET: create, shutdown, release
+ *   address.c   addresses and names
+ *   bind.c      opening the endpoint, bind, listen
+ *   accept.c    accept
+ *   connect.c   connect
+ *   stream.c    send and receive calls, poll, ioctls
  *   sockopt.c   socket options and their copies on the node
  *   native.c    sockets that stay in the host's own stack: loopback and excluded ports
  *   netlink.c   links and sockets for memnetctl
@@ -376,9 +380,33 @@ int memnet_family_init(void);
 void memnet_family_exit(void);
 struct sock *memnet_sock_alloc(struct net *net, struct socket *sock, int family, gfp_t gfp,
 			       int kern);
-void memnet_set_names(struct sock *sk, const struct wire_addr *local, const struct wire_addr *peer);
+
+/* address.c */
+int memnet_sockaddr_to_wire(const struct sockaddr *addr, int len, struct wire_addr *wire);
 void memnet_wire_to_sockaddr(const struct wire_addr *wire, struct sockaddr_storage *ss);
+void memnet_set_names(struct sock *sk, const struct wire_addr *local,
+		      const struct wire_addr *peer);
+int memnet_check_address(struct sock *sk, const struct sockaddr *addr, int len);
+int memnet_getname(struct socket *sock, struct sockaddr *addr, int peer);
+
+/* bind.c */
+bool memnet_bound_elsewhere(struct sock *sk);
+int memnet_open(struct sock *sk);
+void memnet_drop_endpoint(struct sock *sk, u32 flags);
+int memnet_bind(struct socket *sock, memnet_sockaddr *uaddr, int len);
+int memnet_listen(struct socket *sock, int backlog);
 int memnet_listener_restore(struct memnet_sock *mn);
+
+/* accept.c */
+#ifdef MEMNET_HAVE_proto_accept_arg
+int memnet_accept(struct socket *sock, struct socket *newsock, struct proto_accept_arg *arg);
+#else
+int memnet_accept(struct socket *sock, struct socket *newsock, int flags, bool kern);
+#endif
+
+/* connect.c */
+int memnet_disconnect(struct socket *sock);
+int memnet_connect(struct socket *sock, memnet_sockaddr *uaddr, int len, int flags);
 
 /* stream.c */
 int memnet_sendmsg(struct socket *sock, struct msghdr *msg, size_t len);

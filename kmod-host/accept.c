@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * accept(): children of a listener.
+ *
+ * The node pushes children as they come (endpoint.c queues them), so this is a local call. The
+ * struct sock is made here, in the caller's context, for its memory cgroup and credentials. A
+ * listener on the wildcard address also has a native socket on loopback, which wakes the same
+ * wait queue; its children become delegated sockets.
+ */
+#include "memnet.h"
+
+static int take_native_child(struct sock *sk, struct socket **child)
+{
+	struct memnet_sock *mn = memnet_sk(sk);
+
+	if (!mn->native)
+		return -EAGAIN;
+	return kernel_accept(mn->native, child, O_NONBLOCK);
+}
+
+/* Waits for a child of either kind; the socket is locked. */
+static int wait_for_child(struct sock *sk, long timeo, struct memnet_endpoint **child,
+			  struct socket **native)
+{
+	DEFINE_WAIT(wait);
+	int ret;
+
+	for (;;) {
+		struct memnet_sock *mn = memnet_sk(sk);
+
+		prepare_to_wait_exclusive(sk_sleep(sk), &wait, TASK_INTERRUPTIBLE);
+		ret = -EINVAL;
+		if (!mn->delegated && sk->sk_state != TCP_LISTEN)
+			break;
+		ret = 0;
+		*child = mn->ep ? memnet_endpoint_next_child(mn->ep) : NULL;
+		if (*child)
+			break;
+		ret = take_native_child(sk, native);
+		if (ret != -EAGAIN)
+			break;
+		ret = sock_error(sk);
+		if (ret)
+			break;
+		ret = -EAGAIN;
+		if (!timeo)
+			break;
+		ret = sock_intr_errno(timeo);
+		if (signal_pending(current))
+			break;
+		release_sock(sk);
+		timeo = schedule_timeout(timeo);
+		lock_sock(sk);
+	}
+	finish_wait(sk_sleep(sk), &wait);
+	return ret;
+}
+
+static int memnet_do_accept(struct socket *sock, struct socket *newsock, int flags, bool kern)
+{
+	struct sock *sk = sock->sk, *newsk;
+	struct memnet_endpoint *child = NULL;
+	struct socket *native = NULL;
+	int ret;
+
+	newsk = memnet_sock_alloc(sock_net(sk), NULL, sk->sk_family, GFP_KERNEL, kern);
+	if (!newsk)
+		return -ENOMEM;
+	lock_sock(sk);
+	ret = wait_for_child(sk, sock_rcvtimeo(sk, flags & O_NONBLOCK), &child, &native);
+	if (!ret)
+		memnet_inherit_options(newsk, sk);
+	release_sock(sk);
+	if (ret) {
+		sock_put(newsk);
+		return ret;
+	}
+	lock_sock(newsk);
+	sock_graft(newsk, newsock);
+	newsock->state = SS_CONNECTED;
+	if (native) {
+		memnet_native_adopt(newsk, native);
+	} else {
+		memnet_set_names(newsk, &child->local, &child->peer);
+		memnet_sk(newsk)->ep = child;
+		memnet_endpoint_attach(child, newsk);
+		memnet_stat_inc(MEMNET_STAT_HOST_ACCEPTS);
+	}
+	release_sock(newsk);
+	return 0;
+}
+
+#ifdef MEMNET_HAVE_proto_accept_arg
+/**
+ * memnet_accept() - proto_ops.accept
+ * @sock: listening socket
+ * @newsock: to be filled
+ * @arg: flags of accept4() and whether the kernel asks
+ *
+ * Return: 0 or a negative errno as inet_accept().
+ */
+int memnet_accept(struct socket *sock, struct socket *newsock, struct proto_accept_arg *arg)
+{
+	return memnet_do_accept(sock, newsock, arg->flags, arg->kern);
+}
+#else
+int memnet_accept(struct socket *sock, struct socket *newsock, int flags, bool kern)
+{
+	return memnet_do_accept(sock, newsock, flags, kern);
+}
+#endif

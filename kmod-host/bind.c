@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The first word to the node: bind and listen.
+ *
+ * A socket is local until bind, listen or connect needs the node; memnet_open() then chooses a
+ * channel, opens an endpoint there and tells the options set so far. Loopback addresses and
+ * ports the user excluded never go to the node (native.c); a listener on the wildcard address
+ * has both an endpoint and a native socket on loopback.
+ *
+ * A listening socket whose link died keeps its place: memnet_listener_restore(), called by the
+ * link's worker, opens a new endpoint with the address the old one really had. If the node
+ * refuses, the socket gets the error. So does a socket that is only bound, at its next call.
+ *
+ * All under lock_sock(), which waits for the node release.
+ */
+#include <net/ipv6.h>
+#include <net/tcp.h>
+
+#include "memnet.h"
+
+/**
+ * memnet_bound_elsewhere() - is the socket tied to a device of the host
+ * @sk: socket
+ *
+ * SO_BINDTODEVICE names a device the node knows nothing of.
+ */
+bool memnet_bound_elsewhere(struct sock *sk)
+{
+	return READ_ONCE(sk->sk_bound_dev_if);
+}
+
+static int request_bind(struct sock *sk, struct memnet_endpoint *ep, const struct wire_addr *addr)
+{
+	bool privileged = ns_capable(sock_net(sk)->user_ns, CAP_NET_BIND_SERVICE);
+	struct wire_msg msg;
+	int ret;
+
+	wire_init(&msg, WIRE_BIND, 0, 0);
+	msg.bind.addr = *addr;
+	msg.bind.flags = cpu_to_le32(privileged ? WIRE_BIND_PRIVILEGED : 0);
+	ret = memnet_request(sk, ep, &msg, true);
+	if (!ret) {
+		ep->local = ep->request.local;
+		memnet_set_names(sk, &ep->local, NULL);
+	}
+	return ret;
+}
+
+/**
+ * memnet_open() - make sure that the socket has an endpoint on a channel
+ * @sk: socket, locked
+ *
+ * One that lost its channel is bound again. Return: 0, -ENETDOWN without a link, or another
+ * negative errno.
+ */
+int memnet_open(struct sock *sk)
+{
+	struct memnet_sock *mn = memnet_sk(sk);
+	struct memnet_endpoint *ep = mn->ep;
+	struct link_channel *lc;
+	struct wire_msg msg;
+	int ret;
+
+	if (ep && ep->lc)
+		return 0;
+	lc = memnet_link_choose(sock_net(sk));
+	if (!lc)
+		return -ENETDOWN;
+	if (!ep) {
+		ep = memnet_endpoint_create(GFP_KERNEL);
+		if (!ep) {
+			memnet_lc_put(lc);
+			return -ENOMEM;
+		}
+		memnet_endpoint_attach(ep, sk);
+		WRITE_ONCE(mn->ep, ep);
+	}
+	ret = memnet_endpoint_open(ep, lc);
+	if (ret)
+		return ret;
+	wire_init(&msg, WIRE_OPEN, 0, 0);
+	msg.open.uid = cpu_to_le32(from_kuid_munged(&init_user_ns, sock_i_uid(sk)));
+	msg.open.flags = cpu_to_le32(sk->sk_family == AF_INET6 ? WIRE_OPEN_V6 : 0);
+	ret = memnet_post(ep, &msg) ?: memnet_sync_options(sk, ep, true);
+	if (!ret && ep->local.family)
+		ret = request_bind(sk, ep, &ep->local);
+	return ret;
+}
+
+/**
+ * memnet_drop_endpoint() - end the endpoint of a socket that goes on without it
+ * @sk: socket, locked
+ * @flags: WIRE_F_ABORT or 0
+ */
+void memnet_drop_endpoint(struct sock *sk, u32 flags)
+{
+	struct memnet_sock *mn = memnet_sk(sk);
+	struct memnet_endpoint *ep = mn->ep;
+
+	if (!ep)
+		return;
+	memnet_link_listener_del(mn);
+	spin_lock_bh(&ep->lock);
+	ep->sk = NULL;
+	spin_unlock_bh(&ep->lock);
+	WRITE_ONCE(mn->ep, NULL);
+	memnet_endpoint_close(ep, flags, 0);
+	memnet_endpoint_put(ep);
+	/* Pairs with memnet_poll(): what the state tells is in place. */
+	smp_store_release(&sk->sk_state, TCP_CLOSE);
+}
+
+/**
+ * memnet_bind() - proto_ops.bind
+ * @sock: socket
+ * @uaddr: address
+ * @len: its length
+ *
+ * Return: 0 or a negative errno as inet_bind().
+ */
+int memnet_bind(struct socket *sock, memnet_sockaddr *uaddr, int len)
+{
+	struct sockaddr *addr = (struct sockaddr *)uaddr;
+	struct sock *sk = sock->sk;
+	struct memnet_sock *mn = memnet_sk(sk);
+	struct wire_addr wire;
+	u16 port;
+	int ret;
+
+	if (sk->sk_family == AF_INET && len >= sizeof(struct sockaddr_in) &&
+	    addr->sa_family == AF_UNSPEC) {
+		/* As inet_bind(): AF_UNSPEC is forgiven for the wildcard address. */
+		if (((struct sockaddr_in *)addr)->sin_addr.s_addr != htonl(INADDR_ANY))
+			return -EAFNOSUPPORT;
+		((struct sockaddr_in *)addr)->sin_family = AF_INET;
+	}
+	ret = memnet_check_address(sk, addr, len) ?: memnet_sockaddr_to_wire(addr, len, &wire);
+	if (ret)
+		return ret;
+	lock_sock(sk);
+	port = ntohs(wire.port);
+	if (mn->delegated) {
+		ret = mn->native->ops->bind(mn->native, uaddr, len);
+		goto out;
+	}
+	if (sk->sk_state != TCP_CLOSE || inet_sk(sk)->inet_num) {
+		ret = -EINVAL;
+		goto out;
+	}
+	if (port && inet_port_requires_bind_service(sock_net(sk), port) &&
+	    !ns_capable(sock_net(sk)->user_ns, CAP_NET_BIND_SERVICE)) {
+		ret = -EACCES;
+		goto out;
+	}
+	if (memnet_native_address(addr, sk->sk_family) || memnet_native_port(mn, wire.port)) {
+		ret = memnet_native_delegate(sk) ?: mn->native->ops->bind(mn->native, uaddr, len);
+		goto out;
+	}
+	ret = memnet_bound_elsewhere(sk) ? -EOPNOTSUPP :
+	      memnet_open(sk)	  ?:
+				    request_bind(sk, mn->ep, &wire);
+	if (!ret && inet_sk(sk)->inet_num)
+		sk->sk_userlocks |= SOCK_BINDADDR_LOCK | SOCK_BINDPORT_LOCK;
+out:
+	release_sock(sk);
+	return ret;
+}
+
+static bool wildcard(const struct sock *sk)
+{
+	if (sk->sk_family == AF_INET6)
+		return ipv6_addr_any(&sk->sk_v6_rcv_saddr);
+	return !inet_sk(sk)->inet_rcv_saddr;
+}
+
+static int request_listen(struct sock *sk, struct memnet_endpoint *ep)
+{
+	struct wire_msg msg;
+	int ret;
+
+	wire_init(&msg, WIRE_LISTEN, 0, 0);
+	msg.listen.backlog = cpu_to_le32(ep->listener.backlog);
+	ret = memnet_request(sk, ep, &msg, true);
+	if (!ret) {
+		ep->local = ep->request.local;
+		memnet_set_names(sk, &ep->local, NULL);
+	}
+	return ret;
+}
+
+/**
+ * memnet_listen() - proto_ops.listen
+ * @sock: socket
+ * @backlog: children nobody has accepted
+ *
+ * Return: 0 or a negative errno as inet_listen().
+ */
+int memnet_listen(struct socket *sock, int backlog)
+{
+	struct sock *sk = sock->sk;
+	struct memnet_sock *mn = memnet_sk(sk);
+	struct memnet_endpoint *ep;
+	bool again;
+	int ret;
+
+	lock_sock(sk);
+	if (mn->delegated) {
+		ret = mn->native->ops->listen(mn->native, backlog);
+		if (!ret)	/* for SO_ACCEPTCONN */
+			smp_store_release(&sk->sk_state, TCP_LISTEN);
+		goto out;
+	}
+	ret = -EINVAL;
+	if (sock->state != SS_UNCONNECTED ||
+	    (sk->sk_state != TCP_CLOSE && sk->sk_state != TCP_LISTEN))
+		goto out;
+	if (memnet_bound_elsewhere(sk)) {
+		ret = -EOPNOTSUPP;
+		goto out;
+	}
+	again = sk->sk_state == TCP_LISTEN;
+	ret = memnet_open(sk);
+	if (ret)
+		goto out;
+	ep = mn->ep;
+	memnet_sync_options(sk, ep, false);
+	sk->sk_max_ack_backlog = backlog;
+	spin_lock_bh(&ep->lock);
+	ep->listener.backlog = clamp(backlog, 1, SHRT_MAX);
+	/* The node may push as soon as it listens, so this side listens first. */
+	if (!again && !memnet_endpoint_change_state(ep, TCP_LISTEN))
+		ret = -EINVAL;
+	spin_unlock_bh(&ep->lock);
+	if (!ret)
+		ret = request_listen(sk, ep);
+	if (!ret && !again && wildcard(sk))
+		ret = memnet_native_listen_loopback(sk, backlog);
+	if (!ret) {
+		if (ep->lc)
+			memnet_link_listener_add(mn, ep->lc->link);
+		memnet_stat_inc(MEMNET_STAT_HOST_LISTENS);
+	} else if (!again) {
+		memnet_drop_endpoint(sk, WIRE_F_ABORT);
+		inet_sk(sk)->inet_num = 0;
+		inet_sk(sk)->inet_sport = 0;
+	}
+out:
+	release_sock(sk);
+	return ret;
+}
+
+/**
+ * memnet_listener_restore() - set a listener up again on a new session
+ * @mn: socket
+ *
+ * Return: 0 or a negative errno, which the socket has got as well.
+ */
+int memnet_listener_restore(struct memnet_sock *mn)
+{
+	struct sock *sk = &mn->inet.sk;
+	struct memnet_endpoint *ep;
+	int ret = 0;
+
+	lock_sock(sk);
+	ep = mn->ep;
+	if (ep && ep->state == TCP_LISTEN && !ep->lc) {
+		ret = memnet_open(sk) ?: request_listen(sk, ep);
+		if (ret) {
+			WRITE_ONCE(sk->sk_err, -ret);
+			sk_error_report(sk);
+			pr_warn_ratelimited("memnet: cannot listen on port %u again: error %d\n",
+					    inet_sk(sk)->inet_num, ret);
+		}
+	}
+	release_sock(sk);
+	return ret;
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * connect(), and connect(AF_UNSPEC) which undoes it.
+ *
+ * sock->state follows __inet_stream_connect(): SS_CONNECTING while the node has not answered,
+ * so that the next call knows. The answer (request.c) moves sk_state, from softirq; a call that
+ * was interrupted or did not want to wait finds it there. A loopback or wildcard destination
+ * and excluded ports turn the socket into a delegated one (native.c), for good.
+ */
+#include <net/ipv6.h>
+
+#include "memnet.h"
+
+static long wait_connected(struct sock *sk, long timeo)
+{
+	DEFINE_WAIT_FUNC(wait, woken_wake_function);
+
+	add_wait_queue(sk_sleep(sk), &wait);
+	while (sk->sk_state == TCP_SYN_SENT && timeo && !signal_pending(current)) {
+		release_sock(sk);
+		timeo = wait_woken(&wait, TASK_INTERRUPTIBLE, timeo);
+		lock_sock(sk);
+	}
+	remove_wait_queue(sk_sleep(sk), &wait);
+	return timeo;
+}
+
+static int start_connect(struct sock *sk, const struct sockaddr *addr, int len)
+{
+	struct memnet_sock *mn = memnet_sk(sk);
+	struct memnet_endpoint *ep;
+	struct wire_msg msg;
+	int ret;
+
+	wire_init(&msg, WIRE_CONNECT, 0, 0);
+	ret = memnet_sockaddr_to_wire(addr, len, &msg.connect.addr);
+	if (ret)
+		return ret;
+	if (memnet_bound_elsewhere(sk))
+		return -EOPNOTSUPP;
+	ret = memnet_open(sk);
+	if (ret)
+		return ret;
+	ep = mn->ep;
+	memnet_sync_options(sk, ep, false);
+	memnet_set_names(sk, NULL, &msg.connect.addr);
+	spin_lock_bh(&ep->lock);
+	if (!memnet_endpoint_change_state(ep, TCP_SYN_SENT))
+		ret = -EINVAL;
+	spin_unlock_bh(&ep->lock);
+	if (ret)
+		return ret;
+	ret = memnet_request_start(ep, &msg, true);
+	if (ret) {
+		spin_lock_bh(&ep->lock);
+		memnet_endpoint_change_state(ep, TCP_CLOSE);
+		spin_unlock_bh(&ep->lock);
+	}
+	return ret;
+}
+
+/*
+ * A wildcard destination means this machine, as everywhere in Linux; that stays native like
+ * loopback.
+ */
+static bool stays_native(struct sock *sk, const struct sockaddr *addr, int len)
+{
+	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)addr;
+	const struct sockaddr_in *in = (const struct sockaddr_in *)addr;
+
+	if (addr->sa_family == AF_INET)
+		return in->sin_addr.s_addr == htonl(INADDR_ANY) ||
+		       memnet_native_address(addr, sk->sk_family) ||
+		       memnet_native_port(memnet_sk(sk), in->sin_port);
+	return ipv6_addr_any(&in6->sin6_addr) || memnet_native_address(addr, sk->sk_family) ||
+	       memnet_native_port(memnet_sk(sk), in6->sin6_port);
+}
+
+/**
+ * memnet_disconnect() - back to an unbound, unconnected socket
+ * @sock: socket, locked
+ *
+ * Return: 0.
+ */
+int memnet_disconnect(struct socket *sock)
+{
+	struct sock *sk = sock->sk;
+
+	memnet_drop_endpoint(sk, WIRE_F_ABORT);
+	sk->sk_shutdown = 0;
+	sk->sk_err = 0;
+	inet_sk(sk)->inet_dport = 0;
+	inet_sk(sk)->inet_daddr = 0;
+	memset(&sk->sk_v6_daddr, 0, sizeof(sk->sk_v6_daddr));
+	inet_sk(sk)->inet_num = 0;
+	inet_sk(sk)->inet_sport = 0;
+	sock->state = SS_UNCONNECTED;
+	return 0;
+}
+
+static int connect_locked(struct socket *sock, struct sockaddr *addr, int len, int flags)
+{
+	struct sock *sk = sock->sk;
+	struct memnet_sock *mn = memnet_sk(sk);
+	long timeo;
+	int ret;
+
+	if (len < offsetofend(struct sockaddr, sa_family))
+		return -EINVAL;
+	if (addr->sa_family == AF_UNSPEC && !mn->delegated)
+		return memnet_disconnect(sock);
+	switch (sock->state) {
+	case SS_CONNECTED:
+		return -EISCONN;
+	case SS_CONNECTING:
+		break;
+	case SS_UNCONNECTED:
+		if (sk->sk_state != TCP_CLOSE)
+			return -EISCONN;
+		ret = memnet_check_address(sk, addr, len);
+		if (ret)
+			return ret;
+		if (!mn->delegated && stays_native(sk, addr, len)) {
+			ret = memnet_native_delegate(sk);
+			if (ret)
+				return ret;
+		}
+		if (mn->delegated)
+			return -EREMCHG;
+		ret = start_connect(sk, addr, len);
+		if (ret)
+			return ret;
+		sock->state = SS_CONNECTING;
+		if (flags & O_NONBLOCK)
+			return -EINPROGRESS;
+		goto wait;
+	default:
+		return -EINVAL;
+	}
+	if (sk->sk_state == TCP_SYN_SENT && flags & O_NONBLOCK)
+		return -EALREADY;
+wait:
+	timeo = sock_sndtimeo(sk, flags & O_NONBLOCK);
+	timeo = wait_connected(sk, timeo);
+	if (sk->sk_state == TCP_SYN_SENT) {
+		if (!timeo)
+			return flags & O_NONBLOCK ? -EALREADY : -EINPROGRESS;
+		return sock_intr_errno(timeo);
+	}
+	if (sk->sk_state == TCP_CLOSE && !(mn->ep && mn->ep->connected)) {
+		sock->state = SS_UNCONNECTED;
+		return sock_error(sk) ?: -ECONNABORTED;
+	}
+	sock->state = SS_CONNECTED;
+	return 0;
+}
+
+/**
+ * memnet_connect() - proto_ops.connect
+ * @sock: socket
+ * @uaddr: address
+ * @len: its length
+ * @flags: O_NONBLOCK
+ *
+ * Return: 0 or a negative errno as inet_stream_connect().
+ */
+int memnet_connect(struct socket *sock, memnet_sockaddr *uaddr, int len, int flags)
+{
+	struct memnet_sock *mn = memnet_sk(sock->sk);
+	int ret;
+
+	lock_sock(sock->sk);
+	ret = mn->delegated ? -EREMCHG : connect_locked(sock, (struct sockaddr *)uaddr, len, flags);
+	if (ret == -EREMCHG)
+		memnet_native_sync(mn);
+	release_sock(sock->sk);
+	/* It has been decided that the socket is native: this does not change any more. */
+	if (ret == -EREMCHG)
+		ret = mn->native->ops->connect(mn->native, uaddr, len, flags);
+	return ret;
+}
