@@ -23,7 +23,7 @@ MODULES = """
  hmac sha256_generic sha256_ssse3 gcm aesni_intel ccm
 """.split()
 
-PROGRAMS = """ip ss tc bridge rdma ethtool kmod rping ucmatose udaddy mckey rstream riostream ibv_devinfo ibv_devices
+PROGRAMS = """bash ip ss tc bridge rdma ethtool kmod rping ucmatose udaddy mckey rstream riostream ibv_devinfo ibv_devices
  ibv_rc_pingpong ib_send_lat ib_write_lat ib_write_bw ib_send_bw ib_read_bw strace tcpdump timeout env nice stdbuf
  flock taskset prlimit unshare nsenter setpriv chrt sysctl pidof pgrep pkill ps top lsof sort""".split()
 
@@ -75,7 +75,7 @@ def _base(tree, root):
                        "alice:x:1001:1001::/:/bin/sh\nbob:x:1002:1002::/:/bin/sh\n",
              "group": "root:x:0:\nwww-data:x:33:\nnogroup:x:65534:\nalice:x:1001:\nbob:x:1002:\n", "fstab": "",
              "hosts": "127.0.0.1 localhost\n::1 localhost\n", "nsswitch.conf": "hosts: files\n",
-             "profile": "export PATH=/bin:/sbin:/usr/bin:/usr/sbin:/mnt/build/user\nPS1='$(hostname)# '\n"}
+             "profile": "export PATH=/bin:/sbin:/usr/bin:/usr/sbin:/mnt/build/user\nPS1='\\h:\\w# '\n"}
     for name, text in files.items():
         (tree / "etc" / name).write_text(text)
     usrlib.mkdir(parents=True, exist_ok=True)

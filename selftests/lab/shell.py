@@ -6,10 +6,12 @@ them.  Ctrl-] leads back to the menu.
 """
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
 import termios
+import time
 import tty
 
 from . import modules
@@ -48,6 +50,10 @@ def menu(lab):
         if what == "c":
             subprocess.call(["nsenter", "-t", str(lab.client.pid), "-m", "-u", "-n", "-p", "chroot", lab.client.root,
                              "/bin/bash", "-i"])
+            # that shell made itself the terminal's foreground group, seen from another pid namespace
+            old = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+            os.tcsetpgrp(0, os.getpgrp())
+            signal.signal(signal.SIGTTOU, old)
         elif what in "hn" and what:
             _join(lab.host if what == "h" else lab.node)
         try:
@@ -60,10 +66,16 @@ def _join(vm):
     """Join the terminal to the guest's second serial port until ctrl-]."""
     if not vm.alive:
         vm.restart()
-    size = os.get_terminal_size()
+    try:
+        size = os.get_terminal_size()
+    except OSError:
+        size = os.terminal_size((0, 0))
+    size = size if size.lines else os.terminal_size((80, 24))
     with socket.socket(socket.AF_UNIX) as s:
         s.connect(str(vm.run / f"{vm.name}.tty"))
-        s.sendall(b"stty rows %d cols %d\n" % (size.lines, size.columns))
+        s.sendall(b"\n")      # the first bytes after a connect may be lost
+        time.sleep(0.5)
+        s.sendall(b"stty rows %d cols %d; clear\n" % (size.lines, size.columns))
         old = termios.tcgetattr(0)
         tty.setraw(0)
         try:
