@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Machines and devices that go away: every call tells, nothing hangs, nothing is left, all works again.
+
+The heartbeat is 5 s, as by default.  What is to be told is told within twice that: the period, the
+taking down, and two processors that emulate four machines.
+"""
+import time
+
+from selftests.cases import offload
+from selftests.cases.test_programs import NGINX
+from selftests.lab.lab import HOST_SAN, NODE_EXT
+
+HEARTBEAT = 5
+SECRET, WRONG = "a-secret-of-the-lab", "another-secret-of-it"
+
+
+def setup(lab):
+    offload.up(lab)
+    lab.host.sh("mkdir -p /tmp/www /tmp/nginx && chmod 755 /tmp/www /tmp/nginx && head -c 100000 /dev/urandom >/tmp/www/f")
+    lab.host.put("/tmp/nginx.conf", NGINX)
+
+
+def bound(lab):
+    """Seconds within which a dead peer must be noticed and told."""
+    return HEARTBEAT * (4 if offload.debug(lab) else 2)
+
+
+def alive(lab, timeout=30):
+    """New connections work, in both directions."""
+    offload.wait_link(lab, timeout=timeout)
+    for side in ("connect", "accept"):
+        lab.host.sh(f"mnmany {offload.memnet()} --side {side} --bytes 10000 --bound 50 idle 5", timeout=60)
+
+
+def blocked(lab):
+    """mnblock on the host, once every one of its calls sleeps."""
+    job = lab.host.bg(f"mnblock {offload.memnet()} --bound {4 * bound(lab)}")
+    end = time.monotonic() + offload.patience(lab, 60)
+    while "blocked " not in job.output():
+        assert not job.done and time.monotonic() < end, f"not all calls block: {job.output()}"
+        time.sleep(0.2)
+    return job
+
+
+def told(lab, job, since):
+    """All of mnblock's calls have returned, each in time and with an error; what they said."""
+    rc, out = job.wait(5 * bound(lab))
+    calls = [offload.words(l) for l in out.splitlines() if l.startswith("returned ")]
+    late = [c for c in calls if c["state"] != "waiting" and not 0 <= c["ms"] <= (bound(lab) + since) * 1000]
+    assert rc == 0 and calls and not late, f"late: {late}\n{out}"
+    return "; ".join(f"{c['call']} {c['errno']} {c['ms']} ms" for c in calls)
+
+
+class Nginx:
+    """nginx under memnet-run on the host, during a with block."""
+
+    def __init__(self, lab):
+        self.lab = lab
+
+    def __enter__(self):
+        self.lab.host.sh("userland memnet-run nginx -c /tmp/nginx.conf", timeout=90)
+        self.serves()
+        return self
+
+    def serves(self, timeout=30):
+        self.lab.client.until(f"curl -sf --max-time 5 -o /tmp/f http://{NODE_EXT}/f", timeout=timeout, what="nginx to serve")
+        assert self.lab.client.sh("sha256sum </tmp/f") == self.lab.host.sh("sha256sum </tmp/www/f")
+
+    def __exit__(self, *_):
+        if not self.lab.host.lost:
+            self.lab.host.sh("kill $(cat /tmp/nginx/pid)", check=False)
+            self.lab.host.until("! pgrep -f '[n]ginx: '", what="nginx to end")
+
+
+def load(lab, seconds=120):
+    """Streams and connections that keep both sides busy."""
+    return [lab.host.bg(f"mnstream {offload.memnet()} --streams 4 --send 2G --recv 2G --side connect --bound {seconds}"),
+            lab.host.bg(f"while mnmany {offload.memnet()} --bound 30 short 100; do :; done")]
+
+
+def under_way(lab, jobs):
+    """The load runs."""
+    with offload.Watch(lab) as w:
+        time.sleep(2)
+    assert w.host["core.bytes_sent"] > 100000 and not any(j.done for j in jobs), f"{w}; {[j.output() for j in jobs]}"
+
+
+def ended(lab, jobs):
+    """The load has failed, and did not hang."""
+    for j in jobs:
+        j.wait(2 * bound(lab))
+
+
+def node_back(lab):
+    """The node boots again with the service and its peer."""
+    lab.node.restart()
+    lab.insmod(lab.node, "memnet_core")
+    lab.load_tcps()
+    offload.puppet(lab.node)
+
+
+def test_node_dies(lab):
+    """Every blocked call returns; then, without a restart, new connections work and nginx serves again."""
+    with Nginx(lab) as nginx:
+        job = blocked(lab)
+        lab.node.kill()
+        start = time.monotonic()
+        note = told(lab, job, since=1)
+        took = time.monotonic() - start
+        # while it is gone: sockets can be had, connecting fails in time
+        rc, out = lab.host.sh(f"mnmany {offload.memnet()} --bound 20 idle 1", timeout=30, check=False)
+        assert rc, out
+        assert offload.link(lab)["last_reason"], "no reason is told"
+        node_back(lab)
+        alive(lab)
+        nginx.serves()
+    offload.idle(lab)
+    return f"all after {took:.1f} s: {note}"
+
+
+def test_host_dies(lab):
+    """The node frees every endpoint, page and port, also of connections whose peers stay."""
+    with offload.Watch(lab):
+        with_nginx = Nginx(lab)
+        with_nginx.__enter__()
+        lab.host.bg(f"mnmany {offload.memnet()} --hold 600 --bytes 64K noread 50")
+        lab.host.bg(f"mnmany {offload.memnet()} --hold 600 --bytes 256K flood 50")
+        lab.node.until("[ $(ss -Htan state established '! sport = :4242' | wc -l) -ge 100 ]", timeout=60, what="connections")
+        jobs = load(lab)
+        under_way(lab, jobs)
+    lab.host.kill()
+    end = time.monotonic() + bound(lab) + 10
+    while True:
+        now = offload.counters(lab.node)
+        left = {n: now[n] for n in offload.NODE_GAUGES + ("tcps.sessions", "core.channels") if now[n]}
+        if not left:
+            break
+        assert time.monotonic() < end, f"still on the node: {left}"
+        time.sleep(0.5)
+    # the port is free, and nobody is connected any more
+    lab.node.until("! ss -Htan | grep -v 4242 | grep -q 'LISTEN\\|ESTAB'", timeout=20, what="sockets of the host to go")
+    lab.node.sh("timeout 1 nc -l -p 80; [ $? = 143 ] || [ $? = 124 ]")
+    lab.client.until("! pgrep -x mnpuppet >/dev/null || ! ss -Htn state established sport = :4242 | grep -q .", timeout=30,
+                     what="the client to be told")
+    lab.host.restart()
+    setup_host(lab)
+    alive(lab)
+    with Nginx(lab):
+        pass
+    offload.idle(lab)
+
+
+def setup_host(lab):
+    lab.insmod(lab.host, "memnet_core")
+    lab.load_host()
+    lab.host.sh("mkdir -p /tmp/www /tmp/nginx && chmod 755 /tmp/www /tmp/nginx && head -c 100000 /dev/urandom >/tmp/www/f")
+    lab.host.put("/tmp/nginx.conf", NGINX)
+
+
+def test_host_returns_before_it_was_missed(lab):
+    """A host that boots anew within the heartbeat gets its ports: the node ends the old session first."""
+    with Nginx(lab):
+        lab.host.kill()
+    lab.host.restart()
+    setup_host(lab)
+    with Nginx(lab):
+        pass
+    alive(lab)
+    offload.idle(lab)
+
+
+def rdma_link_goes(lab, vm):
+    """The RDMA device under load: deleted, everything ends; added again, everything works."""
+    with Nginx(lab) as nginx:
+        job = blocked(lab)
+        jobs = load(lab)
+        under_way(lab, jobs)
+        vm.sh("rdma link del rxe0", timeout=bound(lab) + 20)
+        ended(lab, jobs)
+        note = told(lab, job, since=bound(lab))
+        time.sleep(2)
+        vm.sh("rdma link add rxe0 type rxe netdev san0")
+        alive(lab, timeout=60)
+        nginx.serves()
+    offload.idle(lab, timeout=60)
+    return note
+
+
+def test_rdma_device_of_the_host_goes(lab):
+    return rdma_link_goes(lab, lab.host)
+
+
+def test_rdma_device_of_the_node_goes(lab):
+    return rdma_link_goes(lab, lab.node)
+
+
+def test_cable_pulled_and_plugged(lab):
+    """Silence for longer than the heartbeat: both sides notice by themselves."""
+    job = blocked(lab)
+    lab.host.set_link("san", False)
+    note = told(lab, job, since=1)
+    end = time.monotonic() + bound(lab)
+    while offload.counters(lab.node)["tcps.sessions"]:
+        assert time.monotonic() < end, "the node still has a session"
+        time.sleep(0.5)
+    lab.host.set_link("san", True)
+    alive(lab, timeout=60)
+    offload.idle(lab)
+    return note
+
+
+def test_link_deleted_under_load(lab):
+    """`memnetctl link del` resets its sockets; a link added again serves new ones."""
+    job = blocked(lab)
+    jobs = load(lab)
+    under_way(lab, jobs)
+    lab.host.sh(f"memnetctl link del {offload.LINK}", timeout=bound(lab) + 10)
+    ended(lab, jobs)
+    note = told(lab, job, since=5)
+    lab.host.sh(f"memnetctl link add {offload.LINK} tcps 10.9.0.2")
+    alive(lab)
+    offload.idle(lab)
+    return note
+
+
+def test_service_ended_under_load(lab):
+    job = blocked(lab)
+    jobs = load(lab)
+    under_way(lab, jobs)
+    lab.node.sh("memnetctl tcps unlisten 10.9.0.2", timeout=bound(lab) + 10)
+    ended(lab, jobs)
+    note = told(lab, job, since=5)
+    assert offload.link(lab)["state"] != "up"
+    lab.node.sh("memnetctl tcps listen 10.9.0.2 allow 10.9.0.0/24 privileged-ports 80")
+    alive(lab)
+    offload.idle(lab)
+    return note
+
+
+# --- refusals ---------------------------------------------------------------------------------------
+
+
+def reload(lab, tcps="", host="", **node):
+    """Both modules anew with other parameters."""
+    lab.unload_modules()
+    lab.load_core()
+    lab.load_tcps(tcps, **node)
+    lab.load_host(host)
+
+
+def refused(lab, *texts):
+    """The link is not up, and its reason has one of the texts; what it says."""
+    end = time.monotonic() + 20
+    while True:
+        now = offload.link(lab)
+        reason = now.get("last_reason", "").lower()
+        if any(t in reason for t in texts):
+            break
+        assert now["state"] != "up" and time.monotonic() < end, now
+        time.sleep(0.2)
+    assert now["state"] in ("failed", "connecting"), now
+    rc, out = lab.host.sh(f"mnmany {offload.memnet()} --bound 10 idle 1", timeout=20, check=False)
+    assert rc, f"a socket was served: {out}"
+    return f"{now['state']}: {now['last_reason']}"
+
+
+def test_wrong_secret(lab):
+    """A secret missing on one side or different: a clear reason, no session; the right one works."""
+    notes = []
+    for node, host in ((SECRET, WRONG), (SECRET, None), (None, SECRET)):
+        reload(lab, f"secret={node}" if node else "", f"secret={host}" if host else "")
+        notes.append(refused(lab, "secret"))
+        assert not offload.counters(lab.node)["tcps.endpoints"]
+    reload(lab, f"secret={SECRET}", f"secret={SECRET}")
+    alive(lab)
+    shown = offload.link(lab)
+    assert shown["secret"] is True and SECRET not in str(shown), shown
+    sessions = lab.node.sh("memnetctl -j tcps show")
+    assert '"authenticated": true' in sessions and SECRET not in sessions, sessions
+    assert SECRET not in lab.node.sh("cat /sys/module/memnet_tcps/parameters/* 2>/dev/null; dmesg")
+    return "; ".join(notes)
+
+
+def test_host_not_allowed(lab):
+    reload(lab, allow="10.9.0.128/25")
+    note = refused(lab, "allow", "denied", "not admitted", "list")
+    assert HOST_SAN in lab.node.sh("dmesg | tail -n 50"), "the node's log does not name the host"
+    assert offload.counters(lab.node)["tcps.hosts_refused"]
+    reload(lab)
+    alive(lab)
+    return note
+
+
+for _name, _test in list(globals().items()):
+    if _name.startswith("test_"):
+        _test.timeout = 250

@@ -1,0 +1,369 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Loading, unloading, and what is given to modules, tools and calls that cannot be meant."""
+import time
+
+from selftests.cases import offload
+from selftests.lab.lab import CLIENT_EXT, NODE_EXT, NODE_SAN
+
+OURS = "memnet memnet_tcps memnet_core"
+
+
+def setup(lab):
+    offload.up(lab)
+
+
+def fails(vm, command, *texts, code=None, log=False):
+    """A command fails and says why, where the person is (log: in the kernel's log); what it said."""
+    mark = vm.sh("dmesg | wc -l").strip()
+    rc, out = vm.sh(command, check=False, timeout=60)
+    said = out + (vm.sh(f"dmesg | tail -n +{int(mark) + 1}") if log else "")
+    assert rc != 0 and (code is None or rc == code), f"[{command}] ended with {rc}: {said}"
+    low = said.lower()
+    assert any(t.lower() in low for t in texts), f"[{command}] said none of {texts}: {said}"
+    return said
+
+
+def again(lab):
+    """Everything loaded and in service, whatever was before."""
+    lab.unload_modules()
+    offload.up(lab)
+
+
+def holder(lab, what):
+    """A program on the host that keeps a socket; it says "ready" when it has it."""
+    lab.host.put("/tmp/hold.py", HOLD)
+    job = lab.host.bg(f"userland python3 /tmp/hold.py {what}")
+    end = time.monotonic() + offload.patience(lab, 60)
+    while "ready" not in job.output():
+        assert not job.done and time.monotonic() < end, f"{what}: {job.output()}"
+        time.sleep(0.2)
+    return job
+
+
+HOLD = f"""
+import socket, sys, time
+what = sys.argv[1]
+s = socket.socket(25, socket.SOCK_STREAM, 0)
+# python knows no addresses of this family: the kernel's calls do
+import ctypes, struct
+libc = ctypes.CDLL(None, use_errno=True)
+def addr(host, port):
+    return struct.pack("=HH4s8x", 2, socket.htons(port), socket.inet_aton(host))
+def call(f, *a):
+    if f(s.fileno(), *a) < 0:
+        raise OSError(ctypes.get_errno(), f.__name__)
+if what in ("listening", "bound"):
+    call(libc.bind, addr("0.0.0.0", 7000), 16)
+if what == "listening":
+    call(libc.listen, 5)
+if what == "connected":
+    call(libc.connect, addr("{CLIENT_EXT}", 4242), 16)
+print("ready", flush=True)
+time.sleep(1000)
+"""
+
+
+# --- unloading --------------------------------------------------------------------------------------
+
+
+def test_rmmod_refused_while_sockets_live(lab):
+    notes = []
+    for what in ("fresh", "bound", "listening", "connected"):
+        job = holder(lab, what)
+        notes.append(fails(lab.host, "rmmod memnet", "in use").strip())
+        assert lab.host.sh("memnetctl -j stats"), what
+        job.kill()
+        job.wait(20)
+    offload.idle(lab)
+    lab.host.sh("rmmod memnet", timeout=60)
+    assert lab.host.sh("lsmod | grep -c ^memnet", check=False)[1].strip() == "1"    # the core
+    fails(lab.host, f"mnmany {offload.memnet()} idle 1", "EAFNOSUPPORT", "not supported")
+    lab.node.until("memnetctl tcps show | grep -q 'no hosts'", timeout=20, what="the session to end")
+    lab.host.sh("rmmod memnet_core")
+    again(lab)
+    return notes[0]
+
+
+def test_rmmod_waits_for_orphans(lab):
+    """A closed socket whose bytes the peer has not taken is a socket still."""
+    lab.host.sh(f"mnmany {offload.memnet()} --bytes 256K flood 5", timeout=60)
+    rc, out = lab.host.sh("rmmod memnet", check=False)
+    left = offload.counters(lab.host)["host.orphans"] if rc else 0
+    assert not rc or (left and "in use" in out), (rc, out, left)
+    again_or_wait(lab)
+    return f"{left} orphans kept it"
+
+
+def again_or_wait(lab):
+    """Orphans go when their peer goes."""
+    lab.client.sh("kill $(pgrep -x mnpuppet)", check=False)
+    if lab.host.sh("test -e /sys/module/memnet", check=False)[0] == 0:
+        offload.idle(lab, timeout=90)
+    again(lab)
+
+
+def test_rmmod_tcps_under_load(lab):
+    """The node's module ends its sessions: sockets fail, nothing hangs, the host comes back when it is loaded again."""
+    jobs = [lab.host.bg(f"mnstream {offload.memnet()} --streams 4 --send 2G --recv 2G --side connect --bound 100"),
+            lab.host.bg(f"mnmany {offload.memnet()} --hold 100 --bytes 64K noread 50"),
+            lab.host.bg(f"while mnmany {offload.memnet()} --bound 30 short 100; do :; done"), holder(lab, "listening")]
+    time.sleep(2)
+    start = time.monotonic()
+    lab.node.sh("rmmod memnet_tcps", timeout=offload.patience(lab, 30))
+    took = time.monotonic() - start
+    for job in (jobs[0], jobs[2]):
+        job.wait(offload.patience(lab, 20))
+    now = offload.link(lab)
+    assert now["state"] == "connecting" and now["last_reason"], now
+    lab.node.sh("rmmod memnet_core")
+    assert not lab.node.sh("ss -Htln sport = :7000").strip()
+    lab.insmod(lab.node, "memnet_core")
+    lab.load_tcps()
+    offload.wait_link(lab)
+    # the listener has survived and listens again
+    lab.client.until(f"nc -z -w 2 {NODE_EXT} 7000", timeout=20, what="the listener to be restored")
+    for job in jobs:
+        job.kill()
+    for job in jobs:
+        job.wait(20)
+    offload.idle(lab)
+    return f"rmmod took {took:.1f} s; {now['last_reason']}"
+
+
+def test_50_cycles(lab):
+    """Loaded and unloaded fifty times on each side, every fifth time with a connection; nothing is left."""
+    cycles = 15 if offload.debug(lab) else 50
+    again(lab)
+    lab.host.sh(f"mnmany {offload.memnet()} short 5")
+    before = None
+    build = f"/mnt/build/{lab.kernel.name}"
+    for i in range(cycles):
+        lab.host.sh("rmmod memnet memnet_core", timeout=30)
+        lab.node.sh("rmmod memnet_tcps memnet_core", timeout=30)
+        if i == 2:
+            before = {vm.name: offload.memory(vm) for vm in lab.guests}
+        if i == cycles - 1:
+            break
+        lab.node.sh(f"insmod {build}/memnet_core.ko && insmod {build}/memnet_tcps.ko listen={NODE_SAN} allow=10.9.0.0/24")
+        lab.host.sh(f"insmod {build}/memnet_core.ko && insmod {build}/memnet.ko tcps={NODE_SAN}")
+        if i % 5 == 0:
+            offload.wait_link(lab)
+            lab.host.sh(f"mnmany {offload.memnet()} short 5")
+        # else it is unloaded while it connects
+    time.sleep(1)
+    notes = []
+    for vm in lab.guests:
+        after = offload.memory(vm)
+        slab, gone = after["slab"] - before[vm.name]["slab"], before[vm.name]["available"] - after["available"]
+        notes.append(f"{vm.name}: slab {slab:+} KiB, available {-gone:+} KiB")
+        assert slab < 1024 and gone < 8192, notes[-1]
+    offload.up(lab)
+    return f"{cycles} cycles; " + "; ".join(notes)
+
+
+test_50_cycles.timeout = 300
+
+
+# --- what is given to modules -----------------------------------------------------------------------
+
+
+def test_bad_parameters_of_the_host(lab):
+    lab.unload_modules()
+    lab.load_core()
+    ko = f"/mnt/build/{lab.kernel.name}/memnet.ko"
+    for parameters, text in (("tcps=here", "here"), ("tcps=10.9.0.2:0", "10.9.0.2:0"), ("tcps=10.9.0.2:99999", "99999"),
+                             ("tcps=300.1.1.1", "300.1.1.1"), ("tcps=[fd09::2", "fd09::2"),
+                             ("tcps=10.9.0.2 channels=9", "channels"), ("tcps=10.9.0.2 secret=short", "secret"),
+                             ("tcps=10.9.0.2 secret=" + "x" * 65, "secret"), ("family=2", "family"),
+                             ("family=1000", "family"), ("channels=many", "memnet")):
+        said = fails(lab.host, f"insmod {ko} {parameters}", text, log=True)
+        assert "memnet" in said.lower()
+        lab.host.sh("! grep -q '^memnet ' /proc/modules")
+    fails(lab.host, "memnetctl link show", "no link", "loaded")
+    lab.host.sh(f"insmod {ko} family=27 tcps=10.9.0.2")
+    assert lab.host.sh("cat /sys/module/memnet/parameters/family").strip() == "27"
+    lab.load_tcps()
+    offload.wait_link(lab)
+    lab.host.sh(f"mnmany {offload.memnet()} short 5")
+    again(lab)
+
+
+def test_bad_parameters_of_the_node(lab):
+    lab.unload_modules()
+    lab.load_core()
+    ko = f"/mnt/build/{lab.kernel.name}/memnet_tcps.ko"
+    for parameters, text in (("listen=there allow=10.9.0.0/24", "there"), ("listen=10.9.0.2", "allow"),
+                             ("listen=10.9.0.2 allow=10.9.0.0/33", "10.9.0.0/33"), ("listen=10.9.0.2 allow=all", "all"),
+                             ("listen=10.9.0.2:0 allow=10.9.0.0/24", "10.9.0.2:0"),
+                             ("listen=10.9.0.2 allow=10.9.0.0/24 secret=short", "secret"),
+                             ("listen=10.9.0.2 allow=10.9.0.0/24 privileged=90-80", "90-80"),
+                             ("listen=10.9.0.2 allow=10.9.0.0/24 privileged=0", "privileged")):
+        fails(lab.node, f"insmod {ko} {parameters}", text, log=True)
+        lab.node.sh("! grep -q '^memnet_tcps ' /proc/modules")
+    again(lab)
+
+
+def test_wrong_use_of_memnetctl(lab):
+    for vm, command, code, text in (
+            (lab.host, "frobnicate", 2, "frobnicate"), (lab.host, "link", 2, "command"), (lab.host, "link frob", 2, "frob"),
+            (lab.host, "link add", 2, "name"), (lab.host, "link add x tcps nowhere", 2, "nowhere"),
+            (lab.host, "link add x tcps 10.9.0.2 channels 0", 2, "0"), (lab.host, "link add x tcps 10.9.0.2 channels 99", 2, "99"),
+            (lab.host, "link add x tcps 10.9.0.2 heartbeat 5", 2, "5"), (lab.host, "link add x tcps 10.9.0.2 port 70000", 2, "70000"),
+            (lab.host, "link add x tcps 10.9.0.2 secret-file /no/such", 1, "/no/such"),
+            (lab.host, "link add tcps0 tcps 10.9.0.2", 1, "exists"), (lab.host, "link del nobody", 1, "no link"),
+            (lab.host, "link show nobody", 1, "no link"), (lab.host, "link set tcps0 netns /no/such", 1, "/no/such"),
+            (lab.host, "tcps show", 1, "memnet_tcps"), (lab.host, "tcps listen 10.9.0.1 allow 10.9.0.0/24", 1, "memnet_tcps"),
+            (lab.node, "link show", 1, "memnet"), (lab.node, "tcps listen 10.9.0.2", 2, "allow"),
+            (lab.node, "tcps listen 10.9.0.2 allow 10.9.0.0/24", 1, "already"),
+            (lab.node, "tcps unlisten 10.9.0.77", 1, "10.9.0.77", ),
+            (lab.node, "tcps listen 10.9.0.77 allow 10.9.0.0/24", 1, "address")):
+        rc, out = vm.sh(f"memnetctl {command}", check=False)
+        assert rc in (1, 2) and out.strip(), f"[{command}] {rc}: {out}"
+        assert rc == code, f"[{command}] ended with {rc}, not {code}: {out}"
+        assert text.lower() in out.lower() or rc == 1, f"[{command}] does not name {text}: {out}"
+    assert offload.link(lab)["state"] == "up"
+
+
+def test_configuration_needs_privilege(lab):
+    for vm, command in ((lab.host, "link add x tcps 10.9.0.2"), (lab.host, "link del tcps0"),
+                        (lab.node, "tcps unlisten 10.9.0.2"), (lab.node, "tcps listen 10.9.0.2 port 7000 allow 10.9.0.0/24")):
+        fails(vm, f"setpriv --reuid 65534 --clear-groups --inh-caps=-all memnetctl {command}", "permitted", "permission", code=1)
+    # looking is for everybody
+    lab.host.sh("setpriv --reuid 65534 --clear-groups memnetctl link show | grep -q tcps0")
+    assert offload.link(lab)["state"] == "up"
+
+
+# --- what is given to calls -------------------------------------------------------------------------
+
+
+CALLS = f"""
+import ctypes, errno, os, socket, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+bad = []
+
+def new(protocol=0, kind=socket.SOCK_STREAM, family=25):
+    fd = libc.socket(family, kind, protocol)
+    return fd if fd >= 0 else -ctypes.get_errno()
+
+def addr4(host, port, family=2):
+    return struct.pack("=HH4s8x", family, socket.htons(port), socket.inet_aton(host))
+
+def addr6(host, port, scope=0):
+    return struct.pack("=HHI16sI", 10, socket.htons(port), 0, socket.inet_pton(socket.AF_INET6, host), scope)
+
+def does(what, result, *wanted):
+    got = errno.errorcode[-result] if result < 0 else "OK"
+    if got not in wanted:
+        bad.append(what + ": " + got + ", expected " + " or ".join(wanted))
+
+def on(fd, call, *args):
+    r = getattr(libc, call)(fd, *args)
+    return -ctypes.get_errno() if r < 0 else r
+
+def setopt(fd, level, name, value):
+    return on(fd, "setsockopt", level, name, value, len(value))
+
+# sockets
+does("datagram", new(kind=socket.SOCK_DGRAM), "ESOCKTNOSUPPORT")
+does("raw", new(kind=socket.SOCK_RAW), "ESOCKTNOSUPPORT")
+does("protocol 2", new(2), "EPROTONOSUPPORT")
+does("protocol 6", new(6), "EPROTONOSUPPORT")
+does("protocol -1", new(-1), "EPROTONOSUPPORT", "EINVAL")
+
+# addresses
+does("bind to a foreign family", on(new(), "bind", addr4("0.0.0.0", 7001, 1), 16), "EAFNOSUPPORT")
+does("bind IPv6 on IPv4", on(new(), "bind", addr6("::", 7001), 28), "EAFNOSUPPORT", "EINVAL")
+does("bind IPv4 on IPv6", on(new(1), "bind", addr4("0.0.0.0", 7001), 16), "EAFNOSUPPORT", "EINVAL")
+does("bind too short", on(new(), "bind", addr4("0.0.0.0", 7001), 8), "EINVAL")
+does("bind IPv6 too short", on(new(1), "bind", addr6("::", 7001), 20), "EINVAL")
+does("bind to nobody's address", on(new(), "bind", addr4("203.0.113.1", 7001), 16), "EADDRNOTAVAIL")
+does("bind to the client's address", on(new(), "bind", addr4("{CLIENT_EXT}", 7001), 16), "EADDRNOTAVAIL")
+does("bind IPv6 to nobody's address", on(new(1), "bind", addr6("2001:db8::1", 7001), 28), "EADDRNOTAVAIL")
+does("bind twice", (lambda fd: (on(fd, "bind", addr4("0.0.0.0", 7002), 16), on(fd, "bind", addr4("0.0.0.0", 7003), 16))[1])(new()), "EINVAL")
+does("connect to a foreign family", on(new(), "connect", addr4("{CLIENT_EXT}", 4242, 1), 16), "EAFNOSUPPORT")
+does("connect too short", on(new(), "connect", addr4("{CLIENT_EXT}", 4242), 3), "EINVAL")
+does("connect to nobody", on(new(), "connect", addr4("{CLIENT_EXT}", 9), 16), "ECONNREFUSED")
+does("connect to no network", on(new(), "connect", addr4("203.0.113.1", 80), 16), "ENETUNREACH", "EHOSTUNREACH")
+does("connect to the node itself", on(new(), "connect", addr4("{NODE_EXT}", 4242), 16), "ECONNREFUSED", "EACCES")
+does("connect to the SAN side of the node", on(new(), "connect", addr4("{NODE_SAN}", 4242), 16), "ECONNREFUSED", "EACCES")
+does("connect to broadcast", on(new(), "connect", addr4("255.255.255.255", 80), 16), "ENETUNREACH", "EACCES", "EHOSTUNREACH")
+does("link-local without scope", on(new(1), "connect", addr6("fe80::1", 80), 28), "EINVAL")
+does("listen unbound", on(new(), "listen", 5), "OK")
+
+# options
+for name in ("SO_SNDBUF", "SO_RCVBUF", "SO_REUSEADDR", "SO_REUSEPORT", "SO_KEEPALIVE"):
+    does(name + " too short", setopt(new(), socket.SOL_SOCKET, getattr(socket, name), b"\\1"), "EINVAL")
+does("SO_LINGER too short", setopt(new(), socket.SOL_SOCKET, socket.SO_LINGER, b"\\1\\0\\0\\0"), "EINVAL")
+does("TCP_NODELAY too short", setopt(new(), 6, 1, b"\\1"), "EINVAL")
+does("TCP_NODELAY of nothing", setopt(new(), 6, 1, b""), "EINVAL")
+does("TCP_ULP", setopt(new(), 6, 31, b"tls"), "ENOPROTOOPT")
+does("an option nobody knows", setopt(new(), 6, 9999, b"\\1\\0\\0\\0"), "ENOPROTOOPT")
+does("a level nobody knows", setopt(new(), 9999, 1, b"\\1\\0\\0\\0"), "ENOPROTOOPT")
+does("SO_BINDTODEVICE", setopt(new(), socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo\\0"), "ENOPROTOOPT", "EOPNOTSUPP", "EINVAL")
+does("SO_ZEROCOPY", setopt(new(), socket.SOL_SOCKET, 60, b"\\1\\0\\0\\0"), "ENOPROTOOPT", "EOPNOTSUPP")
+does("native ports of half a range", setopt(new(), 325, 1, b"\\1\\0"), "EINVAL")
+does("native ports upside down", setopt(new(), 325, 1, struct.pack("=HH", 9, 8)), "EINVAL")
+does("33 native ports", setopt(new(), 325, 1, struct.pack("=HH", 1, 1) * 33), "EINVAL")
+
+# without privilege
+if len(sys.argv) > 1:
+    os.setgroups([])
+    os.setresgid(65534, 65534, 65534)
+    os.setresuid(65534, 65534, 65534)
+    does("a privileged port, unprivileged", on(new(), "bind", addr4("0.0.0.0", 80), 16), "EACCES")
+    does("another port, unprivileged", on(new(), "bind", addr4("0.0.0.0", 7080), 16), "OK")
+else:
+    does("a privileged port", on(new(), "bind", addr4("0.0.0.0", 80), 16), "OK")
+print("\\n".join(bad))
+sys.exit(bool(bad))
+"""
+
+
+def test_bad_calls(lab):
+    lab.host.put("/tmp/calls.py", CALLS)
+    for who in ("", "nobody"):
+        rc, out = lab.host.sh(f"userland python3 /tmp/calls.py {who}", check=False, timeout=90)
+        assert rc == 0, out
+    offload.idle(lab)
+
+
+def test_privileged_ports_of_the_policy(lab):
+    """Root on the host gets the ports the node's administrator lists, no others."""
+    lab.unload_modules()
+    lab.load_core()
+    lab.load_tcps("privileged=443,500-600")
+    lab.load_host()
+    offload.wait_link(lab)
+    lab.host.put("/tmp/bind.py", "import ctypes, socket, struct, sys\nlibc = ctypes.CDLL(None, use_errno=True)\n"
+                 "fd = libc.socket(25, 1, 0)\n"
+                 "r = libc.bind(fd, struct.pack('=HH4s8x', 2, socket.htons(int(sys.argv[1])), bytes(4)), 16)\n"
+                 "print(ctypes.get_errno() if r else 0)\n")
+    got = {port: lab.host.sh(f"userland python3 /tmp/bind.py {port}").strip() for port in (80, 443, 499, 500, 600, 601, 1024)}
+    want = {80: "13", 443: "0", 499: "13", 500: "0", 600: "0", 601: "13", 1024: "0"}
+    assert got == want, f"errno by port: {got}"
+    assert offload.counters(lab.node)["tcps.policy_denials"] >= 3
+    again(lab)
+
+
+def test_node_not_there(lab):
+    """No service, or no machine: sockets can be had, connecting says so at once, the link tells why."""
+    lab.unload_modules()
+    lab.load_core()
+    notes = []
+    for address in (NODE_SAN, "10.9.0.99"):
+        lab.load_host(tcps=address)
+        time.sleep(3)
+        now = offload.link(lab)
+        assert now["state"] == "connecting" and now.get("last_reason"), now
+        start = time.monotonic()
+        fails(lab.host, f"userland memnet-run curl -sS --max-time 20 http://{CLIENT_EXT}:4242/", "unreach", "network", "connect")
+        assert time.monotonic() - start < offload.patience(lab, 10)
+        notes.append(f"{address}: {now['last_reason']}")
+        lab.host.sh("rmmod memnet", timeout=offload.patience(lab, 20))
+    # it comes while the host waits
+    lab.load_host()
+    time.sleep(1)
+    lab.load_tcps()
+    offload.wait_link(lab, timeout=30)
+    lab.host.sh(f"mnmany {offload.memnet()} short 5")
+    return "; ".join(notes)

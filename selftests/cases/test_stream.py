@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0
+"""64 MiB each way with checksums, over 1, 8 and 64 streams, by connect() and by accept(); native TCP first.
+
+On the debug kernel it is 8 MiB each way.
+"""
+from selftests.cases import offload
+
+MIB = 1 << 20
+
+
+def setup(lab):
+    offload.up(lab)
+
+
+def mnstream(lab, options, more):
+    """One mnstream; its summary lines as words."""
+    out = lab.host.sh(f"mnstream {options} {more} --bound 240", timeout=offload.patience(lab, 250))
+    lines = [offload.words(l) for l in out.splitlines() if l.startswith("stream ")]
+    assert lines and all(l["bad"] == 0 for l in lines), out
+    return lines
+
+
+def both(lab, streams, more, v6=False, share=1):
+    """The same natively and over AF_MEMNET; what happened, in words."""
+    size = (8 if offload.debug(lab) else 64) * MIB // share
+    amount = f"--streams {streams} --send {size} --recv {size} {more}"
+    native = mnstream(lab, offload.native(v6), amount)
+    with offload.Watch(lab) as w:
+        memnet = mnstream(lab, offload.memnet(v6), amount)
+    # besides the streams there are connections by which the peer is told to call
+    by = [l["side"] for l in memnet]
+    w.proves(connects=streams * by.count("connect"), accepts=streams * by.count("accept"))
+    sent, received = (sum(l[k] for l in memnet) for k in ("sent", "received"))
+    assert sent == received == size // streams * streams, memnet
+    for name, vm, least in (("host.copied_to_user_bytes", w.host, received), ("core.bytes_sent", w.host, sent),
+                            ("core.bytes_received", w.node, sent), ("core.bytes_sent", w.node, received)):
+        assert vm[name] >= least, f"{name} grew by {vm[name]}, {least} bytes were moved"
+    for vm in (w.host, w.node):
+        assert vm["core.protocol_errors"] == 0
+    offload.idle(lab)
+    speed = ["/".join(f"{(l['sent'] + l['received']) / 1048.576 / max(l['ms'], 1):.0f}" for l in ls) for ls in (native, memnet)]
+    return f"MiB/s by {'/'.join(by)}: native {speed[0]}, memnet {speed[1]}; {w}"
+
+
+def test_1_stream(lab):
+    return both(lab, 1, "--side connect")
+
+
+def test_8_streams_of_blocking_threads(lab):
+    return both(lab, 8, "--side accept --io block")
+
+
+def test_64_streams(lab):
+    return both(lab, 64, "--side connect")
+
+
+def test_both_ways_to_connect(lab):
+    """The sides that were not tried with so many streams above, and IPv6; a quarter of the bytes."""
+    return "\n".join((both(lab, 1, "--side accept --io block", share=4), both(lab, 64, "--side accept", v6=True, share=4)))
+
+
+def test_sendfile(lab):
+    return both(lab, 8, "--side connect --sendfile", v6=True, share=4)
