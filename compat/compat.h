@@ -37,4 +37,11 @@
 #define skb_frags_readable(skb) ((void)(skb), true)
 #endif
 
+/* have SOL_SOCKET options come to proto_ops.setsockopt, where a family may ask for that */
+#ifdef MEMNET_HAVE_custom_sockopt
+#define memnet_custom_sockopt(sock) set_bit(SOCK_CUSTOM_SOCKOPT, &(sock)->flags)
+#else
+#define memnet_custom_sockopt(sock) ((void)(sock))
+#endif
+
 #endif /* MEMNET_COMPAT_H */

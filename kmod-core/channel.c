@@ -221,10 +221,8 @@ int memnet_channel_setup(struct memnet_channel *ch, struct rdma_cm_id *id,
 		return -EXDEV;
 	refcount_inc(&domain->refs);
 	ch->rdma.domain = domain;
-	ret = memnet_tx_setup(ch)	      ?:
-		      memnet_rx_setup(ch)     ?:
-		      memnet_window_setup(ch) ?:
-						create_qp(ch);
+	ret = memnet_tx_setup(ch) ?: memnet_rx_setup(ch) ?: memnet_window_setup(ch) ?:
+	      create_qp(ch);
 	if (ret)
 		return ret;
 	ret = memnet_rx_post_all(ch);

@@ -182,10 +182,13 @@ struct wire_setopt {
 
 /**
  * enum wire_query - what QUERY may ask
- * @WIRE_QUERY_OUTQ: bytes the native socket holds that the peer has not acknowledged
+ * @WIRE_QUERY_OUTQ: bytes the node holds that the peer has not acknowledged
+ * @WIRE_QUERY_UNSENT: those of them that have not been sent
+ * @WIRE_QUERY_END: how many there are
  */
 enum wire_query {
 	WIRE_QUERY_OUTQ = 1,
+	WIRE_QUERY_UNSENT,
 	WIRE_QUERY_END,
 };
 

@@ -78,6 +78,7 @@ static int memnet_do_accept(struct socket *sock, struct socket *newsock, int fla
 	lock_sock(newsk);
 	sock_graft(newsk, newsock);
 	newsock->state = SS_CONNECTED;
+	memnet_custom_sockopt(newsock);
 	if (native) {
 		memnet_native_adopt(newsk, native);
 	} else {

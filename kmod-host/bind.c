@@ -58,6 +58,7 @@ int memnet_open(struct sock *sk)
 	struct memnet_sock *mn = memnet_sk(sk);
 	struct memnet_endpoint *ep = mn->ep;
 	struct link_channel *lc;
+	const struct wire_addr *local;
 	struct wire_msg msg;
 	int ret;
 
@@ -82,8 +83,10 @@ int memnet_open(struct sock *sk)
 	msg.open.uid = cpu_to_le32(from_kuid_munged(&init_user_ns, sock_i_uid(sk)));
 	msg.open.flags = cpu_to_le32(sk->sk_family == AF_INET6 ? WIRE_OPEN_V6 : 0);
 	ret = memnet_post(ep, &msg) ?: memnet_sync_options(sk, ep, true);
-	if (!ret && ep->local.family)
-		ret = request_bind(sk, ep, &ep->local);
+	/* A listener comes back where it was, bound or not. */
+	local = ep->state == TCP_LISTEN ? &ep->local : &mn->bound;
+	if (!ret && local->family)
+		ret = request_bind(sk, ep, local);
 	return ret;
 }
 
@@ -156,11 +159,20 @@ int memnet_bind(struct socket *sock, memnet_sockaddr *uaddr, int len)
 		ret = memnet_native_delegate(sk) ?: mn->native->ops->bind(mn->native, uaddr, len);
 		goto out;
 	}
-	ret = memnet_bound_elsewhere(sk) ? -EOPNOTSUPP :
-	      memnet_open(sk)	  ?:
-				    request_bind(sk, mn->ep, &wire);
-	if (!ret && inet_sk(sk)->inet_num)
-		sk->sk_userlocks |= SOCK_BINDADDR_LOCK | SOCK_BINDPORT_LOCK;
+	ret = -EOPNOTSUPP;
+	if (memnet_bound_elsewhere(sk))
+		goto out;
+	ret = memnet_open(sk);
+	if (ret)
+		goto out;
+	memnet_sync_options(sk, mn->ep, false);
+	ret = request_bind(sk, mn->ep, &wire);
+	if (ret)
+		goto out;
+	mn->bound = mn->ep->local;
+	sk->sk_userlocks |= SOCK_BINDADDR_LOCK;
+	if (port)
+		sk->sk_userlocks |= SOCK_BINDPORT_LOCK;
 out:
 	release_sock(sk);
 	return ret;
@@ -240,9 +252,7 @@ int memnet_listen(struct socket *sock, int backlog)
 			memnet_link_listener_add(mn, ep->lc->link);
 		memnet_stat_inc(MEMNET_STAT_HOST_LISTENS);
 	} else if (!again) {
-		memnet_drop_endpoint(sk, WIRE_F_ABORT);
-		inet_sk(sk)->inet_num = 0;
-		inet_sk(sk)->inet_sport = 0;
+		memnet_disconnect(sk->sk_socket);
 	}
 out:
 	release_sock(sk);

@@ -77,7 +77,7 @@ static bool stays_native(struct sock *sk, const struct sockaddr *addr, int len)
 }
 
 /**
- * memnet_disconnect() - back to an unbound, unconnected socket
+ * memnet_disconnect() - back to an unconnected socket, bound only where a port was asked for
  * @sock: socket, locked
  *
  * Return: 0.
@@ -85,6 +85,7 @@ static bool stays_native(struct sock *sk, const struct sockaddr *addr, int len)
 int memnet_disconnect(struct socket *sock)
 {
 	struct sock *sk = sock->sk;
+	struct memnet_sock *mn = memnet_sk(sk);
 
 	memnet_drop_endpoint(sk, WIRE_F_ABORT);
 	sk->sk_shutdown = 0;
@@ -92,8 +93,11 @@ int memnet_disconnect(struct socket *sock)
 	inet_sk(sk)->inet_dport = 0;
 	inet_sk(sk)->inet_daddr = 0;
 	memset(&sk->sk_v6_daddr, 0, sizeof(sk->sk_v6_daddr));
-	inet_sk(sk)->inet_num = 0;
-	inet_sk(sk)->inet_sport = 0;
+	if (!(sk->sk_userlocks & SOCK_BINDPORT_LOCK)) {
+		memset(&mn->bound, 0, sizeof(mn->bound));
+		inet_sk(sk)->inet_num = 0;
+		inet_sk(sk)->inet_sport = 0;
+	}
 	sock->state = SS_UNCONNECTED;
 	return 0;
 }
@@ -102,8 +106,8 @@ static int connect_locked(struct socket *sock, struct sockaddr *addr, int len, i
 {
 	struct sock *sk = sock->sk;
 	struct memnet_sock *mn = memnet_sk(sk);
+	int ret, pending = -EALREADY;
 	long timeo;
-	int ret;
 
 	if (len < offsetofend(struct sockaddr, sa_family))
 		return -EINVAL;
@@ -131,24 +135,21 @@ static int connect_locked(struct socket *sock, struct sockaddr *addr, int len, i
 		if (ret)
 			return ret;
 		sock->state = SS_CONNECTING;
-		if (flags & O_NONBLOCK)
-			return -EINPROGRESS;
-		goto wait;
+		pending = -EINPROGRESS;
+		break;
 	default:
 		return -EINVAL;
 	}
-	if (sk->sk_state == TCP_SYN_SENT && flags & O_NONBLOCK)
-		return -EALREADY;
-wait:
 	timeo = sock_sndtimeo(sk, flags & O_NONBLOCK);
 	timeo = wait_connected(sk, timeo);
 	if (sk->sk_state == TCP_SYN_SENT) {
 		if (!timeo)
-			return flags & O_NONBLOCK ? -EALREADY : -EINPROGRESS;
+			return pending;
 		return sock_intr_errno(timeo);
 	}
 	if (sk->sk_state == TCP_CLOSE && !(mn->ep && mn->ep->connected)) {
 		sock->state = SS_UNCONNECTED;
+		WRITE_ONCE(sk->sk_shutdown, 0);
 		return sock_error(sk) ?: -ECONNABORTED;
 	}
 	sock->state = SS_CONNECTED;

@@ -16,6 +16,7 @@
  * When a link dies every endpoint gets ECONNRESET; only listeners survive, without a channel,
  * until the link worker has set them up again (memnet_listener_restore()).
  */
+#include <linux/mm.h>
 #include <linux/slab.h>
 
 #include "memnet.h"
@@ -34,6 +35,9 @@ static const u32 allowed[TCP_MAX_STATES] = {
 };
 
 static struct kmem_cache *cache;
+
+unsigned long memnet_max_pages;
+static atomic_long_t extra;	/* bytes of all windows beyond the initial ones */
 
 /**
  * memnet_endpoint_change_state() - the one place where an endpoint's state changes
@@ -92,6 +96,7 @@ void memnet_endpoint_put(struct memnet_endpoint *ep)
 	if (!refcount_dec_and_test(&ep->refs))
 		return;
 	memnet_stat_add(MEMNET_STAT_PAGES_HELD, -(long)ep->rx.pages);
+	atomic_long_sub(ep->rx.window - WIRE_INITIAL_WINDOW, &extra);
 	__skb_queue_purge(&ep->rx.queue);
 	WARN_ON_ONCE(!skb_queue_empty(&ep->tx.queue));
 	kfree_skb(ep->request.skb);
@@ -394,6 +399,24 @@ void memnet_endpoint_close(struct memnet_endpoint *ep, u32 flags, u32 linger_ms)
 	}
 }
 
+/*
+ * The node used all it had: let it have more. What is beyond the initial window is charged when given, since a grant
+ * cannot be taken back; when all endpoints together have their share nobody's window grows.
+ */
+static void window_grow(struct memnet_endpoint *ep)
+{
+	u32 window = min(ep->rx.window * 2, ep->rx.max_window);
+	long more = (long)window - ep->rx.window;
+
+	if (ep->rx.received != ep->rx.limit || more <= 0)
+		return;
+	if (atomic_long_add_return(more, &extra) / PAGE_SIZE > READ_ONCE(memnet_max_pages)) {
+		atomic_long_sub(more, &extra);
+		return;
+	}
+	ep->rx.window = window;
+}
+
 /* Bytes may still arrive: after a reset those before its position, which need window as well. */
 static bool more_to_come(const struct memnet_endpoint *ep)
 {
@@ -427,10 +450,8 @@ void memnet_endpoint_consumed(struct memnet_endpoint *ep, u32 bytes, struct sk_b
 	limit = ep->rx.copied + ep->rx.window;
 	if (limit >= ep->rx.limit + min_t(u32, WIRE_INITIAL_WINDOW, ep->rx.window / 2) &&
 	    more_to_come(ep)) {
-		/* The node used all it had: the reader keeps up, so let it have more. */
-		if (ep->rx.received == ep->rx.limit)
-			ep->rx.window = min(ep->rx.window * 2, ep->rx.max_window);
-		ep->rx.limit = limit;
+		window_grow(ep);
+		ep->rx.limit = ep->rx.copied + ep->rx.window;
 		ep->rx.tell = ep->rx.peer_wants;
 		ep->rx.publish = !ep->rx.tell;
 		memnet_transmit(ep);
@@ -508,11 +529,9 @@ static int receive_want(struct memnet_endpoint *ep, const struct wire_msg *msg)
 		return -EPROTO;
 	if (!more_to_come(ep))
 		return 0;
-	/* It used all it had. If the reader has kept up a larger window can be had at once. */
-	if (ep->rx.received == ep->rx.limit)
-		ep->rx.window = min(ep->rx.window * 2, ep->rx.max_window);
+	window_grow(ep);
 	limit = ep->rx.copied + ep->rx.window;
-	if (limit > ep->rx.limit && ep->rx.copied == ep->rx.received)
+	if (limit > ep->rx.limit)
 		ep->rx.limit = limit;
 	ep->rx.peer_wants = true;
 	if (ep->rx.limit > seen) {
@@ -684,6 +703,8 @@ const struct memnet_channel_ops memnet_host_channel_ops = {
  */
 int memnet_endpoints_init(void)
 {
+	if (!memnet_max_pages)
+		memnet_max_pages = totalram_pages() / 8;
 	cache = KMEM_CACHE(memnet_endpoint, SLAB_HWCACHE_ALIGN);
 	return cache ? 0 : -ENOMEM;
 }

@@ -87,6 +87,7 @@ struct sock *memnet_sock_alloc(struct net *net, struct socket *sock, int family,
 	sock_init_data(sock, sk);
 	sock_lock_init_class_and_name(sk, "slock-AF_MEMNET", &slock_key, "sk_lock-AF_MEMNET",
 				      &lock_key);
+	sk->sk_type = SOCK_STREAM;
 	sk->sk_protocol = IPPROTO_MEMNET;
 	sk->sk_destruct = memnet_destruct;
 	sk->sk_write_space = memnet_write_space;
@@ -105,6 +106,7 @@ static int memnet_create(struct net *net, struct socket *sock, int protocol, int
 		return -EPROTONOSUPPORT;
 	sock->ops = &memnet_stream_ops;
 	sock->state = SS_UNCONNECTED;
+	memnet_custom_sockopt(sock);
 	if (!memnet_sock_alloc(net, sock, protocol == MEMNET_PROTO_IPV6 ? AF_INET6 : AF_INET,
 			       GFP_KERNEL, kern))
 		return -ENOMEM;

@@ -22,6 +22,9 @@ static unsigned int channels;
 module_param(channels, uint, 0444);
 MODULE_PARM_DESC(channels, "Channels of that link (default: one for each CPU, at most 8)");
 
+module_param_named(max_pages, memnet_max_pages, ulong, 0644);
+MODULE_PARM_DESC(max_pages, "Pages that receive windows may grow to together (default 1/8 of memory)");
+
 static char *secret;
 module_param(secret, charp, 0);
 MODULE_PARM_DESC(secret, "Shared secret of that link, as text");

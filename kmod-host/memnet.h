@@ -219,6 +219,7 @@ enum memnet_opt {
  * @native:	native socket all calls are delegated to, or of an offloaded listener the one on
  *		loopback; set once under lock_sock()
  * @delegated:	every call goes to @native
+ * @bound:	address of a bind(), as the node made it; family 0 for none; under lock_sock()
  * @opt:	option values, under lock_sock()
  * @opt_set:	bit i: @opt[i] was set and is to be copied to the node
  * @synced:	SOL_SOCKET options as the node has them
@@ -232,6 +233,7 @@ struct memnet_sock {
 	struct memnet_endpoint	*ep;
 	struct socket		*native;
 	bool			delegated;
+	struct wire_addr	bound;
 	int			opt[MEMNET_OPT_END];
 	u32			opt_set;
 	struct {
@@ -326,6 +328,7 @@ void memnet_link_listener_add(struct memnet_sock *mn, struct memnet_link *link);
 void memnet_link_listener_del(struct memnet_sock *mn);
 
 /* endpoint.c */
+extern unsigned long memnet_max_pages;
 extern const struct memnet_channel_ops memnet_host_channel_ops;
 int memnet_endpoints_init(void);
 void memnet_endpoints_exit(void);

@@ -110,8 +110,10 @@ static void connected(struct memnet_endpoint *ep, int error)
 		return;
 	if (error) {
 		memnet_endpoint_change_state(ep, TCP_CLOSE);
-		if (sk)
+		if (sk) {
 			WRITE_ONCE(sk->sk_err, -error);
+			WRITE_ONCE(sk->sk_shutdown, SHUTDOWN_MASK);
+		}
 	} else {
 		ep->connected = true;
 		ep->local = ep->request.local;

@@ -189,8 +189,23 @@ static int set_native_ports(struct memnet_sock *mn, sockptr_t value, unsigned in
 	return 0;
 }
 
+/* SOL_SOCKET, on kernels that let a family see it (compat.h). */
+static int set_socket(struct socket *sock, int name, sockptr_t value, unsigned int len)
+{
+	struct memnet_sock *mn = memnet_sk(sock->sk);
+	int ret;
+
+	/* They name a device of the host. */
+	if (name == SO_BINDTODEVICE || name == SO_BINDTOIFINDEX)
+		return -ENOPROTOOPT;
+	ret = sock_setsockopt(sock, SOL_SOCKET, name, value, len);
+	if (!ret && READ_ONCE(mn->delegated))
+		ret = sock_setsockopt(mn->native, SOL_SOCKET, name, value, len);
+	return ret;
+}
+
 /**
- * memnet_setsockopt() - proto_ops.setsockopt, all levels but SOL_SOCKET
+ * memnet_setsockopt() - proto_ops.setsockopt
  * @sock: socket
  * @level: level
  * @name: name
@@ -206,6 +221,8 @@ int memnet_setsockopt(struct socket *sock, int level, int name, sockptr_t value,
 	const struct option *o;
 	int i, v, ret = 0;
 
+	if (level == SOL_SOCKET)
+		return set_socket(sock, name, value, len);
 	if (level == SOL_MEMNET)
 		return name == MEMNET_NATIVE_PORTS ? set_native_ports(mn, value, len) :
 						     -ENOPROTOOPT;

@@ -404,8 +404,10 @@ static int recv_locked(struct sock *sk, struct msghdr *msg, size_t len, int flag
 	struct sk_buff_head done;
 	int ret = 0, copied = 0;
 
-	if (sk->sk_state == TCP_LISTEN || !ep || (!ep->connected && sk->sk_state != TCP_SYN_SENT))
-		return sock_error(sk) ?: -ENOTCONN;
+	if (sk->sk_state == TCP_LISTEN)
+		return -ENOTCONN;
+	if (!ep || (!ep->connected && sk->sk_state != TCP_SYN_SENT))
+		return sock_error(sk) ?: sk->sk_shutdown & RCV_SHUTDOWN ? 0 : -ENOTCONN;
 	__skb_queue_head_init(&done);
 	add_wait_queue(sk_sleep(sk), &wait);
 	for (;;) {
@@ -432,7 +434,7 @@ static int recv_locked(struct sock *sk, struct msghdr *msg, size_t len, int flag
 			if (at_end(ep)) {
 				if (readable(ep))
 					continue;
-				ret = READ_ONCE(ep->rx.fin) && !sk->sk_err ? 0 : sock_error(sk);
+				ret = READ_ONCE(ep->rx.fin) ? 0 : sock_error(sk);
 				break;
 			}
 			if (sk->sk_shutdown & RCV_SHUTDOWN && sk->sk_state != TCP_CLOSE)
@@ -558,7 +560,7 @@ __poll_t memnet_poll(struct file *file, struct socket *sock, poll_table *wait)
 	return mask;
 }
 
-static int ioctl_outq(struct sock *sk, u64 *value)
+static int ioctl_outq(struct sock *sk, enum wire_query what, u64 *value)
 {
 	struct memnet_endpoint *ep = memnet_sk(sk)->ep;
 	struct wire_msg msg;
@@ -570,7 +572,7 @@ static int ioctl_outq(struct sock *sk, u64 *value)
 	if (!ep || !ep->connected || sk->sk_state == TCP_CLOSE)
 		return 0;
 	wire_init(&msg, WIRE_QUERY, 0, 0);
-	msg.ask.what = cpu_to_le32(WIRE_QUERY_OUTQ);
+	msg.ask.what = cpu_to_le32(what);
 	ret = memnet_request(sk, ep, &msg, false);
 	if (ret == -ECONNRESET || ret == -ENETDOWN)
 		return 0;
@@ -581,7 +583,7 @@ static int ioctl_outq(struct sock *sk, u64 *value)
 /**
  * memnet_ioctl() - proto_ops.ioctl
  * @sock: socket
- * @cmd: SIOCINQ (FIONREAD), SIOCOUTQ or SIOCATMARK
+ * @cmd: SIOCINQ (FIONREAD), SIOCOUTQ, SIOCOUTQNSD or SIOCATMARK
  * @arg: where the int goes
  *
  * Return: 0 or a negative errno.
@@ -604,7 +606,10 @@ int memnet_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg)
 			value = readable(mn->ep);
 		break;
 	case SIOCOUTQ:
-		ret = ioctl_outq(sk, &value);
+		ret = ioctl_outq(sk, WIRE_QUERY_OUTQ, &value);
+		break;
+	case SIOCOUTQNSD:
+		ret = ioctl_outq(sk, WIRE_QUERY_UNSENT, &value);
 		break;
 	case SIOCATMARK:
 		break;
