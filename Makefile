@@ -21,6 +21,8 @@ PREFIX ?= /usr
 
 TOP := $(CURDIR)
 OUT := $(TOP)/build/user
+# type information for BPF in the modules wants pahole; without it they are built without
+BTF := $(if $(shell command -v pahole),,CONFIG_DEBUG_INFO_BTF_MODULES=)
 PYTHON ?= python3
 LAB = cd $(TOP) && PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m selftests.lab
 USER_DIRS := $(patsubst %/Makefile,%,$(wildcard userlib/Makefile selftests/Makefile))
@@ -31,7 +33,7 @@ all: modules user
 modules:
 	@test -e $(KDIR)/Makefile || { echo "No kernel build folder at $(KDIR)."; \
 		echo "Install linux-headers-$$(uname -r), or name one: make KDIR=/path"; exit 1; } >&2
-	$(MAKE) -C $(KDIR) M=$(TOP) $(if $(wildcard $(KDIR)/vmlinux),,CONFIG_DEBUG_INFO_BTF_MODULES=) modules
+	$(MAKE) -C $(KDIR) M=$(TOP) $(BTF) modules
 
 user:
 	@mkdir -p $(OUT)
