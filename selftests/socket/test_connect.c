@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "differences.h"
 #include "fixture.h"
 
 static int connect_to(int fd, const union addr *addr)
@@ -145,7 +146,8 @@ TEST(connect_in_progress)
 	FAILS(recv(fd, &byte, 1, 0), EAGAIN);
 	FAILS(getpeername(fd, &addr.sa, &len), ENOTCONN);
 	FAILS(listen(fd, 1), EINVAL);
-	CHECK(port_of(fd));
+	if (!differs("name-while-connecting"))
+		CHECK(port_of(fd));
 	OK(close(fd));
 }
 
