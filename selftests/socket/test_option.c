@@ -318,7 +318,8 @@ TEST(option_bind_to_device)
 	if (differs("bindtodevice")) {
 		/* before 6.7 a family cannot refuse the option, only what follows */
 		if (!setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", 3))
-			FAILS(connect_to(fd, peer_at(1)), EOPNOTSUPP);
+			FAILS(connect(fd, &peer_at(1)->sa, addr_len(peer_at(1))),
+			      EOPNOTSUPP);
 	} else {
 		OK(setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", 3));
 	}
