@@ -2,20 +2,21 @@
 /*
  * Accept pump: connections of native listeners become endpoints as they come.
  *
- * A listener has at most its quota of children pushed that its program has not collected; ACCEPTED makes room. A child
- * is an endpoint of the node's half, on the channel of the CPU its packets come to, and its first message is
- * NEW_CONNECTION. Index and memory are taken before kernel_accept(), so that no connection is accepted only to be dropped;
- * where there are none the connection waits in TCP's own queue, and the listener on its session's starved list.
+ * A listener has at most its quota of children pushed that its program has not collected;
+ * ACCEPTED makes room. A child is an endpoint of the node's half, on the channel of the CPU its
+ * packets come to, and its first message is NEW_CONNECTION. Index and memory are taken before
+ * kernel_accept(), so that no connection is accepted only to be dropped; where there are none the
+ * connection waits in TCP's own queue, and the listener on its session's starved list.
  *
- * Runs in the listener's worker. The child is complete before it is stored in the table and kicked; from then on it
- * is its own channel's worker's.
+ * Runs in the listener's worker. The child is complete before it is stored in the table and
+ * kicked; from then on it is its own channel's worker's.
  */
 #include <linux/cred.h>
 #include <net/inet_connection_sock.h>
 
 #include "tcps.h"
 
-#define BUDGET	16	/* children in one turn */
+#define BUDGET 16 /* children in one turn */
 
 /* Makes an accepted socket the endpoint's and hands the endpoint to its own worker. */
 static void child_start(struct tcps_endpoint *ep, struct tcps_endpoint *child, struct socket *sock)

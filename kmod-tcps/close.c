@@ -2,12 +2,14 @@
 /*
  * CLOSE, and what follows until CLOSED.
  *
- * ABORT, and bytes the application did not read, reset the connection at once, as tcp_close() does. Else what the host
- * sent before is given to TCP in the background (CLOSING). Then, without LINGER, TCP is left alone with the rest, which
- * is what close() does, and CLOSED is owed. With LINGER both directions are shut and CLOSED waits until the peer has
- * acknowledged everything (LINGERING).
+ * ABORT, and bytes the application did not read, reset the connection at once, as tcp_close()
+ * does. Else what the host sent before is given to TCP in the background (CLOSING). Then, without
+ * LINGER, TCP is left alone with the rest, which is what close() does, and CLOSED is owed. With
+ * LINGER both directions are shut and CLOSED waits until the peer has acknowledged everything
+ * (LINGERING).
  *
- * Both are bounded: an orphan by orphan_s, a lingering one by the host's time. Who is late is reset, with ETIMEDOUT.
+ * Both are bounded: an orphan by orphan_s, a lingering one by the host's time. Who is late is
+ * reset, with ETIMEDOUT.
  *
  * Runs in the channel's worker; the timer only kicks.
  */
@@ -15,7 +17,7 @@
 
 #include "tcps.h"
 
-#define LINGER_MAX_MS	(3600 * MSEC_PER_SEC)
+#define LINGER_MAX_MS (3600 * MSEC_PER_SEC)
 
 static void finish(struct tcps_endpoint *ep, bool abort, int error)
 {
@@ -100,7 +102,7 @@ void tcps_close_progress(struct tcps_endpoint *ep, int events)
 	} else if (events & TCPS_EV_TIMER) {
 		finish(ep, true, ETIMEDOUT);
 	} else if (ep->state == TCPS_CLOSING && unread(ep)) {
-		finish(ep, true, ECONNRESET);	/* nobody will read what comes now */
+		finish(ep, true, ECONNRESET); /* nobody will read what comes now */
 	} else if (ep->state == TCPS_CLOSING && tcps_tx_drained(ep)) {
 		if (!(ep->in.close_flags & WIRE_F_LINGER)) {
 			finish(ep, false, 0);

@@ -2,12 +2,14 @@
 /*
  * Requests of the host: bind, listen, connect, options, queries.
  *
- * They wait on in.control in the order they came and are done in the channel's worker; none waits for the network.
- * What the policy allows is done under the credentials of the endpoint's owner, so the kernel's own checks apply. A
- * request is answered by an answer in the endpoint, which flush.c sends; the next request waits until it is sent.
+ * They wait on in.control in the order they came and are done in the channel's worker; none waits
+ * for the network. What the policy allows is done under the credentials of the endpoint's owner,
+ * so the kernel's own checks apply. A request is answered by an answer in the endpoint, which
+ * flush.c sends; the next request waits until it is sent.
  *
- * CONNECT is the exception: its answer has a place of its own and comes when the connection is established or has
- * failed; until then other requests go on. An endpoint whose CONNECT failed is as it was before.
+ * CONNECT is the exception: its answer has a place of its own and comes when the connection is
+ * established or has failed; until then other requests go on. An endpoint whose CONNECT failed is
+ * as it was before.
  */
 #include <linux/cred.h>
 #include <net/tcp.h>
@@ -16,7 +18,9 @@
 
 static void answer(struct tcps_endpoint *ep, const struct wire_msg *msg, int error, u64 value)
 {
-	ep->answer = (struct tcps_answer){ .seq = le16_to_cpu(msg->hdr.seq), .error = error, .value = value };
+	ep->answer = (struct tcps_answer){ .seq = le16_to_cpu(msg->hdr.seq),
+					   .error = error,
+					   .value = value };
 	ep->owed |= TCPS_OWE_REPLY;
 }
 
@@ -186,8 +190,11 @@ bool tcps_connect_progress(struct tcps_endpoint *ep)
 	ret = native_connect(ep);
 	if (ret == -EINPROGRESS || ret == -EALREADY)
 		return false;
+	if (ret == -EISCONN)
+		ret = 0;	/* the first one succeeded at once */
 	if (!ret)
-		ret = tcps_native_name(ep->sock, &ep->local, false) ?: tcps_native_name(ep->sock, &ep->peer, true);
+		ret = tcps_native_name(ep->sock, &ep->local, false) ?:
+			      tcps_native_name(ep->sock, &ep->peer, true);
 	answer_connect(ep, ret);
 	if (ret) {
 		disconnect(ep);
@@ -228,7 +235,8 @@ int tcps_control_option(struct tcps_endpoint *ep, u32 level, u32 name, const u8 
 	if (level == SOL_SOCKET)
 		ret = sock_setsockopt(ep->sock, level, name, KERNEL_SOCKPTR(&host), sizeof(host));
 	else
-		ret = ep->sock->ops->setsockopt(ep->sock, level, name, KERNEL_SOCKPTR(&host), sizeof(host));
+		ret = ep->sock->ops->setsockopt(ep->sock, level, name, KERNEL_SOCKPTR(&host),
+						sizeof(host));
 	revert_creds(old);
 	return ret;
 }
@@ -271,8 +279,9 @@ static void handle(struct tcps_endpoint *ep, const struct wire_msg *msg)
 			ret = 0;
 			break;
 		default:
-			ret = tcps_control_option(ep, le32_to_cpu(msg->setopt.level), le32_to_cpu(msg->setopt.name),
-						  msg->setopt.value, le32_to_cpu(msg->setopt.len));
+			ret = tcps_control_option(ep, le32_to_cpu(msg->setopt.level),
+						  le32_to_cpu(msg->setopt.name), msg->setopt.value,
+						  le32_to_cpu(msg->setopt.len));
 			if (!(msg->hdr.flags & WIRE_F_REPLY))
 				return;
 		}

@@ -2,12 +2,13 @@
 /*
  * Credentials that stand for a user of a host.
  *
- * Native sockets are made, bound, listened on and connected under credentials without any capability and with a uid of
- * their own for each (host, uid), so the kernel's checks do the work: who may share a port by SO_REUSEPORT, who may
- * bind below 1024, which options need a privilege. These uids begin at 0x40000000 and mean nobody on the node.
+ * Native sockets are made, bound, listened on and connected under credentials without any
+ * capability and with a uid of their own for each (host, uid), so the kernel's checks do the
+ * work: who may share a port by SO_REUSEPORT, who may bind below 1024, which options need a
+ * privilege. These uids begin at 0x40000000 and mean nobody on the node.
  *
- * An owner lives while endpoints use it, and for a while longer, so that a user keeps its uid; a bounded number of unused
- * ones is kept, the oldest goes first.
+ * An owner lives while endpoints use it, and for a while longer, so that a user keeps its uid; a
+ * bounded number of unused ones is kept, the oldest goes first.
  *
  * Locks: owners_lock, a mutex.
  */
@@ -19,9 +20,9 @@
 
 #include "tcps.h"
 
-#define UID_BASE	0x40000000U
-#define UID_COUNT	0x3fffffffU
-#define MAX_IDLE	1024
+#define UID_BASE 0x40000000U
+#define UID_COUNT 0x3fffffffU
+#define MAX_IDLE 1024
 
 static DEFINE_HASHTABLE(owners, 8);
 static DEFINE_XARRAY_ALLOC(numbers);
@@ -81,7 +82,8 @@ static struct tcps_owner *make_owner(u64 host_id, u32 uid)
 
 	if (!owner)
 		return NULL;
-	if (xa_alloc_cyclic(&numbers, &owner->number, owner, XA_LIMIT(0, UID_COUNT), &next_number, GFP_KERNEL) < 0) {
+	if (xa_alloc_cyclic(&numbers, &owner->number, owner, XA_LIMIT(0, UID_COUNT), &next_number,
+			    GFP_KERNEL) < 0) {
 		kfree(owner);
 		return NULL;
 	}

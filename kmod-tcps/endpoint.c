@@ -2,14 +2,16 @@
 /*
  * Endpoints: a socket of a host, known on its channel by index and generation.
  *
- * The host opens those of its half of the indices, the accept pump makes those of ours. tcps_endpoint_run() is an
- * endpoint's turn in its channel's worker: requests, the end of connecting, closing, the pumps, and then what is owed
- * to the host. After CLOSE the endpoint lives until CLOSED is sent, and leaves the table around that: an index
- * of the host's half before, because the host may use it again at once, one of ours afterwards, because we may.
+ * The host opens those of its half of the indices, the accept pump makes those of ours.
+ * tcps_endpoint_run() is an endpoint's turn in its channel's worker: requests, the end of
+ * connecting, closing, the pumps, and then what is owed to the host. After CLOSE the endpoint
+ * lives until CLOSED is sent, and leaves the table around that: an index of the host's half
+ * before, because the host may use it again at once, one of ours afterwards, because we may.
  *
- * References: one of the table, one of the ready list, one of the stalled list. receive() finds an endpoint under RCU
- * and needs none. What an endpoint holds is returned by tcps_endpoint_purge(), in the worker or when the session ends;
- * the last reference only frees memory.
+ * References: one of the table, one of the ready list, one of the stalled list. receive() finds
+ * an endpoint under RCU and needs none. What an endpoint holds is returned by
+ * tcps_endpoint_purge(), in the worker or when the session ends; the last reference only frees
+ * memory.
  */
 #include <linux/slab.h>
 #include <net/tcp.h>
@@ -19,16 +21,18 @@
 static struct kmem_cache *cache;
 
 static const u16 allowed[] = {
-	[TCPS_NEW]	  = BIT(TCPS_IDLE) | BIT(TCPS_CONNECTED) | BIT(TCPS_GONE),
-	[TCPS_IDLE]	  = BIT(TCPS_LISTENING) | BIT(TCPS_CONNECTING) | BIT(TCPS_CLOSED) | BIT(TCPS_GONE),
-	[TCPS_LISTENING]  = BIT(TCPS_CLOSED) | BIT(TCPS_GONE),
-	[TCPS_CONNECTING] = BIT(TCPS_IDLE) | BIT(TCPS_CONNECTED) | BIT(TCPS_CLOSED) | BIT(TCPS_GONE),
-	[TCPS_CONNECTED]  = BIT(TCPS_DEAD) | BIT(TCPS_CLOSING) | BIT(TCPS_CLOSED) | BIT(TCPS_GONE),
-	[TCPS_DEAD]	  = BIT(TCPS_CLOSED) | BIT(TCPS_GONE),
-	[TCPS_CLOSING]	  = BIT(TCPS_LINGERING) | BIT(TCPS_CLOSED) | BIT(TCPS_GONE),
-	[TCPS_LINGERING]  = BIT(TCPS_CLOSED) | BIT(TCPS_GONE),
-	[TCPS_CLOSED]	  = BIT(TCPS_GONE),
-	[TCPS_GONE]	  = 0,
+	[TCPS_NEW] = BIT(TCPS_IDLE) | BIT(TCPS_CONNECTED) | BIT(TCPS_GONE),
+	[TCPS_IDLE] = BIT(TCPS_LISTENING) | BIT(TCPS_CONNECTING) | BIT(TCPS_CLOSED) |
+		      BIT(TCPS_GONE),
+	[TCPS_LISTENING] = BIT(TCPS_CLOSED) | BIT(TCPS_GONE),
+	[TCPS_CONNECTING] = BIT(TCPS_IDLE) | BIT(TCPS_CONNECTED) | BIT(TCPS_CLOSED) |
+			    BIT(TCPS_GONE),
+	[TCPS_CONNECTED] = BIT(TCPS_DEAD) | BIT(TCPS_CLOSING) | BIT(TCPS_CLOSED) | BIT(TCPS_GONE),
+	[TCPS_DEAD] = BIT(TCPS_CLOSED) | BIT(TCPS_GONE),
+	[TCPS_CLOSING] = BIT(TCPS_LINGERING) | BIT(TCPS_CLOSED) | BIT(TCPS_GONE),
+	[TCPS_LINGERING] = BIT(TCPS_CLOSED) | BIT(TCPS_GONE),
+	[TCPS_CLOSED] = BIT(TCPS_GONE),
+	[TCPS_GONE] = 0,
 };
 
 static bool is_orphan(enum tcps_endpoint_state state)
@@ -195,19 +199,22 @@ int tcps_endpoint_open(struct tcps_channel *tc, const struct wire_msg *msg, gfp_
 	return 0;
 }
 
-/* The channel for a child: that of the CPU its packets come to, else the least loaded. */
+/* The channel for a child: one of the CPU its packets come to, and the least loaded. */
 static struct tcps_channel *pick_channel(struct tcps_session *s, int cpu)
 {
-	struct tcps_channel *tc, *best = NULL;
+	struct tcps_channel *best = NULL;
 	int i;
 
 	for (i = 0; i < WIRE_MAX_CHANNELS; i++) {
-		tc = READ_ONCE(s->channels[i]);
+		struct tcps_channel *tc = READ_ONCE(s->channels[i]);
+		bool here;
+
 		if (!tc || !memnet_channel_is_up(tc->ch))
 			continue;
-		if (tc->ch->cfg.cpu == cpu)
-			return tc;
-		if (!best || atomic_read(&tc->count) < atomic_read(&best->count))
+		here = tc->ch->cfg.cpu == cpu;
+		if (!best || here > (best->ch->cfg.cpu == cpu) ||
+		    (here == (best->ch->cfg.cpu == cpu) &&
+		     atomic_read(&tc->count) < atomic_read(&best->count)))
 			best = tc;
 	}
 	return best;
@@ -234,8 +241,8 @@ struct tcps_endpoint *tcps_endpoint_reserve(struct tcps_session *s, int cpu)
 	ep = tcps_endpoint_alloc(tc, GFP_KERNEL);
 	if (!ep)
 		return NULL;
-	if (xa_alloc_cyclic_bh(&tc->endpoints, &ep->index, NULL, XA_LIMIT(half, 2 * half - 1), &tc->next,
-			       GFP_KERNEL) < 0) {
+	if (xa_alloc_cyclic_bh(&tc->endpoints, &ep->index, NULL, XA_LIMIT(half, 2 * half - 1),
+			       &tc->next, GFP_KERNEL) < 0) {
 		forget(ep);
 		return NULL;
 	}
@@ -256,7 +263,8 @@ void tcps_endpoint_hide(struct tcps_endpoint *ep)
 
 /**
  * tcps_endpoint_unlist() - an endpoint is no more
- * @ep: endpoint; called in its channel's worker, or when that is halted, or before others can find it
+ * @ep: endpoint; called in its channel's worker, or when that is halted, or before others
+ *	can find it
  *
  * Drops the table's reference.
  */
@@ -264,10 +272,15 @@ void tcps_endpoint_unlist(struct tcps_endpoint *ep)
 {
 	struct tcps_session *s = ep->tc->session;
 
+	struct sk_buff *skb;
+
 	if (ep->state == TCPS_GONE)
 		return;
 	tcps_endpoint_hide(ep);
 	unstarve(ep);
+	/* Nobody adds requests any more, and nobody waits for answers. */
+	while ((skb = __skb_dequeue(&ep->in.control)))
+		consume_skb(skb);
 	tcps_endpoint_change_state(ep, TCPS_GONE);
 	forget(ep);
 	feed_starved(s);
@@ -303,13 +316,9 @@ void tcps_endpoint_purge(struct tcps_endpoint *ep)
  */
 void tcps_endpoint_destroy(struct tcps_endpoint *ep)
 {
-	struct sk_buff *skb;
-
 	tcps_native_release(ep, true);
 	timer_shutdown_sync(&ep->timer);
 	tcps_endpoint_purge(ep);
-	while ((skb = __skb_dequeue(&ep->in.control)))
-		tcps_skb_free(ep, skb);
 	__skb_queue_purge(&ep->rx.pending);
 	tcps_endpoint_unlist(ep);
 }
@@ -321,6 +330,8 @@ void tcps_endpoint_destroy(struct tcps_endpoint *ep)
  */
 void tcps_endpoint_died(struct tcps_endpoint *ep, int error)
 {
+	struct sock *sk = ep->sock->sk;
+
 	if (is_orphan(ep->state)) {
 		ep->closed_error = error;
 		tcps_native_release(ep, true);
@@ -333,9 +344,12 @@ void tcps_endpoint_died(struct tcps_endpoint *ep, int error)
 		return;
 	tcps_endpoint_change_state(ep, TCPS_DEAD);
 	ep->reset_error = error;
-	lock_sock(ep->sock->sk);
-	ep->rx.end = ep->rx.read + tcps_native_unread(ep->sock->sk);
-	release_sock(ep->sock->sk);
+	lock_sock(sk);
+	ep->rx.end = ep->rx.read + tcps_native_unread(sk);
+	/* The peer had ended its direction before: that is to be seen first. */
+	if (ep->rx.eof && !ep->rx.fin && sock_flag(sk, SOCK_DONE))
+		ep->owed |= TCPS_OWE_FIN;
+	release_sock(sk);
 	ep->owed |= TCPS_OWE_RESET;
 	ep->owed &= ~(TCPS_OWE_WINDOW | TCPS_OWE_PUBLISH);
 	tcps_endpoint_purge(ep);
@@ -360,7 +374,8 @@ void tcps_endpoint_run(struct tcps_endpoint *ep, int events)
 	if (ep->state < TCPS_CLOSED) {
 		if (events & (TCPS_EV_HOST | TCPS_EV_AGAIN))
 			tcps_control_run(ep);
-		if (ep->state == TCPS_CONNECTING && events & TCPS_EV_STATE && tcps_connect_progress(ep))
+		if (ep->state == TCPS_CONNECTING && events & TCPS_EV_STATE &&
+		    tcps_connect_progress(ep))
 			events |= TCPS_EV_DATA;
 		if (ep->state < TCPS_CLOSING && READ_ONCE(ep->in.closed))
 			tcps_close_begin(ep);

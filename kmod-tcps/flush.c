@@ -2,10 +2,11 @@
 /*
  * Messages an endpoint owes its host.
  *
- * Everything an endpoint has to say is a bit of ep->owed with its values in the endpoint, or payload on rx.pending, until
- * it is posted; so nothing is allocated for a message and a refused one is simply owed further. tcps_endpoint_flush()
- * sends all of it in one batch and in the order the protocol asks for: NEW_CONNECTION first, answers before the payload
- * they allow, CLOSED last. Refused for credits, room or memory, the endpoint is stalled and comes again.
+ * Everything an endpoint has to say is a bit of ep->owed with its values in the endpoint, or
+ * payload on rx.pending, until it is posted; so nothing is allocated for a message and a refused
+ * one is simply owed further. tcps_endpoint_flush() sends all of it in one batch and in the order
+ * the protocol asks for: NEW_CONNECTION first, answers before the payload they allow, CLOSED
+ * last. Refused for credits, room or memory, the endpoint is stalled and comes again.
  *
  * Runs in the channel's worker. Locks: the channel's tx.lock.
  */
@@ -16,7 +17,8 @@ static void make(struct tcps_endpoint *ep, struct wire_msg *msg, enum wire_opcod
 	wire_init(msg, opcode, ep->index, ep->gen);
 }
 
-static void make_answer(struct tcps_endpoint *ep, struct wire_msg *msg, const struct tcps_answer *answer)
+static void make_answer(struct tcps_endpoint *ep, struct wire_msg *msg,
+			const struct tcps_answer *answer)
 {
 	make(ep, msg, WIRE_REPLY);
 	msg->hdr.seq = cpu_to_le16(answer->seq);
@@ -47,7 +49,8 @@ static void make_window(struct tcps_endpoint *ep, struct wire_msg *msg)
 }
 
 /* In a batch. */
-static int send(struct tcps_endpoint *ep, struct wire_msg *msg, struct sk_buff *skb, u32 offset, u32 len, u32 owed)
+static int send(struct tcps_endpoint *ep, struct wire_msg *msg, struct sk_buff *skb, u32 offset,
+		u32 len, u32 owed)
 {
 	int ret = memnet_tx_queue(ep->tc->ch, msg, skb, offset, len, 0);
 
@@ -81,7 +84,7 @@ static int send_data(struct tcps_endpoint *ep)
 		if (last)
 			__skb_unlink(skb, &ep->rx.pending);
 		else
-			skb_get(skb);	/* our own clone: one reference for each message */
+			skb_get(skb); /* our own clone: one reference for each message */
 		ret = send(ep, &msg, skb, cb->offset, len, fin ? TCPS_OWE_FIN : 0);
 		if (ret) {
 			if (last)
@@ -108,6 +111,16 @@ static int send_data(struct tcps_endpoint *ep)
 	return ret;
 }
 
+static int send_reset(struct tcps_endpoint *ep)
+{
+	struct wire_msg msg;
+
+	make(ep, &msg, WIRE_RESET);
+	msg.reset.error = cpu_to_le32(ep->reset_error);
+	msg.reset.end = cpu_to_le64(ep->rx.end);
+	return send(ep, &msg, NULL, 0, 0, TCPS_OWE_RESET);
+}
+
 /* In a batch: all but CLOSED. */
 static int send_all(struct tcps_endpoint *ep)
 {
@@ -126,14 +139,13 @@ static int send_all(struct tcps_endpoint *ep)
 		make_answer(ep, &msg, &ep->answer);
 		ret = send(ep, &msg, NULL, 0, 0, TCPS_OWE_REPLY);
 	}
-	if (!ret && ep->owed & TCPS_OWE_RESET) {
-		make(ep, &msg, WIRE_RESET);
-		msg.reset.error = cpu_to_le32(ep->reset_error);
-		msg.reset.end = cpu_to_le64(ep->rx.end);
-		ret = send(ep, &msg, NULL, 0, 0, TCPS_OWE_RESET);
-	}
+	/* A reset does not wait for the payload before it, but for the end of the stream. */
+	if (!ret && ep->owed & TCPS_OWE_RESET && !(ep->owed & TCPS_OWE_FIN))
+		ret = send_reset(ep);
 	if (!ret)
 		ret = send_data(ep);
+	if (!ret && ep->owed & TCPS_OWE_RESET)
+		ret = send_reset(ep);
 	if (!ret && ep->owed & TCPS_OWE_WANT) {
 		make(ep, &msg, WIRE_WANT_WINDOW);
 		msg.want.limit = cpu_to_le64(ep->rx.want);
@@ -191,7 +203,8 @@ void tcps_endpoint_flush(struct tcps_endpoint *ep)
 		memnet_tx_commit(tc->ch);
 	}
 	if (ep->owed & TCPS_OWE_PUBLISH) {
-		int err = memnet_window_publish(tc->ch, ep->index, ep->gen, ep->in.limit, ep->tx.taken);
+		int err = memnet_window_publish(tc->ch, ep->index, ep->gen, ep->in.limit,
+						ep->tx.taken);
 
 		if (!err)
 			ep->owed &= ~TCPS_OWE_PUBLISH;

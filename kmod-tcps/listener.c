@@ -2,29 +2,33 @@
 /*
  * Listeners: addresses hosts connect to.
  *
- * A listener has an rdma_cm id on its address. A connection request is judged in the rdma_cm handler by what needs no
- * waiting: its private data, the allow-list, whether there is room. Then it is queued, a bounded number of them, and
- * the listener's work makes it a channel of a session (session.c), one after another. While it waits, its id reports to
- * request_event(), which only remembers that the peer is gone.
+ * A listener has an rdma_cm id on its address. A connection request is judged in the rdma_cm
+ * handler by what needs no waiting: its private data, the allow-list, whether there is room. Then
+ * it is queued, a bounded number of them, and the listener's work makes it a channel of a session
+ * (session.c), one after another. While it waits, its id reports to request_event(), which only
+ * remembers that the peer is gone.
  *
- * When the device under the id goes away, or an address given at load time is not there yet, the set-up work tries
- * again, every second at first and every eight seconds at last, until it succeeds or the listener is destroyed.
+ * When the device under the id goes away, or an address given at load time is not there yet, the
+ * set-up work tries again, every second at first and every eight seconds at last, until it
+ * succeeds or the listener is destroyed.
  *
- * An rdma_cm id holds its network namespace, so a namespace lives as long as a listener or a session in it; taking
- * down a namespace begins with `memnetctl tcps unlisten`.
+ * An rdma_cm id holds its network namespace, so a namespace lives as long as a listener or a
+ * session in it; taking down a namespace begins with `memnetctl tcps unlisten`.
  *
- * Locks: tcps_mutex guards the list of listeners; listener.lock the queue of requests. The id belongs to the set-up
- * work, and to who destroys the listener once that work is cancelled. We never let rdma_cm destroy an id we kept.
+ * Locks: tcps_mutex guards the list of listeners; listener.lock the queue of requests. The id
+ * belongs to the set-up work, and to who destroys the listener once that work is cancelled. We
+ * never let rdma_cm destroy an id we kept.
  */
 #include <linux/slab.h>
 #include <net/addrconf.h>
 
 #include "tcps.h"
 
-#define MAX_WAITING	64	/* connection requests of one listener */
-#define RETRY_MIN	HZ
-#define RETRY_MAX	(8 * HZ)
+#define MAX_WAITING 64 /* connection requests of one listener */
+#define RETRY_MIN HZ
+#define RETRY_MAX (8 * HZ)
 
+/* guards both lists: listeners and sessions */
 DEFINE_MUTEX(tcps_mutex);
 LIST_HEAD(tcps_listeners);
 
@@ -36,10 +40,10 @@ LIST_HEAD(tcps_listeners);
  * @gone:	the peer or the device went away meanwhile
  */
 struct request {
-	struct list_head	node;
-	struct rdma_cm_id	*id;
-	struct wire_cm_req	req;
-	bool			gone;
+	struct list_head node;
+	struct rdma_cm_id *id;
+	struct wire_cm_req req;
+	bool gone;
 };
 
 static int request_event(struct rdma_cm_id *id, struct rdma_cm_event *event)
@@ -67,7 +71,8 @@ static u32 judge(struct tcps_listener *l, struct rdma_cm_id *id, const struct rd
 	const struct memnet_nl_tcps_cfg *cfg = &l->cfg;
 	bool secret;
 
-	switch (wire_check_req(event->param.conn.private_data, event->param.conn.private_data_len, req)) {
+	switch (wire_check_req(event->param.conn.private_data, event->param.conn.private_data_len,
+			       req)) {
 	case 0:
 		break;
 	case -EPROTONOSUPPORT:
@@ -89,13 +94,14 @@ static void refuse(struct tcps_listener *l, struct rdma_cm_id *id, u32 reason)
 {
 	memnet_stat_inc(MEMNET_STAT_TCPS_REFUSED);
 	atomic_long_inc(&l->refused);
-	pr_info_ratelimited("memnet_tcps: refused a connection of %pISc: %s\n", &id->route.addr.dst_addr,
-			    wire_reason_name(reason));
+	pr_info_ratelimited("memnet_tcps: refused a connection of %pISc: %s\n",
+			    &id->route.addr.dst_addr, wire_reason_name(reason));
 	memnet_cm_reject(id, reason);
 }
 
 /* A new connection; returns non-zero to have rdma_cm destroy its id. */
-static int connect_request(struct tcps_listener *l, struct rdma_cm_id *id, const struct rdma_cm_event *event)
+static int connect_request(struct tcps_listener *l, struct rdma_cm_id *id,
+			   const struct rdma_cm_event *event)
 {
 	struct wire_cm_req req;
 	struct request *request;
@@ -182,7 +188,9 @@ static int setup(struct tcps_listener *l)
 		return PTR_ERR(id);
 	if (l->cfg.addr.ss_family == AF_INET6)
 		ret = rdma_set_afonly(id, 1);
-	ret = ret ?: rdma_bind_addr(id, (struct sockaddr *)&l->cfg.addr) ?: rdma_listen(id, MAX_WAITING);
+	ret = ret							  ?:
+		      rdma_bind_addr(id, (struct sockaddr *)&l->cfg.addr) ?:
+		      rdma_listen(id, MAX_WAITING);
 	if (ret) {
 		rdma_destroy_id(id);
 		return ret;
@@ -278,7 +286,8 @@ int tcps_listener_create(struct net *net, const struct memnet_nl_tcps_cfg *cfg, 
 	mutex_lock(&tcps_mutex);
 	ret = find(net, &l->cfg.addr) ? -EADDRINUSE : setup(l);
 	if (ret && ret != -EADDRINUSE && patient) {
-		pr_warn("memnet_tcps: cannot serve hosts on %pISpc yet (%d), will keep trying\n", &l->cfg.addr, ret);
+		pr_warn("memnet_tcps: cannot serve hosts on %pISpc yet (%d), will keep trying\n",
+			&l->cfg.addr, ret);
 		queue_delayed_work(tcps_session_wq, &l->setup, l->delay);
 		ret = 0;
 	}

@@ -2,10 +2,12 @@
 /*
  * memnet_tcps.ko: parameters, load and unload.
  *
- * `insmod memnet_tcps.ko listen=ADDR[:PORT] allow=CIDR[,CIDR]` is a node; memnetctl can do the same later and in other
- * network namespaces. What is malformed fails the load; an address that is not there (yet) is tried until it is.
+ * `insmod memnet_tcps.ko listen=ADDR[:PORT] allow=CIDR[,CIDR]` is a node; memnetctl can do the
+ * same later and in other network namespaces. What is malformed fails the load; an address that
+ * is not there (yet) is tried until it is.
  *
- * Unloading unregisters from netlink first, then ends listeners, then sessions, telling their hosts.
+ * Unloading unregisters from netlink first, then ends listeners, then sessions, telling their
+ * hosts.
  */
 #include <linux/inet.h>
 #include <linux/mm.h>
@@ -31,7 +33,7 @@ static char *privileged[MEMNET_PORT_RANGES_MAX];
 static int n_privileged;
 module_param_array(privileged, charp, &n_privileged, 0444);
 MODULE_PARM_DESC(privileged,
-		 "Ports below 1024 hosts may bind for privileged callers: FIRST-LAST or PORT, several separated by commas (default: all)");
+		 "Ports below 1024 hosts may bind for privileged callers: FIRST-LAST,PORT (default: all)");
 
 unsigned int tcps_heartbeat_ms = 5000;
 module_param_named(heartbeat_ms, tcps_heartbeat_ms, uint, 0444);
@@ -47,7 +49,8 @@ MODULE_PARM_DESC(max_endpoints, "Sockets of a host (default 65536)");
 
 unsigned long tcps_max_pages;
 module_param_named(max_pages, tcps_max_pages, ulong, 0644);
-MODULE_PARM_DESC(max_pages, "Pages held for all hosts above which windows shrink (default: 1/8 of memory)");
+MODULE_PARM_DESC(max_pages,
+		 "Pages held for all hosts above which windows shrink (default: 1/8 of memory)");
 
 unsigned int tcps_max_window = 256 * 1024;
 module_param_named(max_window, tcps_max_window, uint, 0644);
@@ -55,7 +58,8 @@ MODULE_PARM_DESC(max_window, "Bytes a host may send ahead on one socket (default
 
 unsigned int tcps_copybreak = 1024;
 module_param_named(copybreak, tcps_copybreak, uint, 0644);
-MODULE_PARM_DESC(copybreak, "Payloads up to this size are copied rather than passed on as pages (default 1024)");
+MODULE_PARM_DESC(copybreak,
+		 "Payloads up to this size are copied, larger ones passed on as pages (default 1024)");
 
 unsigned int tcps_orphan_s = 60;
 module_param_named(orphan_s, tcps_orphan_s, uint, 0644);
@@ -94,7 +98,8 @@ static int parse_listen(const char *text, struct sockaddr_storage *addr)
 		*colon = 0;
 		port = colon + 1;
 	}
-	ret = inet_pton_with_scope(&init_net, AF_UNSPEC, host, port ?: __stringify(WIRE_DEFAULT_PORT), addr);
+	ret = inet_pton_with_scope(&init_net, AF_UNSPEC, host,
+				   port ?: __stringify(WIRE_DEFAULT_PORT), addr);
 	if (!ret && !((struct sockaddr_in *)addr)->sin_port)
 		ret = -EINVAL;
 out:
@@ -128,24 +133,21 @@ static int parse_prefix(const char *text, struct memnet_nl_prefix *p)
 
 static int parse_range(const char *text, struct memnet_port_range *r)
 {
-	unsigned int first, last;
-	char c;
+	const char *dash = strchr(text, '-');
+	char first[8] = {};
+	int ret;
 
-	switch (sscanf(text, "%u-%u%c", &first, &last, &c)) {
-	case 1:
-		if (kstrtouint(text, 10, &first))
+	if (dash) {
+		if (dash - text >= sizeof(first))
 			return -EINVAL;
-		last = first;
-		break;
-	case 2:
-		break;
-	default:
-		return -EINVAL;
+		memcpy(first, text, dash - text);
+		ret = kstrtou16(first, 10, &r->first) ?: kstrtou16(dash + 1, 10, &r->last);
+	} else {
+		ret = kstrtou16(text, 10, &r->first);
+		r->last = r->first;
 	}
-	if (!first || last > 65535 || first > last)
+	if (ret || !r->first || r->first > r->last)
 		return -EINVAL;
-	r->first = first;
-	r->last = last;
 	return 0;
 }
 
@@ -159,13 +161,14 @@ static int parse_params(struct memnet_nl_tcps_cfg *cfg)
 		return ret;
 	}
 	if (!n_allow) {
-		pr_err("memnet_tcps: listen= needs allow=CIDR[,CIDR]: where hosts may connect from\n");
+		pr_err("memnet_tcps: listen= needs allow=CIDR[,CIDR], where hosts are\n");
 		return -EINVAL;
 	}
 	for (i = 0; i < n_allow; i++) {
 		ret = parse_prefix(allow[i], &cfg->allow[i]);
 		if (ret) {
-			pr_err("memnet_tcps: allow=%s is not an address with an optional /length\n", allow[i]);
+			pr_err("memnet_tcps: allow=%s is not an address with an optional /length\n",
+			       allow[i]);
 			return ret;
 		}
 	}
@@ -173,7 +176,8 @@ static int parse_params(struct memnet_nl_tcps_cfg *cfg)
 	for (i = 0; i < n_privileged; i++) {
 		ret = parse_range(privileged[i], &cfg->privileged[i]);
 		if (ret) {
-			pr_err("memnet_tcps: privileged=%s is not a port or a range of ports\n", privileged[i]);
+			pr_err("memnet_tcps: privileged=%s is not a port or a range of ports\n",
+			       privileged[i]);
 			return ret;
 		}
 	}
@@ -213,7 +217,8 @@ static int __init tcps_init(void)
 {
 	int ret = -ENOMEM;
 
-	tcps_heartbeat_ms = clamp_t(unsigned int, tcps_heartbeat_ms, MEMNET_HEARTBEAT_MIN, MEMNET_HEARTBEAT_MAX);
+	tcps_heartbeat_ms = clamp_t(unsigned int, tcps_heartbeat_ms, MEMNET_HEARTBEAT_MIN,
+				    MEMNET_HEARTBEAT_MAX);
 	if (!tcps_max_pages)
 		tcps_max_pages = totalram_pages() / 8;
 	tcps_wq = alloc_workqueue("memnet_tcps", WQ_MEM_RECLAIM | WQ_HIGHPRI | WQ_PERCPU, 0);

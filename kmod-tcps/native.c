@@ -2,13 +2,14 @@
 /*
  * Native sockets: making and releasing them, and their callbacks.
  *
- * tcps_native_adopt() and detach() are the one pair that swaps and restores a socket's callbacks and sk_user_data,
- * under its sk_callback_lock; the callbacks take it for reading, so after detach() none runs that knows the endpoint.
- * They only kick. Children of a listener inherit its callbacks, though not its sk_user_data, and are quiet until they are
- * adopted; what they restore in the end is what the listener saved.
+ * tcps_native_adopt() and detach() are the one pair that swaps and restores a socket's callbacks
+ * and sk_user_data, under its sk_callback_lock; the callbacks take it for reading, so after
+ * detach() none runs that knows the endpoint. They only kick. Children of a listener inherit its
+ * callbacks, though not its sk_user_data, and are quiet until they are adopted; what they restore
+ * in the end is what the listener saved.
  *
- * Sockets are made under their owner's credentials (cred.c) and hold their network namespace, since TCP keeps them for
- * a while after we let go.
+ * Sockets are made under their owner's credentials (cred.c) and hold their network namespace,
+ * since TCP keeps them for a while after we let go.
  */
 #include <linux/tcp.h>
 #include <net/tcp.h>
@@ -60,7 +61,8 @@ static void write_space(struct sock *sk)
  * @sock: the socket
  * @saved: callbacks to be restored in the end; NULL: those it has
  */
-void tcps_native_adopt(struct tcps_endpoint *ep, struct socket *sock, const struct tcps_callbacks *saved)
+void tcps_native_adopt(struct tcps_endpoint *ep, struct socket *sock,
+		       const struct tcps_callbacks *saved)
 {
 	struct sock *sk = sock->sk;
 
@@ -69,10 +71,10 @@ void tcps_native_adopt(struct tcps_endpoint *ep, struct socket *sock, const stru
 		ep->saved = *saved;
 	} else {
 		ep->saved = (struct tcps_callbacks){
-			.data_ready	= sk->sk_data_ready,
-			.write_space	= sk->sk_write_space,
-			.state_change	= sk->sk_state_change,
-			.error_report	= sk->sk_error_report,
+			.data_ready = sk->sk_data_ready,
+			.write_space = sk->sk_write_space,
+			.state_change = sk->sk_state_change,
+			.error_report = sk->sk_error_report,
 		};
 	}
 	ep->sock = sock;
@@ -119,7 +121,8 @@ int tcps_native_create(struct tcps_endpoint *ep)
 		return ret;
 	}
 	old = override_creds(ep->owner->cred);
-	ret = sock_create_kern(s->listener->net, ep->v6 ? AF_INET6 : AF_INET, SOCK_STREAM, IPPROTO_TCP, &sock);
+	ret = sock_create_kern(s->listener->net, ep->v6 ? AF_INET6 : AF_INET, SOCK_STREAM,
+			       IPPROTO_TCP, &sock);
 	revert_creds(old);
 	if (ret)
 		return ret;
@@ -166,7 +169,8 @@ u32 tcps_native_unread(const struct sock *sk)
 		return 0;
 	if (unread && sock_flag(sk, SOCK_DONE))
 		unread--;
-	if (unread && tp->urg_data && !before(tp->urg_seq, tp->copied_seq) && before(tp->urg_seq, tp->rcv_nxt))
+	if (unread && tp->urg_data && !before(tp->urg_seq, tp->copied_seq) &&
+	    before(tp->urg_seq, tp->rcv_nxt))
 		unread--;
 	return unread;
 }

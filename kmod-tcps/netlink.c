@@ -2,16 +2,18 @@
 /*
  * Answers to memnetctl: listeners, sessions, endpoints.
  *
- * Cursors are positions in an order that does not change: listeners by their place in the list, sessions by number,
- * endpoints by session, channel and index. Each call looks its entry up anew under tcps_mutex, endpoints also under
- * session.lock, which keeps the channels, and RCU. What an endpoint's worker changes meanwhile is read as it is.
+ * Cursors are positions in an order that does not change: listeners by their place in the list,
+ * sessions by number, endpoints by session, channel and index. Each call looks its entry up anew
+ * under tcps_mutex, endpoints also under session.lock, which keeps the channels, and RCU. What an
+ * endpoint's worker changes meanwhile is read as it is.
  */
 #include <linux/tcp.h>
 #include <net/tcp_states.h>
 
 #include "tcps.h"
 
-static int nl_listen(struct net *net, const struct memnet_nl_tcps_cfg *cfg, struct netlink_ext_ack *extack)
+static int nl_listen(struct net *net, const struct memnet_nl_tcps_cfg *cfg,
+		     struct netlink_ext_ack *extack)
 {
 	int ret = tcps_listener_create(net, cfg, false);
 
@@ -27,7 +29,8 @@ static int nl_listen(struct net *net, const struct memnet_nl_tcps_cfg *cfg, stru
 	return ret;
 }
 
-static int nl_unlisten(struct net *net, const struct sockaddr_storage *addr, struct netlink_ext_ack *extack)
+static int nl_unlisten(struct net *net, const struct sockaddr_storage *addr,
+		       struct netlink_ext_ack *extack)
 {
 	int ret = tcps_listener_destroy(net, addr);
 
@@ -183,7 +186,7 @@ static void fill_socket(struct tcps_endpoint *ep, struct memnet_nl_socket_info *
 	spin_unlock_bh(&ep->lock);
 }
 
-#define CURSOR(session, channel, index)	((u64)(session) << 20 | (u64)(channel) << 17 | (index))
+#define CURSOR(session, channel, index) ((u64)(session) << 20 | (u64)(channel) << 17 | (index))
 
 /* The first endpoint from channel @channel, index @index on; with session.lock held. */
 static bool find_socket(struct tcps_session *s, u32 channel, unsigned long index, u64 *cursor,
@@ -216,8 +219,10 @@ static int nl_socket_next(struct net *net, u64 *cursor, struct memnet_nl_socket_
 
 	mutex_lock(&tcps_mutex);
 	while (!found && (s = find_session(net, number))) {
-		if (s->number != number)
-			channel = index = 0;
+		if (s->number != number) {
+			channel = 0;
+			index = 0;
+		}
 		mutex_lock(&s->lock);
 		found = find_socket(s, channel, index, cursor, out);
 		mutex_unlock(&s->lock);
@@ -230,9 +235,9 @@ static int nl_socket_next(struct net *net, u64 *cursor, struct memnet_nl_socket_
 }
 
 const struct memnet_nl_tcps_ops tcps_nl_ops = {
-	.listen		= nl_listen,
-	.unlisten	= nl_unlisten,
-	.listener_next	= nl_listener_next,
-	.session_next	= nl_session_next,
-	.socket_next	= nl_socket_next,
+	.listen = nl_listen,
+	.unlisten = nl_unlisten,
+	.listener_next = nl_listener_next,
+	.session_next = nl_session_next,
+	.socket_next = nl_socket_next,
 };

@@ -2,11 +2,12 @@
 /*
  * What hosts may do here, whatever they say.
  *
- * Who may connect: the listener's allow-list. Local addresses: any of the node's but loopback, which does not exist
- * for hosts (EADDRNOTAVAIL). Ports below 1024: those of the listener's list, for callers the host vouches for. Remote
- * addresses: loopback is out of reach (EACCES); the node's own addresses answer ECONNREFUSED, unless an endpoint
- * of ours listens there (a host may well talk to another host's listener, or its own) or allow_local is set.
- * Options: the whitelist below; what is not in it gets ENOPROTOOPT.
+ * Who may connect: the listener's allow-list. Local addresses: any of the node's but loopback,
+ * which does not exist for hosts (EADDRNOTAVAIL). Ports below 1024: those of the listener's list,
+ * for callers the host vouches for. Remote addresses: loopback is out of reach (EACCES); the
+ * node's own addresses answer ECONNREFUSED, unless an endpoint of ours listens there (a host may
+ * well talk to another host's listener, or its own) or allow_local is set. Options: the whitelist
+ * below; what is not in it gets ENOPROTOOPT.
  *
  * The listeners that are ours are kept in a hash by port, under listening_lock.
  */
@@ -20,7 +21,7 @@
 
 #include "tcps.h"
 
-/* ---- who may connect -------------------------------------------------------------------------------------------- */
+/* ---- who may connect ---- */
 
 static bool prefix_match(const struct memnet_nl_prefix *p, const struct sockaddr_storage *addr)
 {
@@ -68,7 +69,7 @@ bool tcps_policy_privileged(const struct memnet_nl_tcps_cfg *cfg, __be16 port)
 	return false;
 }
 
-/* ---- addresses -------------------------------------------------------------------------------------------------- */
+/* ---- addresses ---- */
 
 /**
  * struct target - an address without the wrapping
@@ -78,10 +79,10 @@ bool tcps_policy_privileged(const struct memnet_nl_tcps_cfg *cfg, __be16 port)
  * @port:	port
  */
 struct target {
-	bool		v4;
-	__be32		in;
-	struct in6_addr	in6;
-	__be16		port;
+	bool v4;
+	__be32 in;
+	struct in6_addr in6;
+	__be16 port;
 };
 
 static struct target target_of(const struct sockaddr_storage *addr)
@@ -138,7 +139,7 @@ int tcps_policy_bind(const struct sockaddr_storage *addr)
 	return -EADDRNOTAVAIL;
 }
 
-/* ---- listeners of ours ------------------------------------------------------------------------------------------ */
+/* ---- listeners of ours ---- */
 
 /**
  * struct listening - a port an endpoint listens on
@@ -149,11 +150,11 @@ int tcps_policy_bind(const struct sockaddr_storage *addr)
  * @at:		else at this one, and the port
  */
 struct listening {
-	struct hlist_node	node;
-	struct tcps_endpoint	*ep;
-	struct net		*net;
-	bool			any;
-	struct target		at;
+	struct hlist_node node;
+	struct tcps_endpoint *ep;
+	struct net *net;
+	bool any;
+	struct target at;
 };
 
 static DEFINE_HASHTABLE(listening, 8);
@@ -218,8 +219,8 @@ static bool is_ours(struct net *net, const struct target *t)
 			continue;
 		/* A listener at :: takes IPv4 as well. */
 		found = l->any ? l->at.v4 <= t->v4 :
-			t->v4 ? l->at.v4 && l->at.in == t->in :
-				!l->at.v4 && ipv6_addr_equal(&l->at.in6, &t->in6);
+			t->v4  ? l->at.v4 && l->at.in == t->in :
+				 !l->at.v4 && ipv6_addr_equal(&l->at.in6, &t->in6);
 		if (found)
 			break;
 	}
@@ -269,35 +270,35 @@ bool tcps_policy_is_local_route(const struct sock *sk)
 	return local;
 }
 
-/* ---- options ---------------------------------------------------------------------------------------------------- */
+/* ---- options ---- */
 
 /* All are 32-bit integers. @ordered: the place in the stream matters. */
 static const struct {
 	u16 level, name;
 	bool ordered;
 } options[] = {
-	{ SOL_SOCKET,	SO_REUSEADDR },
-	{ SOL_SOCKET,	SO_REUSEPORT },
-	{ SOL_SOCKET,	SO_KEEPALIVE },
-	{ SOL_SOCKET,	SO_SNDBUF },
-	{ SOL_SOCKET,	SO_RCVBUF },
-	{ SOL_TCP,	TCP_NODELAY, true },
-	{ SOL_TCP,	TCP_CORK, true },
-	{ SOL_TCP,	TCP_MAXSEG },
-	{ SOL_TCP,	TCP_KEEPIDLE },
-	{ SOL_TCP,	TCP_KEEPINTVL },
-	{ SOL_TCP,	TCP_KEEPCNT },
-	{ SOL_TCP,	TCP_SYNCNT },
-	{ SOL_TCP,	TCP_LINGER2 },
-	{ SOL_TCP,	TCP_DEFER_ACCEPT },
-	{ SOL_TCP,	TCP_WINDOW_CLAMP },
-	{ SOL_TCP,	TCP_QUICKACK },
-	{ SOL_TCP,	TCP_USER_TIMEOUT },
-	{ SOL_IP,	IP_TOS },
-	{ SOL_IP,	IP_TTL },
-	{ SOL_IPV6,	IPV6_V6ONLY },
-	{ SOL_IPV6,	IPV6_UNICAST_HOPS },
-	{ SOL_IPV6,	IPV6_TCLASS },
+	{ SOL_SOCKET, SO_REUSEADDR },
+	{ SOL_SOCKET, SO_REUSEPORT },
+	{ SOL_SOCKET, SO_KEEPALIVE },
+	{ SOL_SOCKET, SO_SNDBUF },
+	{ SOL_SOCKET, SO_RCVBUF },
+	{ SOL_TCP, TCP_NODELAY, true },
+	{ SOL_TCP, TCP_CORK, true },
+	{ SOL_TCP, TCP_MAXSEG },
+	{ SOL_TCP, TCP_KEEPIDLE },
+	{ SOL_TCP, TCP_KEEPINTVL },
+	{ SOL_TCP, TCP_KEEPCNT },
+	{ SOL_TCP, TCP_SYNCNT },
+	{ SOL_TCP, TCP_LINGER2 },
+	{ SOL_TCP, TCP_DEFER_ACCEPT },
+	{ SOL_TCP, TCP_WINDOW_CLAMP },
+	{ SOL_TCP, TCP_QUICKACK },
+	{ SOL_TCP, TCP_USER_TIMEOUT },
+	{ SOL_IP, IP_TOS },
+	{ SOL_IP, IP_TTL },
+	{ SOL_IPV6, IPV6_V6ONLY },
+	{ SOL_IPV6, IPV6_UNICAST_HOPS },
+	{ SOL_IPV6, IPV6_TCLASS },
 };
 
 /**

@@ -2,16 +2,18 @@
 /*
  * Messages of the host, judged and queued.
  *
- * tcps_receive() runs in softirq, or in the channel's receive work when memory was short, one message at a time. It
- * finds the endpoint under RCU, checks what wire_check() could not (does the endpoint exist, does the position follow,
- * was so much granted), queues, and kicks the endpoint. Nothing here touches a native socket. -EPROTO ends the session;
- * -ENOMEM, always before any effect, has the message come again.
+ * tcps_receive() runs in softirq, or in the channel's receive work when memory was short, one
+ * message at a time. It finds the endpoint under RCU, checks what wire_check() could not (does
+ * the endpoint exist, does the position follow, was so much granted), queues, and kicks the
+ * endpoint. Nothing here touches a native socket. -EPROTO ends the session; -ENOMEM, always
+ * before any effect, has the message come again.
  *
- * Payload and the options whose place in the stream matters go to in.queue; other requests to in.control, which TCP's
- * back-pressure does not hold up; what concerns windows, quotas and CLOSE is noted at once. What a host can have us
- * hold is bounded: payload by the limit it was granted; requests by MAX_REQUESTS, since a correct host has one
- * outstanding; unanswered options in in.control by their number, for a new value replaces the one that waits; options in
- * in.queue by MAX_MARKERS, after which only the last value is kept, to be set when the queue is empty.
+ * Payload and the options whose place in the stream matters go to in.queue; other requests to
+ * in.control, which TCP's back-pressure does not hold up; what concerns windows, quotas and CLOSE
+ * is noted at once. What a host can have us hold is bounded: payload by the limit it was granted;
+ * requests by MAX_REQUESTS, since a correct host has one outstanding; unanswered options in
+ * in.control by their number, for a new value replaces the one that waits; options on in.queue
+ * by MAX_MARKERS, after which only the last value is kept, to be set when the queue is empty.
  *
  * Locks: endpoint.lock.
  */
@@ -19,10 +21,10 @@
 
 #include "tcps.h"
 
-#define MAX_REQUESTS	8
-#define MAX_MARKERS	64
+#define MAX_REQUESTS 8
+#define MAX_MARKERS 64
 
-/* Returns the pages of a buffer taken off a queue. */
+/* Counts pages held, or no longer held where negative; endpoint.lock is held. */
 static void hold_pages(struct tcps_endpoint *ep, int pages)
 {
 	memnet_stat_add(MEMNET_STAT_PAGES_HELD, pages);
@@ -71,8 +73,8 @@ static int receive_data(struct tcps_endpoint *ep, struct memnet_rx *rx)
 
 static bool is_same_option(const struct wire_msg *a, const struct wire_msg *b)
 {
-	return a->hdr.opcode == WIRE_SETOPT && !(a->hdr.flags & WIRE_F_REPLY) && a->setopt.level == b->setopt.level &&
-	       a->setopt.name == b->setopt.name;
+	return a->hdr.opcode == WIRE_SETOPT && !(a->hdr.flags & WIRE_F_REPLY) &&
+	       a->setopt.level == b->setopt.level && a->setopt.name == b->setopt.name;
 }
 
 /* A new value replaces the one that waits, unless a request stands between them. */
@@ -80,7 +82,8 @@ static bool replace_option(struct tcps_endpoint *ep, const struct wire_msg *msg)
 {
 	struct sk_buff *skb;
 
-	skb_queue_reverse_walk(&ep->in.control, skb) {
+	skb_queue_reverse_walk(&ep->in.control, skb)
+	{
 		struct wire_msg *queued = (struct wire_msg *)skb->data;
 
 		if (is_same_option(queued, msg)) {
@@ -93,8 +96,12 @@ static bool replace_option(struct tcps_endpoint *ep, const struct wire_msg *msg)
 	return false;
 }
 
-/* An option whose place in the stream matters; takes @marker over and sets it to NULL, or does without. */
-static void receive_ordered(struct tcps_endpoint *ep, const struct wire_msg *msg, struct sk_buff **marker)
+/*
+ * An option whose place in the stream matters; takes @marker over and sets it to NULL, or does
+ * without.
+ */
+static void receive_ordered(struct tcps_endpoint *ep, const struct wire_msg *msg,
+			    struct sk_buff **marker)
 {
 	int late = le32_to_cpu(msg->setopt.name) == TCP_CORK;
 	__le32 value;
@@ -112,7 +119,8 @@ static void receive_ordered(struct tcps_endpoint *ep, const struct wire_msg *msg
 	*marker = NULL;
 }
 
-static int receive_request(struct tcps_endpoint *ep, const struct wire_msg *msg, struct sk_buff **marker, bool ordered)
+static int receive_request(struct tcps_endpoint *ep, const struct wire_msg *msg,
+			   struct sk_buff **marker, bool ordered)
 {
 	bool answered = msg->hdr.opcode != WIRE_SETOPT || msg->hdr.flags & WIRE_F_REPLY;
 
@@ -164,7 +172,8 @@ static void receive_close(struct tcps_endpoint *ep, const struct wire_msg *msg)
 }
 
 /* With endpoint.lock held. */
-static int receive_locked(struct tcps_endpoint *ep, struct memnet_rx *rx, struct sk_buff **marker, bool ordered)
+static int receive_locked(struct tcps_endpoint *ep, struct memnet_rx *rx, struct sk_buff **marker,
+			  bool ordered)
 {
 	if (ep->in.closed)
 		return -EPROTO;
@@ -228,7 +237,8 @@ int tcps_receive(struct memnet_channel *ch, struct memnet_rx *rx, gfp_t gfp)
 	case WIRE_OPEN:
 		return tcps_endpoint_open(tc, msg, gfp);
 	case WIRE_SETOPT:
-		ret = tcps_policy_option(le32_to_cpu(msg->setopt.level), le32_to_cpu(msg->setopt.name),
+		ret = tcps_policy_option(le32_to_cpu(msg->setopt.level),
+					 le32_to_cpu(msg->setopt.name),
 					 le32_to_cpu(msg->setopt.len), &ordered);
 		if (ret && !(msg->hdr.flags & WIRE_F_REPLY))
 			return 0;
@@ -255,7 +265,7 @@ int tcps_receive(struct memnet_channel *ch, struct memnet_rx *rx, gfp_t gfp)
 	} else {
 		spin_lock_bh(&ep->lock);
 		ret = receive_locked(ep, rx, &marker, ordered);
-		/* With in.closed the endpoint may go at any moment after the lock, so kick before. */
+		/* With in.closed it may go at any moment after the lock, so kick before. */
 		if (!ret)
 			tcps_kick(ep, TCPS_EV_HOST);
 		spin_unlock_bh(&ep->lock);

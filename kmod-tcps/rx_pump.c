@@ -2,19 +2,21 @@
 /*
  * Rx pump: bytes of TCP to the host.
  *
- * While the host's window allows, buffers are taken from the native socket by read_sock() under its lock. The actor keeps
- * a clone of each (TCP frees its buffer without looking at users) with the part that is meant on rx.pending; flush.c
- * sends them in place and the clone lives until the send is complete. The first small piece of a turn goes like that
- * too; small pieces after it are copied together into one buffer, for each message costs a credit.
+ * While the host's window allows, buffers are taken from the native socket by read_sock() under
+ * its lock. The actor keeps a clone of each (TCP frees its buffer without looking at users) with
+ * the part that is meant on rx.pending; flush.c sends them in place and the clone lives until the
+ * send is complete. The first small piece of a turn goes like that too; small pieces after it are
+ * copied together into one buffer, for each message costs a credit.
  *
- * Nothing is read while something is pending or the channel is dry, so TCP's own window holds the sender back. When
- * the host's window is dry it is asked once, by WANT_WINDOW.
+ * Nothing is read while something is pending or the channel is dry, so TCP's own window holds the
+ * sender back. When the host's window is dry it is asked once, by WANT_WINDOW.
  *
- * read_sock() stops for ever at urgent data. Where the mark is next, and no byte before it, recvmsg() steps over it,
- * skipping the urgent byte as a program without SO_OOBINLINE sees it.
+ * read_sock() stops for ever at urgent data. Where the mark is next, and no byte before it,
+ * recvmsg() steps over it, skipping the urgent byte as a program without SO_OOBINLINE sees it.
  *
- * The end of the stream is told from the socket's state, never from a read of nothing; an error by RESET, which
- * names the position up to which bytes still follow, because what came before the error can still be read.
+ * The end of the stream is told from the socket's state, never from a read of nothing; an error
+ * by RESET, which names the position up to which bytes still follow, because what came before the
+ * error can still be read.
  *
  * Runs in the channel's worker. Locks: lock_sock; endpoint.lock for rx.limit.
  */
@@ -22,8 +24,8 @@
 
 #include "tcps.h"
 
-#define BUDGET		65536	/* bytes in one turn */
-#define COPY_SIZE	SKB_WITH_OVERHEAD(PAGE_SIZE)
+#define BUDGET 65536 /* bytes in one turn */
+#define COPY_SIZE SKB_WITH_OVERHEAD(PAGE_SIZE)
 
 /**
  * struct round - what the actor fills
@@ -126,7 +128,7 @@ static int step_over(struct tcps_endpoint *ep, u32 room)
 	if (ret <= 0) {
 		__skb_unlink(skb, &ep->rx.pending);
 		kfree_skb(skb);
-		return 0;	/* nothing behind it yet; errors are told by the socket's state */
+		return 0; /* nothing behind it yet; errors are told by the socket's state */
 	}
 	skb_put(skb, ret);
 	TCPS_CB(skb)->len = ret;
@@ -152,7 +154,7 @@ static void want_window(struct tcps_endpoint *ep)
 {
 	ep->rx.blocked = true;
 	if (ep->rx.want == ep->rx.read)
-		return;	/* asked, not answered */
+		return; /* asked, not answered */
 	ep->rx.want = ep->rx.read;
 	ep->owed |= TCPS_OWE_WANT;
 	ep->tc->window_stalls++;
@@ -175,7 +177,7 @@ void tcps_rx_pump(struct tcps_endpoint *ep, int events)
 	if (!(events & (TCPS_EV_DATA | TCPS_EV_STATE | TCPS_EV_AGAIN) || ep->rx.blocked))
 		return;
 	if (!skb_queue_empty(&ep->rx.pending))
-		return;	/* stalled; comes again when it was sent */
+		return; /* stalled; comes again when it was sent */
 	if (ep->tc->dry) {
 		tcps_stall(ep, -EAGAIN);
 		return;
@@ -193,7 +195,8 @@ void tcps_rx_pump(struct tcps_endpoint *ep, int events)
 		lock_sock(sk);
 	}
 	unread = tcps_native_unread(sk);
-	if (!unread && !at_mark(sk) && (sk->sk_shutdown & RCV_SHUTDOWN || sk->sk_state == TCP_CLOSE))
+	if (!unread && !at_mark(sk) &&
+	    (sk->sk_shutdown & RCV_SHUTDOWN || sk->sk_state == TCP_CLOSE))
 		ep->rx.eof = true;
 	if (ep->state == TCPS_CONNECTED)
 		error = -sock_error(sk);

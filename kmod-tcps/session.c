@@ -2,18 +2,19 @@
 /*
  * Sessions: a host being served.
  *
- * The request for channel 0 begins a session, those for further channels join it by host id, nonce and address. When
- * channel 0 is up, that is, when the host has proved the secret, older sessions of the same host on this listener
- * are ended first, completely, so that their ports are free; only then are endpoints served. A request that never
- * comes so far cannot harm the session that is. Channels that are not up ten seconds after they were asked for end
- * the session.
+ * The request for channel 0 begins a session, those for further channels join it by host id,
+ * nonce and address. When channel 0 is up, that is, when the host has proved the secret, older
+ * sessions of the same host on this listener are ended first, completely, so that their ports are
+ * free; only then are endpoints served. A request that never comes so far cannot harm the session
+ * that is. Channels that are not up ten seconds after they were asked for end the session.
  *
- * Any failure of one channel ends the session: tcps_session_end() remembers the first reason and queues the end work,
- * which stops the channels (no message comes any more), halts their workers, resets every native socket, and frees
- * all. Hosts that are still there are told the reason.
+ * Any failure of one channel ends the session: tcps_session_end() remembers the first reason and
+ * queues the end work, which stops the channels (no message comes any more), halts their workers,
+ * resets every native socket, and frees all. Hosts that are still there are told the reason.
  *
- * Locks: tcps_mutex guards the list; session.lock state, channels and domain. The end work runs once; it alone takes
- * down. Nothing waits for a session while it holds a lock, except for its end while holding none.
+ * Locks: tcps_mutex guards the list; session.lock state, channels and domain. The end work runs
+ * once; it alone takes down. Nothing waits for a session while it holds a lock, except for its
+ * end while holding none.
  */
 #include <linux/cpumask.h>
 #include <linux/slab.h>
@@ -21,15 +22,15 @@
 
 #include "tcps.h"
 
-#define DEADLINE	(10 * HZ)	/* for a channel to come up */
+#define DEADLINE (10 * HZ) /* for a channel to come up */
 
 LIST_HEAD(tcps_sessions);
 
 static const u8 allowed[] = {
-	[TCPS_SESSION_STARTING]	= BIT(TCPS_SESSION_UP) | BIT(TCPS_SESSION_ENDING),
-	[TCPS_SESSION_UP]	= BIT(TCPS_SESSION_ENDING),
-	[TCPS_SESSION_ENDING]	= BIT(TCPS_SESSION_DEAD),
-	[TCPS_SESSION_DEAD]	= 0,
+	[TCPS_SESSION_STARTING] = BIT(TCPS_SESSION_UP) | BIT(TCPS_SESSION_ENDING),
+	[TCPS_SESSION_UP] = BIT(TCPS_SESSION_ENDING),
+	[TCPS_SESSION_ENDING] = BIT(TCPS_SESSION_DEAD),
+	[TCPS_SESSION_DEAD] = 0,
 };
 
 static bool session_change_state(struct tcps_session *s, enum tcps_session_state next)
@@ -46,8 +47,10 @@ static bool same_host(const struct sockaddr_storage *a, const struct sockaddr_st
 	if (a->ss_family != b->ss_family)
 		return false;
 	if (a->ss_family == AF_INET)
-		return ((struct sockaddr_in *)a)->sin_addr.s_addr == ((struct sockaddr_in *)b)->sin_addr.s_addr;
-	return ipv6_addr_equal(&((struct sockaddr_in6 *)a)->sin6_addr, &((struct sockaddr_in6 *)b)->sin6_addr);
+		return ((struct sockaddr_in *)a)->sin_addr.s_addr ==
+		       ((struct sockaddr_in *)b)->sin_addr.s_addr;
+	return ipv6_addr_equal(&((struct sockaddr_in6 *)a)->sin6_addr,
+			       &((struct sockaddr_in6 *)b)->sin6_addr);
 }
 
 /**
@@ -64,7 +67,7 @@ void tcps_session_put(struct tcps_session *s)
 	kfree(s);
 }
 
-/* ---- the channels' calls ---------------------------------------------------------------------------------------- */
+/* ---- the channels' calls ---- */
 
 static void channel_up(struct memnet_channel *ch)
 {
@@ -84,12 +87,12 @@ static void channel_failed(struct memnet_channel *ch)
 }
 
 static const struct memnet_channel_ops channel_ops = {
-	.receive	= tcps_receive,
-	.up		= channel_up,
-	.failed		= channel_failed,
+	.receive = tcps_receive,
+	.up = channel_up,
+	.failed = channel_failed,
 };
 
-/* ---- life ------------------------------------------------------------------------------------------------------- */
+/* ---- life ---- */
 
 /* The youngest older session of the same host; @newer tells whether a younger one is up. */
 static struct tcps_session *find_older(struct tcps_session *s, bool *newer)
@@ -137,7 +140,8 @@ static void up_work(struct work_struct *work)
 		for (i = 0; i < WIRE_MAX_CHANNELS; i++)
 			if (s->channels[i])
 				tcps_channel_queue(s->channels[i]);
-		pr_info("memnet_tcps: session %u of host %016llx at %pISc is up\n", s->number, s->host_id, &s->addr);
+		pr_info("memnet_tcps: session %u of host %016llx at %pISc is up\n", s->number,
+			s->host_id, &s->addr);
 	}
 	mutex_unlock(&s->lock);
 }
@@ -160,7 +164,8 @@ static void deadline_work(struct work_struct *work)
 /* Whether a host can still be told why, without waiting for one that is not there. */
 static bool is_polite(u32 reason)
 {
-	return reason == WIRE_REASON_ADMIN || reason == WIRE_REASON_UNLOAD || reason == WIRE_REASON_PROTOCOL;
+	return reason == WIRE_REASON_ADMIN || reason == WIRE_REASON_UNLOAD ||
+	       reason == WIRE_REASON_PROTOCOL;
 }
 
 static void end_work(struct work_struct *work)
@@ -171,7 +176,7 @@ static void end_work(struct work_struct *work)
 
 	mutex_lock(&s->lock);
 	session_change_state(s, TCPS_SESSION_ENDING);
-	mutex_unlock(&s->lock);	/* from here on nobody adds channels */
+	mutex_unlock(&s->lock); /* from here on nobody adds channels */
 	pr_info("memnet_tcps: session %u of host %016llx ends: %s\n", s->number, s->host_id,
 		wire_reason_name(s->reason));
 
@@ -184,7 +189,7 @@ static void end_work(struct work_struct *work)
 	cancel_work_sync(&s->up);
 	cancel_delayed_work_sync(&s->deadline);
 
-	/* An accept pump reaches into other channels: all workers halt before the first endpoint goes. */
+	/* Accept pumps reach into other channels: all workers halt before any endpoint goes. */
 	for (i = 0; i < WIRE_MAX_CHANNELS; i++)
 		if (s->channels[i])
 			tcps_channel_halt(s->channels[i]);
@@ -255,12 +260,12 @@ void tcps_session_end_all(struct tcps_listener *l, u32 reason, bool wait)
 		flush_workqueue(tcps_session_wq);
 }
 
-/* ---- admission -------------------------------------------------------------------------------------------------- */
+/* ---- admission ---- */
 
 static struct tcps_session *create(struct tcps_listener *l, const struct rdma_cm_id *id,
 				   const struct wire_cm_req *req)
 {
-	static u32 counter;	/* under tcps_mutex */
+	static u32 counter; /* under tcps_mutex */
 	struct tcps_session *s = kzalloc(sizeof(*s), GFP_KERNEL);
 
 	if (!s)
@@ -286,8 +291,8 @@ static struct tcps_session *create(struct tcps_listener *l, const struct rdma_cm
 }
 
 /* Begins a session; returns it with a reference. */
-static struct tcps_session *begin(struct tcps_listener *l, const struct rdma_cm_id *id, const struct wire_cm_req *req,
-				  u32 *reason)
+static struct tcps_session *begin(struct tcps_listener *l, const struct rdma_cm_id *id,
+				  const struct wire_cm_req *req, u32 *reason)
 {
 	struct tcps_session *s, *new = NULL;
 	unsigned int others = 0;
@@ -317,8 +322,8 @@ static struct tcps_session *begin(struct tcps_listener *l, const struct rdma_cm_
 }
 
 /* The session a further channel belongs to, with a reference. */
-static struct tcps_session *find(struct tcps_listener *l, const struct rdma_cm_id *id, const struct wire_cm_req *req,
-				 u32 *reason)
+static struct tcps_session *find(struct tcps_listener *l, const struct rdma_cm_id *id,
+				 const struct wire_cm_req *req, u32 *reason)
 {
 	struct tcps_session *s, *found = NULL;
 
@@ -338,11 +343,13 @@ static struct tcps_session *find(struct tcps_listener *l, const struct rdma_cm_i
 }
 
 /* Returns non-zero when the id is still the caller's. */
-static int add_channel(struct tcps_session *s, struct rdma_cm_id *id, const struct wire_cm_req *req, u32 *reason)
+static int add_channel(struct tcps_session *s, struct rdma_cm_id *id, const struct wire_cm_req *req,
+		       u32 *reason)
 {
 	const struct memnet_nl_secret *secret = &s->listener->cfg.secret;
 	struct memnet_channel_config cfg = {
-		.cpu		= cpumask_local_spread(req->channel % num_online_cpus(), NUMA_NO_NODE),
+		.cpu		= cpumask_local_spread(req->channel % num_online_cpus(),
+						       NUMA_NO_NODE),
 		.slots		= le32_to_cpu(req->slots),
 		.heartbeat_ms	= tcps_heartbeat_ms,
 		.secret_len	= secret->len,
@@ -369,9 +376,9 @@ static int add_channel(struct tcps_session *s, struct rdma_cm_id *id, const stru
 		goto out;
 	ret = memnet_channel_accept(tc->ch, id, req, &s->domain);
 	if (ret) {
-		/* The id went with the channel; so does the session, without leaving this one to its end work. */
-		pr_warn_ratelimited("memnet_tcps: cannot accept channel %u of %pISc (%d)\n", req->channel, &s->addr,
-				    ret);
+		/* The id went with the channel, which the end work must not find. */
+		pr_warn_ratelimited("memnet_tcps: cannot accept channel %u of %pISc (%d)\n",
+				    req->channel, &s->addr, ret);
 		memnet_channel_stop(tc->ch, WIRE_REASON_RESOURCES);
 		tcps_channel_halt(tc);
 		tcps_channel_drain(tc);
@@ -397,10 +404,11 @@ out:
  *
  * Return: 0 when the id was taken over; else a negative errno, to be refused by the caller.
  */
-int tcps_session_request(struct tcps_listener *l, struct rdma_cm_id *id, const struct wire_cm_req *req,
-			 u32 *reason)
+int tcps_session_request(struct tcps_listener *l, struct rdma_cm_id *id,
+			 const struct wire_cm_req *req, u32 *reason)
 {
-	struct tcps_session *s = req->channel ? find(l, id, req, reason) : begin(l, id, req, reason);
+	struct tcps_session *s = req->channel ? find(l, id, req, reason) :
+						begin(l, id, req, reason);
 	int ret;
 
 	if (!s)

@@ -19,13 +19,15 @@
  *   cred.c       credentials that stand for (host, uid)
  *   netlink.c    answers to memnetctl
  *
- * Contexts. Messages come in softirq (receive.c) and native sockets call back in softirq (native.c): both only note
- * what happened and kick the endpoint. All else of an endpoint, every use of its native socket included, happens in
- * its channel's worker, one work item, so the worker's fields need no lock. Nothing in it waits for the network.
- * Sessions begin and end on an unbound work queue.
+ * Contexts. Messages come in softirq (receive.c) and native sockets call back in softirq
+ * (native.c): both only note what happened and kick the endpoint. All else of an endpoint, every
+ * use of its native socket included, happens in its channel's worker, one work item, so the
+ * worker's fields need no lock. Nothing in it waits for the network. Sessions begin and end on an
+ * unbound work queue.
  *
- * Locks, outermost first: tcps_mutex (listeners and sessions), session.lock (mutex, its channels), lock_sock of a
- * native socket, sk_callback_lock, endpoint.lock (BH), the channel's tx.lock.
+ * Locks, outermost first: tcps_mutex (listeners and sessions), session.lock (mutex, its
+ * channels), lock_sock of a native socket, sk_callback_lock, endpoint.lock (BH), the channel's
+ * tx.lock.
  */
 #ifndef MEMNET_TCPS_H
 #define MEMNET_TCPS_H
@@ -48,7 +50,7 @@ struct tcps_channel;
 struct tcps_endpoint;
 struct tcps_session;
 
-/* ---- listeners -------------------------------------------------------------------------------------------------- */
+/* ---- listeners ---- */
 
 /**
  * struct tcps_listener - an address hosts connect to, and on which terms
@@ -57,7 +59,7 @@ struct tcps_session;
  * @net:	namespace of the address and of all native sockets; a reference is held
  * @tracker:	of that reference
  * @cfg:	terms; constant
- * @id:		rdma_cm id, or NULL while the address or device is not there; the set-up work's
+ * @id:		rdma_cm id, NULL while the address or device is not there; of @setup
  * @setup:	sets the id up and, when its device went away, up again
  * @delay:	jiffies until the next try
  * @lock:	guards the following
@@ -78,7 +80,7 @@ struct tcps_listener {
 	struct delayed_work		setup;
 	unsigned long			delay;
 
-	spinlock_t			lock;
+	spinlock_t			lock;	/* guards the following */
 	struct list_head		requests;
 	unsigned int			waiting;
 	bool				closing;
@@ -94,12 +96,12 @@ int tcps_listener_destroy(struct net *net, const struct sockaddr_storage *addr);
 void tcps_listener_destroy_all(u32 reason);
 void tcps_listener_put(struct tcps_listener *l);
 
-/* ---- sessions --------------------------------------------------------------------------------------------------- */
+/* ---- sessions ---- */
 
 /**
  * enum tcps_session_state - life of a session; changed by session_change_state() only
  * @TCPS_SESSION_STARTING: channel 0 is being connected
- * @TCPS_SESSION_UP:	channel 0 is up, older sessions of the host are gone: endpoints are served
+ * @TCPS_SESSION_UP:	channel 0 is up, older sessions are gone: endpoints are served
  * @TCPS_SESSION_ENDING: being taken down
  * @TCPS_SESSION_DEAD:	nothing is left of it but its memory
  */
@@ -147,7 +149,7 @@ struct tcps_session {
 	u64				nonce;
 	struct sockaddr_storage		addr;
 
-	struct mutex			lock;
+	struct mutex			lock;	/* guards the following, to @serving */
 	enum tcps_session_state		state;
 	u32				reason;
 	u8				nr_channels;
@@ -164,14 +166,14 @@ struct tcps_session {
 	atomic_long_t			pages;
 	atomic_long_t			extra;
 
-	spinlock_t			starved_lock;
+	spinlock_t			starved_lock;	/* guards @starved */
 	struct list_head		starved;
 };
 
 extern struct list_head tcps_sessions;
 
-int tcps_session_request(struct tcps_listener *l, struct rdma_cm_id *id, const struct wire_cm_req *req,
-			 u32 *reason);
+int tcps_session_request(struct tcps_listener *l, struct rdma_cm_id *id,
+			 const struct wire_cm_req *req, u32 *reason);
 void tcps_session_end(struct tcps_session *s, u32 reason);
 void tcps_session_end_all(struct tcps_listener *l, u32 reason, bool wait);
 void tcps_session_put(struct tcps_session *s);
@@ -228,7 +230,8 @@ struct tcps_channel {
 #define TCPS_CHANNEL_RESUMED	0	/* bit of flags: stalled endpoints may try again */
 
 /* worker.c */
-struct tcps_channel *tcps_channel_create(struct tcps_session *s, const struct memnet_channel_config *cfg,
+struct tcps_channel *tcps_channel_create(struct tcps_session *s,
+					 const struct memnet_channel_config *cfg,
 					 const struct memnet_channel_ops *ops);
 void tcps_channel_free(struct tcps_channel *tc);
 void tcps_channel_halt(struct tcps_channel *tc);
@@ -237,12 +240,13 @@ void tcps_channel_queue(struct tcps_channel *tc);
 void tcps_kick(struct tcps_endpoint *ep, int events);
 void tcps_stall(struct tcps_endpoint *ep, int err);
 
-/* ---- endpoints -------------------------------------------------------------------------------------------------- */
+/* ---- endpoints ---- */
 
 /**
  * enum tcps_endpoint_state - life of an endpoint; changed by tcps_endpoint_change_state() only
  * @TCPS_NEW:		OPEN came, the native socket is still to be made
- * @TCPS_IDLE:		neither listening nor connected; without a native socket where it could not be made
+ * @TCPS_IDLE:		neither listening nor connected; without a native socket where it could
+ *			not be made
  * @TCPS_LISTENING:	listens
  * @TCPS_CONNECTING:	CONNECT is under way
  * @TCPS_CONNECTED:	has or had a connection; either half may be shut
@@ -272,7 +276,7 @@ enum tcps_endpoint_state {
 #define TCPS_EV_SPACE	0x08	/* TCP takes bytes again */
 #define TCPS_EV_STATE	0x10	/* TCP changed state or has an error */
 #define TCPS_EV_TIMER	0x20	/* a linger or orphan time is over */
-#define TCPS_EV_AGAIN	0x40	/* there was more to do than its turn allowed, or no credit */
+#define TCPS_EV_AGAIN	0x40	/* there was more to do in its turn, or no credit */
 
 /* what an endpoint owes its host: bits of endpoint.owed, in the order in which they are sent */
 #define TCPS_OWE_NEW_CONNECTION	0x01
@@ -321,16 +325,19 @@ struct tcps_callbacks {
  * @ready:	on the channel's ready list
  * @refs:	table, ready list, stalled list
  * @lock:	guards @in and @rx.limit
- * @in:		what the host sent: @in.queue holds payload and, in their place in the stream, options; @in.control
- *		the other requests. @in.limit is what the host was promised
+ * @in:		what the host sent: @in.queue holds payload and, in their place in the stream,
+ *		options; @in.control the other requests. @in.limit is what the host was promised
  * @sock:	worker: native socket or NULL
  * @saved:	its callbacks
  * @state:	worker: enum tcps_endpoint_state
  * @owed:	worker: TCPS_OWE_*
  * @stalled:	worker: on the channel's list
- * @tx:		worker: host to TCP: @tx.sending was taken off @in.queue, @tx.taken is what TCP took
- * @rx:		worker: TCP to host: @rx.pending was read and not sent; @rx.read = @rx.pos + what is pending
- * @listen:	worker: a listener's quota; @listen.children, the pushed and uncollected, under @lock
+ * @tx:		worker: host to TCP: @tx.sending was taken off @in.queue, @tx.taken is what TCP
+ *		took
+ * @rx:		worker: TCP to host: @rx.pending was read and not sent; @rx.read = @rx.pos + what
+ *		is pending
+ * @listen:	worker: a listener's quota; @listen.children, the pushed and uncollected, under
+ *		@lock
  * @starved:	on the session's list
  * @conn:	a child's listener
  * @connect:	worker: answer to CONNECT
@@ -355,22 +362,22 @@ struct tcps_endpoint {
 	struct llist_node		ready;
 	refcount_t			refs;
 
-	spinlock_t			lock;
+	spinlock_t			lock;	/* guards @in and @rx.limit */
 	struct {
 		struct sk_buff_head	queue;
 		struct sk_buff_head	control;
 		u64			pos;		/* bytes that came */
 		u64			limit;		/* bytes that may come */
-		u64			want;		/* the limit the host knows, with @wanted */
+		u64			want;		/* limit the host knows, with @wanted */
 		u64			consumed;	/* of CLOSE */
 		u32			linger_ms;	/* of CLOSE */
 		u32			pages;		/* held */
 		u32			late_value[2];	/* of TCP_NODELAY, TCP_CORK */
 		u16			markers;	/* options in @queue */
 		u16			requests;	/* requests in @control */
-		u8			late;		/* bits: values to be set when @queue is empty */
+		u8			late;		/* values to be set later */
 		u8			close_flags;	/* of CLOSE */
-		bool			grow;		/* ran dry of all it was promised */
+		bool			grow;		/* has used all it was promised */
 		bool			open;		/* may send DATA */
 		bool			fin;		/* has sent FIN */
 		bool			dead;		/* what comes is dropped */
@@ -396,7 +403,7 @@ struct tcps_endpoint {
 		u64			pos;		/* bytes sent */
 		u64			read;		/* bytes taken from TCP */
 		u64			limit;		/* bytes that may be sent */
-		u64			consumed;	/* bytes the application has read, as far as told */
+		u64			consumed;	/* bytes the application has read */
 		u64			want;		/* limit for which we asked */
 		u64			end;		/* of RESET */
 		bool			blocked;	/* the host's window is dry */
@@ -481,7 +488,8 @@ void tcps_endpoint_grant(struct tcps_endpoint *ep);
 
 /* native.c */
 int tcps_native_create(struct tcps_endpoint *ep);
-void tcps_native_adopt(struct tcps_endpoint *ep, struct socket *sock, const struct tcps_callbacks *saved);
+void tcps_native_adopt(struct tcps_endpoint *ep, struct socket *sock,
+		       const struct tcps_callbacks *saved);
 void tcps_native_release(struct tcps_endpoint *ep, bool abort);
 u32 tcps_native_unread(const struct sock *sk);
 int tcps_native_name(struct socket *sock, struct wire_addr *addr, bool peer);
@@ -500,7 +508,7 @@ void tcps_endpoint_flush(struct tcps_endpoint *ep);
 void tcps_close_begin(struct tcps_endpoint *ep);
 void tcps_close_progress(struct tcps_endpoint *ep, int events);
 
-/* ---- policy and credentials ------------------------------------------------------------------------------------- */
+/* ---- policy and credentials ---- */
 
 bool tcps_policy_host(const struct memnet_nl_tcps_cfg *cfg, const struct sockaddr_storage *addr);
 bool tcps_policy_privileged(const struct memnet_nl_tcps_cfg *cfg, __be16 port);
@@ -536,7 +544,7 @@ void tcps_owner_put(struct tcps_owner *owner);
 const struct cred *tcps_owner_privileged(const struct tcps_owner *owner);
 void tcps_cred_exit(void);
 
-/* ---- main.c, netlink.c ------------------------------------------------------------------------------------------ */
+/* ---- main.c, netlink.c ---- */
 
 extern struct workqueue_struct *tcps_wq;
 extern struct workqueue_struct *tcps_session_wq;

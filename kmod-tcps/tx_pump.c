@@ -2,17 +2,18 @@
 /*
  * Tx pump: bytes of the host to TCP, and the window the host gets for them.
  *
- * Payload waits in in.queue as pages. The pump takes buffers off it only to give them to TCP at once, so that while TCP
- * takes nothing small payloads gather in the last page of the queue. Pages go to TCP by reference; payload up to the
- * copybreak is copied, since TCP accounts bytes and would hold a page for each. What TCP does not take stays in
- * tx.sending with its offset, and sk_write_space() resumes. An option in the queue is set between the payload before and
- * after it; the host's FIN is shut down when all before it is taken.
+ * Payload waits on in.queue as pages. The pump takes buffers off it only to give them to TCP at
+ * once, so that while TCP takes nothing small payloads gather in the last page of the queue.
+ * Pages go to TCP by reference; payload up to the copybreak is copied, since TCP accounts bytes
+ * and would hold a page for each. What TCP does not take stays in tx.sending with its offset, and
+ * sk_write_space() resumes. An option in the queue is set between the payload before and after
+ * it; the host's FIN is shut down when all before it is taken.
  *
- * The window: the host may send up to in.limit. As TCP takes bytes the limit moves to tx.taken + tx.window, published
- * when enough has opened, by an RDMA write that interrupts nobody, or by WINDOW where the host has asked. The window
- * doubles whenever the host ran dry. What it has beyond the initial one is charged when given (session.extra,
- * tcps_extra), for a grant cannot be taken back; when pages held and charged pass their limits it is not renewed beyond
- * 4 KiB.
+ * The window: the host may send up to in.limit. As TCP takes bytes the limit moves to tx.taken +
+ * tx.window, published when enough has opened, by an RDMA write that interrupts nobody, or by
+ * WINDOW where the host has asked. The window doubles whenever the host ran dry. What it has
+ * beyond the initial one is charged when given (session.extra, tcps_extra), for a grant cannot be
+ * taken back; when pages held and charged pass their limits it is not renewed beyond 4 KiB.
  *
  * Runs in the channel's worker; endpoint.lock for in.*.
  */
@@ -22,17 +23,20 @@
 
 #include "tcps.h"
 
-#define BATCH_PAGES	16
-#define BUDGET		8	/* batches in one turn */
-#define MIN_WINDOW	4096
-#define PUBLISH_STEP	16384
+#define BATCH_PAGES 16
+#define BUDGET 8 /* batches in one turn */
+#define MIN_WINDOW 4096
+#define PUBLISH_STEP 16384
 
 static bool is_small(const struct sk_buff *skb)
 {
 	return skb->len <= READ_ONCE(tcps_copybreak);
 }
 
-/* Moves a batch from the queue to tx.sending: a marker alone, or buffers alike up to BATCH_PAGES pages. */
+/*
+ * Moves a batch from the queue to tx.sending: a marker alone, or buffers alike up to BATCH_PAGES
+ * pages.
+ */
 static bool take_batch(struct tcps_endpoint *ep, bool *more)
 {
 	struct sk_buff *skb;
@@ -63,7 +67,8 @@ static bool take_batch(struct tcps_endpoint *ep, bool *more)
 }
 
 #ifdef MEMNET_HAVE_splice_pages
-static int send_bvec(struct socket *sock, struct bio_vec *bvec, int n, size_t len, int flags, bool copy)
+static int send_bvec(struct socket *sock, struct bio_vec *bvec, int n, size_t len, int flags,
+		     bool copy)
 {
 	struct msghdr msg = { .msg_flags = flags | (copy ? 0 : MSG_SPLICE_PAGES) };
 
@@ -71,7 +76,8 @@ static int send_bvec(struct socket *sock, struct bio_vec *bvec, int n, size_t le
 	return sock_sendmsg(sock, &msg);
 }
 #else
-static int send_bvec(struct socket *sock, struct bio_vec *bvec, int n, size_t len, int flags, bool copy)
+static int send_bvec(struct socket *sock, struct bio_vec *bvec, int n, size_t len, int flags,
+		     bool copy)
 {
 	struct msghdr msg = { .msg_flags = flags };
 	int i, ret, done = 0;
@@ -103,7 +109,8 @@ static int send_batch(struct tcps_endpoint *ep, bool more)
 	size_t len = 0;
 	int n = 0;
 
-	skb_queue_walk(&ep->tx.sending, skb) {
+	skb_queue_walk(&ep->tx.sending, skb)
+	{
 		u32 skip = TCPS_CB(skb)->offset;
 		int i;
 
@@ -115,7 +122,8 @@ static int send_batch(struct tcps_endpoint *ep, bool more)
 				skip -= size;
 				continue;
 			}
-			bvec_set_page(&bvec[n], skb_frag_page(frag), size - skip, skb_frag_off(frag) + skip);
+			bvec_set_page(&bvec[n], skb_frag_page(frag), size - skip,
+				      skb_frag_off(frag) + skip);
 			len += bvec[n++].bv_len;
 			skip = 0;
 		}
@@ -154,8 +162,8 @@ static void set_marked_option(struct tcps_endpoint *ep)
 	struct sk_buff *skb = __skb_dequeue(&ep->tx.sending);
 	const struct wire_msg *msg = (const struct wire_msg *)skb->data;
 
-	tcps_control_option(ep, le32_to_cpu(msg->setopt.level), le32_to_cpu(msg->setopt.name), msg->setopt.value,
-			    le32_to_cpu(msg->setopt.len));
+	tcps_control_option(ep, le32_to_cpu(msg->setopt.level), le32_to_cpu(msg->setopt.name),
+			    msg->setopt.value, le32_to_cpu(msg->setopt.len));
 	tcps_skb_free(ep, skb);
 }
 
@@ -177,7 +185,8 @@ static void set_late_options(struct tcps_endpoint *ep)
 	spin_unlock_bh(&ep->lock);
 	for (i = 0; i < ARRAY_SIZE(names); i++)
 		if (late & BIT(i))
-			tcps_control_option(ep, SOL_TCP, names[i], (const u8 *)&value[i], sizeof(value[i]));
+			tcps_control_option(ep, SOL_TCP, names[i], (const u8 *)&value[i],
+					    sizeof(value[i]));
 }
 
 /**
@@ -224,7 +233,7 @@ void tcps_tx_pump(struct tcps_endpoint *ep)
 		if (ret > 0)
 			advance(ep, ret);
 		if (ret == -EAGAIN || (ret > 0 && !skb_queue_empty(&ep->tx.sending)))
-			break;	/* TCP has set SOCK_NOSPACE and will call back */
+			break; /* TCP has set SOCK_NOSPACE and will call back */
 		if (ret <= 0) {
 			tcps_endpoint_died(ep, ret ? -ret : EPIPE);
 			return;
@@ -240,14 +249,14 @@ void tcps_tx_pump(struct tcps_endpoint *ep)
 	tcps_tx_window(ep);
 }
 
-/* ---- the window ------------------------------------------------------------------------------------------------- */
+/* ---- the window ---- */
 
 static bool under_pressure(const struct tcps_session *s)
 {
 	return atomic_long_read(&tcps_pages) + atomic_long_read(&tcps_extra) / (long)PAGE_SIZE >
-			(long)READ_ONCE(tcps_max_pages) ||
+		       (long)READ_ONCE(tcps_max_pages) ||
 	       atomic_long_read(&s->pages) + atomic_long_read(&s->extra) / (long)PAGE_SIZE >
-			(long)s->listener->cfg.max_pages;
+		       (long)s->listener->cfg.max_pages;
 }
 
 static void set_window(struct tcps_endpoint *ep, u32 window)
@@ -294,7 +303,7 @@ void tcps_tx_window(struct tcps_endpoint *ep)
 	}
 	if (ep->in.wanted && ep->in.limit > ep->in.want) {
 		ep->in.wanted = false;
-		ep->owed &= ~TCPS_OWE_PUBLISH;	/* the message says it all */
+		ep->owed &= ~TCPS_OWE_PUBLISH; /* the message says it all */
 		ep->owed |= TCPS_OWE_WINDOW;
 	}
 out:

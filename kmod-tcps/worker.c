@@ -2,22 +2,25 @@
 /*
  * A channel's worker.
  *
- * Whoever notices that an endpoint has something to do calls tcps_kick(), from any context: it notes what happened and
- * puts the endpoint on the channel's ready list, once, with a reference. The work runs every endpoint on the list for
- * one bounded turn; one with more to do kicks itself and comes again behind the others.
+ * Whoever notices that an endpoint has something to do calls tcps_kick(), from any context: it
+ * notes what happened and puts the endpoint on the channel's ready list, once, with a reference.
+ * The work runs every endpoint on the list for one bounded turn; one with more to do kicks itself
+ * and comes again behind the others.
  *
- * An endpoint that cannot send is stalled: it keeps what it owes and waits on the worker's own list. When credits, room
- * or memory come, stalled endpoints run again in the order they stalled, until the channel is dry once more.
+ * An endpoint that cannot send is stalled: it keeps what it owes and waits on the worker's own
+ * list. When credits, room or memory come, stalled endpoints run again in the order they stalled,
+ * until the channel is dry once more.
  *
- * Locks: the ready list is lock-free, everything else belongs to the work. A halted channel's work does nothing;
- * what is still put on the list is dropped by tcps_channel_drain() after every native socket is gone.
+ * Locks: the ready list is lock-free, everything else belongs to the work. A halted channel's
+ * work does nothing; what is still put on the list is dropped by tcps_channel_drain() after every
+ * native socket is gone.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
 
 #include "tcps.h"
 
-#define NO_MEMORY_DELAY	(HZ / 50)
+#define NO_MEMORY_DELAY (HZ / 50)
 
 /**
  * tcps_channel_queue() - let the worker run
@@ -61,8 +64,8 @@ static void retry_timer(struct timer_list *t)
 /**
  * tcps_stall() - an endpoint could not do what it has to
  * @ep: endpoint; called in its channel's worker
- * @err: -EAGAIN for lack of credits or room, -ENOMEM; anything else means that the channel is down, and the end of the
- *	session will find the endpoint here
+ * @err: -EAGAIN for lack of credits or room, -ENOMEM; anything else means that the channel
+ *	is down, and the end of the session will find the endpoint here
  */
 void tcps_stall(struct tcps_endpoint *ep, int err)
 {
@@ -129,7 +132,8 @@ static void channel_work(struct work_struct *work)
  *
  * Return: the channel, or NULL.
  */
-struct tcps_channel *tcps_channel_create(struct tcps_session *s, const struct memnet_channel_config *cfg,
+struct tcps_channel *tcps_channel_create(struct tcps_session *s,
+					 const struct memnet_channel_config *cfg,
 					 const struct memnet_channel_ops *ops)
 {
 	struct tcps_channel *tc = kzalloc(sizeof(*tc), GFP_KERNEL);
