@@ -320,6 +320,22 @@ void memnet_channel_hello(struct memnet_channel *ch, const struct wire_msg *msg)
 }
 
 /**
+ * memnet_channel_come_up() - a message came that only a channel which is up may carry
+ * @ch: channel
+ *
+ * The peer may have answered our HELLO before memnet_channel_start() had the time to take note of
+ * having sent it.
+ *
+ * Return: whether the channel is up.
+ */
+bool memnet_channel_come_up(struct memnet_channel *ch)
+{
+	spin_lock_bh(&ch->life.lock);
+	channel_up(ch);
+	return memnet_channel_is_up(ch);
+}
+
+/**
  * memnet_channel_fail() - a channel is dead
  * @ch: channel
  * @reason: enum wire_reason; the first one counts

@@ -205,6 +205,7 @@ enum memnet_channel_state {
  * @owner:	the owner's pointer
  * @cfg:	how it was to be
  * @number:	cfg.who.channel, for short
+ * @rcu:	frees it
  *
  * Lock order: an owner's endpoint lock, then tx.lock, then life.lock. rx.lock is never held
  * around calls of the owner.
@@ -303,6 +304,7 @@ int memnet_channel_setup(struct memnet_channel *ch, struct rdma_cm_id *id,
 			 struct memnet_domain *domain);
 int memnet_channel_start(struct memnet_channel *ch);
 void memnet_channel_hello(struct memnet_channel *ch, const struct wire_msg *msg);
+bool memnet_channel_come_up(struct memnet_channel *ch);
 void memnet_channel_fail(struct memnet_channel *ch, u32 reason);
 void memnet_channel_stop(struct memnet_channel *ch, u32 reason);
 

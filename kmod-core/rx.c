@@ -132,7 +132,7 @@ static int rx_dispatch(struct memnet_rx *rx, gfp_t gfp)
 	case WIRE_CREDIT:
 		return 0;
 	}
-	if (!memnet_channel_is_up(ch))
+	if (!memnet_channel_is_up(ch) && !memnet_channel_come_up(ch))
 		return READ_ONCE(ch->life.state) < MEMNET_CH_UP ? -EPROTO : 0;
 	if (le32_to_cpu(rx->msg.hdr.index) >= ch->cfg.slots)
 		return -EPROTO;

@@ -141,7 +141,7 @@ static int check_body(const struct wire_msg *msg)
 	case WIRE_OPEN:
 		return le32_to_cpu(msg->open.flags) & ~WIRE_OPEN_V6 ? -EPROTO : 0;
 	case WIRE_BIND:
-		if (le32_to_cpu(msg->bind.flags) & ~WIRE_BIND_PRIVILEGED)
+		if (le32_to_cpu(msg->bind.flags) & ~WIRE_BIND_PRIVILEGED || !msg->bind.addr.family)
 			return -EPROTO;
 		return wire_check_addr(&msg->bind.addr);
 	case WIRE_CONNECT:

@@ -73,6 +73,7 @@ typedef __u64 u64;
  * @WIRE_DATA:		both: bytes of the stream and/or its end
  * @WIRE_WINDOW:	both: the window word as a message, answers WANT_WINDOW
  * @WIRE_WANT_WINDOW:	both: the sender ran dry and asks for a WINDOW when there is more
+ * @WIRE_OPCODE_END:	how many there are
  */
 enum wire_opcode {
 	WIRE_HELLO = 1,
@@ -249,10 +250,7 @@ struct wire_want {
 	__le64	limit;		/* the last limit the asker has seen, a plain position */
 };
 
-/**
- * struct wire_msg - a header slot
- * @hdr: common part
- */
+/* A header slot: the common part and the body of the opcode. */
 struct wire_msg {
 	struct wire_hdr hdr;
 	union {
@@ -296,7 +294,7 @@ static_assert(sizeof(struct wire_window) == 16);
 static_assert(sizeof(struct wire_want) == 8);
 static_assert(sizeof(struct wire_msg) == WIRE_SLOT);
 
-/**
+/*
  * enum wire_reason - why a connection request was refused or a session ended
  */
 enum wire_reason {
@@ -355,9 +353,7 @@ struct wire_cm_req {
 
 static_assert(sizeof(struct wire_cm_req) == 56); /* all that rdma_cm leaves of an InfiniBand REQ */
 
-/**
- * struct wire_cm_rep - private data of the node's acceptance
- */
+/* Private data of the node's acceptance. */
 struct wire_cm_rep {
 	__le32	magic;
 	__le16	version;
@@ -370,9 +366,7 @@ struct wire_cm_rep {
 
 static_assert(sizeof(struct wire_cm_rep) == 32);
 
-/**
- * struct wire_cm_rej - private data of a refusal
- */
+/* Private data of a refusal. */
 struct wire_cm_rej {
 	__le32	magic;
 	__le16	version;

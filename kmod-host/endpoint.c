@@ -400,8 +400,9 @@ void memnet_endpoint_close(struct memnet_endpoint *ep, u32 flags, u32 linger_ms)
 }
 
 /*
- * The node used all it had: let it have more. What is beyond the initial window is charged when given, since a grant
- * cannot be taken back; when all endpoints together have their share nobody's window grows.
+ * The node used all it had: let it have more. What is beyond the initial window is charged when
+ * given, since a grant cannot be taken back; when all endpoints together have their share nobody's
+ * window grows.
  */
 static void window_grow(struct memnet_endpoint *ep)
 {

@@ -106,6 +106,7 @@ struct memnet_request {
  * @waiter:	to be resumed when the channel can send again; holds a reference while @tx.waiting
  * @orphan:	ends a closed endpoint that does not drain
  * @refs:	table, socket, listener's queue, waiter, timer, each outgoing buffer
+ * @rcu:	frees it
  */
 struct memnet_endpoint {
 	spinlock_t		lock;		/* everything but what says otherwise */
