@@ -200,6 +200,24 @@ static int request_listen(struct sock *sk, struct memnet_endpoint *ep)
 	return ret;
 }
 
+/* The link is to set this listener up again when it comes back. */
+static int enlist(struct memnet_sock *mn, struct memnet_endpoint *ep)
+{
+	struct memnet_link *link = NULL;
+
+	spin_lock_bh(&ep->lock);
+	if (ep->lc) {
+		link = ep->lc->link;
+		refcount_inc(&link->refs);
+	}
+	spin_unlock_bh(&ep->lock);
+	if (!link)
+		return -ENETDOWN;
+	memnet_link_listener_add(mn, link);
+	memnet_link_put(link);
+	return 0;
+}
+
 /**
  * memnet_listen() - proto_ops.listen
  * @sock: socket
@@ -243,13 +261,14 @@ int memnet_listen(struct socket *sock, int backlog)
 	if (!again && !memnet_endpoint_change_state(ep, TCP_LISTEN))
 		ret = -EINVAL;
 	spin_unlock_bh(&ep->lock);
+	/* On its link's list before it can be lost with its link. */
+	if (!ret)
+		ret = enlist(mn, ep);
 	if (!ret)
 		ret = request_listen(sk, ep);
 	if (!ret && !again && wildcard(sk))
 		ret = memnet_native_listen_loopback(sk, backlog);
 	if (!ret) {
-		if (ep->lc)
-			memnet_link_listener_add(mn, ep->lc->link);
 		memnet_stat_inc(MEMNET_STAT_HOST_LISTENS);
 	} else if (!again) {
 		memnet_disconnect(sk->sk_socket);
@@ -275,7 +294,8 @@ int memnet_listener_restore(struct memnet_sock *mn)
 	ep = mn->ep;
 	if (ep && ep->state == TCP_LISTEN && !ep->lc) {
 		ret = memnet_open(sk) ?: request_listen(sk, ep);
-		if (ret) {
+		/* Without a link it is tried again; the node's refusal is the socket's to know. */
+		if (ret && ret != -ENETDOWN && ret != -ECONNRESET) {
 			WRITE_ONCE(sk->sk_err, -ret);
 			sk_error_report(sk);
 			pr_warn_ratelimited("memnet: cannot listen on port %u again: error %d\n",

@@ -196,9 +196,13 @@ static int link_connect(struct memnet_link *link)
 	return 0;
 }
 
-/* Listening sockets of the former session get their listeners on the node back. */
-static void link_restore_listeners(struct memnet_link *link)
+/*
+ * Listening sockets of the former session get their listeners on the node back. This waits for the
+ * node, so it is not for link.work, which is the one to end the wait when the link dies.
+ */
+static void restore_work(struct work_struct *work)
 {
+	struct memnet_link *link = container_of(work, struct memnet_link, restore);
 	LIST_HEAD(todo);
 
 	spin_lock_bh(&link->lock);
@@ -267,7 +271,7 @@ static void link_work(struct work_struct *work)
 	spin_lock_bh(&link->lock);
 	link_change_state(link, MEMNET_LINK_STATE_UP);
 	spin_unlock_bh(&link->lock);
-	link_restore_listeners(link);
+	queue_work(system_unbound_wq, &link->restore);
 }
 
 static struct memnet_link *link_find(struct net *net, const char *name)
@@ -304,6 +308,7 @@ int memnet_link_add(struct net *net, const struct memnet_nl_link_cfg *cfg,
 	link->state = MEMNET_LINK_STATE_CONNECTING;
 	INIT_LIST_HEAD(&link->listeners);
 	INIT_DELAYED_WORK(&link->work, link_work);
+	INIT_WORK(&link->restore, restore_work);
 	init_waitqueue_head(&link->waiters);
 	link->next_try = jiffies;
 	refcount_set(&link->refs, 1);
@@ -330,6 +335,7 @@ static void link_delete(struct memnet_link *link, u32 reason)
 	link_take_down(link, reason);
 	/* Channels that failed while they were stopped have queued the work once more. */
 	cancel_delayed_work_sync(&link->work);
+	cancel_work_sync(&link->restore);
 	spin_lock_bh(&link->lock);
 	link_change_state(link, MEMNET_LINK_STATE_DOWN);
 	spin_unlock_bh(&link->lock);

@@ -281,6 +281,7 @@ static inline struct memnet_sock *memnet_sk(const struct sock *sk)
  * @deleted:	to be taken down for good
  * @next_try:	jiffies before which not to connect again
  * @work:	the only one that connects and takes down
+ * @restore:	sets listeners up again after a reconnect
  * @waiters:	woken when the state changes
  * @who:	identity
  * @endpoints:	endpoints alive on it
@@ -305,6 +306,7 @@ struct memnet_link {
 	bool			deleted;
 	unsigned long		next_try;
 	struct delayed_work	work;
+	struct work_struct	restore;
 	wait_queue_head_t	waiters;
 	struct memnet_identity	who;
 	atomic_t		endpoints;

@@ -301,7 +301,8 @@ void memnet_transmit_init(struct memnet_endpoint *ep)
  */
 void memnet_transmit_reap(struct memnet_endpoint *ep)
 {
-	if (ep->lc)
+	/* Once connected, an endpoint keeps its channel for life. */
+	if (READ_ONCE(ep->connected))
 		memnet_tx_reap(ep->lc->ch);
 }
 
