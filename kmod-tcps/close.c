@@ -8,8 +8,9 @@
  * LINGER both directions are shut and CLOSED waits until the peer has acknowledged everything
  * (LINGERING).
  *
- * Both are bounded: an orphan by orphan_s, a lingering one by the host's time. Who is late is
- * reset, with ETIMEDOUT.
+ * When the host's time is over CLOSED says ETIMEDOUT, and what is left goes on without the host,
+ * off the table but on the channel's list of orphans. An orphan is bounded by orphan_s: who is
+ * late is reset.
  *
  * Runs in the channel's worker; the timer only kicks.
  */
@@ -19,14 +20,47 @@
 
 #define LINGER_MAX_MS (3600 * MSEC_PER_SEC)
 
-static void finish(struct tcps_endpoint *ep, bool abort, int error)
+/**
+ * tcps_close_finish() - let go of the native socket of an endpoint the host has closed
+ * @ep: endpoint
+ * @abort: reset the connection
+ * @error: errno CLOSED is to carry, positive, unless it has told another before
+ */
+void tcps_close_finish(struct tcps_endpoint *ep, bool abort, int error)
 {
+	bool owed = ep->owed & TCPS_OWE_CLOSED;
+
 	tcps_native_release(ep, abort);
 	tcps_endpoint_purge(ep);
 	__skb_queue_purge(&ep->rx.pending);
-	ep->closed_error = error;
-	ep->owed = TCPS_OWE_CLOSED;
+	timer_shutdown_sync(&ep->timer);
 	tcps_endpoint_change_state(ep, TCPS_CLOSED);
+	ep->owed = 0;
+	if (ep->told) {
+		tcps_endpoint_unlist(ep);
+		return;
+	}
+	ep->owed = TCPS_OWE_CLOSED;
+	if (!owed)
+		ep->closed_error = error;
+}
+
+/* Whether the host still waits for CLOSED. */
+static bool is_lingering(const struct tcps_endpoint *ep)
+{
+	return ep->in.close_flags & WIRE_F_LINGER && !ep->told && !(ep->owed & TCPS_OWE_CLOSED);
+}
+
+/* The host's linger time is over: CLOSED says so, what is left is sent in the background. */
+static void linger_over(struct tcps_endpoint *ep)
+{
+	if (ep->state == TCPS_LINGERING) {
+		tcps_close_finish(ep, false, ETIMEDOUT);
+		return;
+	}
+	ep->owed = TCPS_OWE_CLOSED;
+	ep->closed_error = ETIMEDOUT;
+	mod_timer(&ep->timer, jiffies + READ_ONCE(tcps_orphan_s) * HZ);
 }
 
 static u32 unread(struct tcps_endpoint *ep)
@@ -63,11 +97,13 @@ void tcps_close_begin(struct tcps_endpoint *ep)
 		return;
 	}
 	if (ep->state != TCPS_CONNECTED) {
-		finish(ep, flags & WIRE_F_ABORT || ep->state == TCPS_DEAD, 0);
+		tcps_close_finish(ep, flags & WIRE_F_ABORT || ep->state == TCPS_DEAD, 0);
 		return;
 	}
 	if (flags & WIRE_F_ABORT || consumed < ep->rx.read || unread(ep)) {
-		finish(ep, true, 0);
+		/* What was sent before may have reached the peer by now, had TCP been here. */
+		tcps_tx_pump(ep);
+		tcps_close_finish(ep, true, 0);
 		return;
 	}
 	tcps_endpoint_change_state(ep, TCPS_CLOSING);
@@ -98,19 +134,22 @@ void tcps_close_progress(struct tcps_endpoint *ep, int events)
 	if (events & TCPS_EV_STATE)
 		error = -sock_error(sk);
 	if (error) {
-		finish(ep, true, error);
+		tcps_close_finish(ep, true, error);
 	} else if (events & TCPS_EV_TIMER) {
-		finish(ep, true, ETIMEDOUT);
+		if (is_lingering(ep))
+			linger_over(ep);
+		else
+			tcps_close_finish(ep, true, ETIMEDOUT);
 	} else if (ep->state == TCPS_CLOSING && unread(ep)) {
-		finish(ep, true, ECONNRESET); /* nobody will read what comes now */
+		tcps_close_finish(ep, true, ECONNRESET); /* nobody will read what comes now */
 	} else if (ep->state == TCPS_CLOSING && tcps_tx_drained(ep)) {
-		if (!(ep->in.close_flags & WIRE_F_LINGER)) {
-			finish(ep, false, 0);
+		if (!is_lingering(ep)) {
+			tcps_close_finish(ep, false, 0);
 			return;
 		}
 		tcps_endpoint_change_state(ep, TCPS_LINGERING);
 		kernel_sock_shutdown(ep->sock, SHUT_RDWR);
 	}
 	if (ep->state == TCPS_LINGERING && is_acknowledged(sk))
-		finish(ep, false, 0);
+		tcps_close_finish(ep, false, 0);
 }

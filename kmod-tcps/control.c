@@ -241,8 +241,8 @@ int tcps_control_option(struct tcps_endpoint *ep, u32 level, u32 name, const u8 
 	return ret;
 }
 
-/* Bytes sent by the host that the peer has not acknowledged. */
-static u64 unacknowledged(struct tcps_endpoint *ep)
+/* Bytes sent by the host that the peer has not acknowledged, or that were not even sent. */
+static u64 unacknowledged(struct tcps_endpoint *ep, bool unsent)
 {
 	const struct tcp_sock *tp = tcp_sk(ep->sock->sk);
 	u64 queued;
@@ -252,7 +252,8 @@ static u64 unacknowledged(struct tcps_endpoint *ep)
 	spin_lock_bh(&ep->lock);
 	queued = ep->in.pos - ep->tx.taken;
 	spin_unlock_bh(&ep->lock);
-	return queued + (READ_ONCE(tp->write_seq) - READ_ONCE(tp->snd_una));
+	return queued + (READ_ONCE(tp->write_seq) -
+			 (unsent ? READ_ONCE(tp->snd_nxt) : READ_ONCE(tp->snd_una)));
 }
 
 static void handle(struct tcps_endpoint *ep, const struct wire_msg *msg)
@@ -275,7 +276,7 @@ static void handle(struct tcps_endpoint *ep, const struct wire_msg *msg)
 			ret = do_listen(ep, le32_to_cpu(msg->listen.backlog));
 			break;
 		case WIRE_QUERY:
-			value = unacknowledged(ep);
+			value = unacknowledged(ep, le32_to_cpu(msg->ask.what) == WIRE_QUERY_UNSENT);
 			ret = 0;
 			break;
 		default:

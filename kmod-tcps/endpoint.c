@@ -82,6 +82,7 @@ struct tcps_endpoint *tcps_endpoint_alloc(struct tcps_channel *tc, gfp_t gfp)
 	__skb_queue_head_init(&ep->tx.sending);
 	__skb_queue_head_init(&ep->rx.pending);
 	INIT_LIST_HEAD(&ep->stalled);
+	INIT_LIST_HEAD(&ep->orphan);
 	INIT_LIST_HEAD(&ep->starved);
 	timer_setup(&ep->timer, timer_event, 0);
 	atomic_inc(&tc->count);
@@ -203,6 +204,7 @@ int tcps_endpoint_open(struct tcps_channel *tc, const struct wire_msg *msg, gfp_
 static struct tcps_channel *pick_channel(struct tcps_session *s, int cpu)
 {
 	struct tcps_channel *best = NULL;
+	bool best_here = false;
 	int i;
 
 	for (i = 0; i < WIRE_MAX_CHANNELS; i++) {
@@ -212,10 +214,13 @@ static struct tcps_channel *pick_channel(struct tcps_session *s, int cpu)
 		if (!tc || !memnet_channel_is_up(tc->ch))
 			continue;
 		here = tc->ch->cfg.cpu == cpu;
-		if (!best || here > (best->ch->cfg.cpu == cpu) ||
-		    (here == (best->ch->cfg.cpu == cpu) &&
-		     atomic_read(&tc->count) < atomic_read(&best->count)))
-			best = tc;
+		if (best && here < best_here)
+			continue;
+		if (best && here == best_here &&
+		    atomic_read(&tc->count) >= atomic_read(&best->count))
+			continue;
+		best = tc;
+		best_here = here;
 	}
 	return best;
 }
@@ -277,6 +282,7 @@ void tcps_endpoint_unlist(struct tcps_endpoint *ep)
 	if (ep->state == TCPS_GONE)
 		return;
 	tcps_endpoint_hide(ep);
+	list_del_init(&ep->orphan);
 	unstarve(ep);
 	/* Nobody adds requests any more, and nobody waits for answers. */
 	while ((skb = __skb_dequeue(&ep->in.control)))
@@ -333,11 +339,7 @@ void tcps_endpoint_died(struct tcps_endpoint *ep, int error)
 	struct sock *sk = ep->sock->sk;
 
 	if (is_orphan(ep->state)) {
-		ep->closed_error = error;
-		tcps_native_release(ep, true);
-		tcps_endpoint_purge(ep);
-		tcps_endpoint_change_state(ep, TCPS_CLOSED);
-		ep->owed = TCPS_OWE_CLOSED;
+		tcps_close_finish(ep, true, error);
 		return;
 	}
 	if (ep->state != TCPS_CONNECTED)

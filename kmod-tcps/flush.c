@@ -171,10 +171,15 @@ static int send_closed(struct tcps_endpoint *ep)
 	ret = memnet_tx_send(ep->tc->ch, &msg);
 	if (ret)
 		return ret;
-	ep->owed = 0;
+	ep->owed &= ~TCPS_OWE_CLOSED;
+	ep->told = true;
 	ep->tc->tx_messages++;
-	timer_shutdown_sync(&ep->timer);
-	tcps_endpoint_unlist(ep);
+	/* Nobody but the channel knows it any more. */
+	tcps_endpoint_hide(ep);
+	if (ep->state == TCPS_CLOSED)
+		tcps_endpoint_unlist(ep);
+	else
+		list_add_tail(&ep->orphan, &ep->tc->orphans);
 	return 0;
 }
 

@@ -26,7 +26,7 @@ module_param_array(allow, charp, &n_allow, 0444);
 MODULE_PARM_DESC(allow, "Where hosts may connect from: ADDR/BITS, several separated by commas");
 
 static char *secret;
-module_param(secret, charp, 0400);
+module_param(secret, charp, 0);
 MODULE_PARM_DESC(secret, "Shared secret that hosts have to prove they know, 16 to 64 characters");
 
 static char *privileged[MEMNET_PORT_RANGES_MAX];

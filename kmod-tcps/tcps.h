@@ -186,6 +186,7 @@ void tcps_session_put(struct tcps_session *s);
  * @flags:	TCPS_CHANNEL_*
  * @ready:	endpoints that have something to do
  * @stalled:	worker: endpoints that could not send
+ * @orphans:	worker: endpoints whose linger time is over and that still send
  * @dry:	worker: the last message was refused for lack of credits
  * @dead:	the worker does nothing any more
  * @waiter:	tells when sending may work again
@@ -209,6 +210,7 @@ struct tcps_channel {
 	unsigned long			flags;
 	struct llist_head		ready;
 	struct list_head		stalled;
+	struct list_head		orphans;
 	bool				dry;
 	bool				dead;
 	struct memnet_waiter		waiter;
@@ -332,6 +334,7 @@ struct tcps_callbacks {
  * @state:	worker: enum tcps_endpoint_state
  * @owed:	worker: TCPS_OWE_*
  * @stalled:	worker: on the channel's list
+ * @orphan:	worker: on the channel's list, once CLOSED was sent before the end
  * @tx:		worker: host to TCP: @tx.sending was taken off @in.queue, @tx.taken is what TCP
  *		took
  * @rx:		worker: TCP to host: @rx.pending was read and not sent; @rx.read = @rx.pos + what
@@ -346,6 +349,7 @@ struct tcps_callbacks {
  * @reset_error: worker: what RESET will say
  * @closed_error: worker: what CLOSED will say
  * @hidden:	worker: its index is free again
+ * @told:	worker: CLOSED was sent
  * @local:	worker: local address
  * @peer:	worker: remote address
  * @owner:	worker: whose credentials it acts under
@@ -390,6 +394,7 @@ struct tcps_endpoint {
 	enum tcps_endpoint_state	state;
 	u32				owed;
 	struct list_head		stalled;
+	struct list_head		orphan;
 
 	struct {
 		struct sk_buff_head	sending;
@@ -429,6 +434,7 @@ struct tcps_endpoint {
 	int				reset_error;
 	int				closed_error;
 	bool				hidden;
+	bool				told;
 	struct wire_addr		local;
 	struct wire_addr		peer;
 	struct tcps_owner		*owner;
@@ -506,6 +512,7 @@ void tcps_rx_pump(struct tcps_endpoint *ep, int events);
 /* flush.c, close.c */
 void tcps_endpoint_flush(struct tcps_endpoint *ep);
 void tcps_close_begin(struct tcps_endpoint *ep);
+void tcps_close_finish(struct tcps_endpoint *ep, bool abort, int error);
 void tcps_close_progress(struct tcps_endpoint *ep, int events);
 
 /* ---- policy and credentials ---- */

@@ -144,6 +144,7 @@ struct tcps_channel *tcps_channel_create(struct tcps_session *s,
 	INIT_WORK(&tc->work, channel_work);
 	init_llist_head(&tc->ready);
 	INIT_LIST_HEAD(&tc->stalled);
+	INIT_LIST_HEAD(&tc->orphans);
 	INIT_LIST_HEAD(&tc->waiter.node);
 	tc->waiter.resume = waiter_resume;
 	timer_setup(&tc->retry, retry_timer, 0);
@@ -198,6 +199,8 @@ void tcps_channel_drain(struct tcps_channel *tc)
 		tcps_endpoint_destroy(ep);
 		cond_resched();
 	}
+	list_for_each_entry_safe(ep, next, &tc->orphans, orphan)
+		tcps_endpoint_destroy(ep);
 	/* No native socket is left that could kick. */
 	cancel_work_sync(&tc->work);
 	list_for_each_entry_safe(ep, next, &tc->stalled, stalled) {
