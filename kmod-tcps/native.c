@@ -21,7 +21,7 @@ static void kick_native(struct sock *sk, int events)
 	struct tcps_endpoint *ep;
 
 	read_lock_bh(&sk->sk_callback_lock);
-	ep = rcu_dereference_sk_user_data(sk);
+	ep = __locked_read_sk_user_data_with_flags(sk, SK_USER_DATA_NOCOPY);
 	if (ep)
 		tcps_kick(ep, events);
 	read_unlock_bh(&sk->sk_callback_lock);
@@ -47,7 +47,7 @@ static void write_space(struct sock *sk)
 	struct tcps_endpoint *ep;
 
 	read_lock_bh(&sk->sk_callback_lock);
-	ep = rcu_dereference_sk_user_data(sk);
+	ep = __locked_read_sk_user_data_with_flags(sk, SK_USER_DATA_NOCOPY);
 	if (ep && sk_stream_is_writeable(sk)) {
 		clear_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
 		tcps_kick(ep, TCPS_EV_SPACE);
