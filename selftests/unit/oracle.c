@@ -61,7 +61,8 @@ static bool oracle_body(const struct wire_msg *msg)
 	case WIRE_OPEN:
 		return le32_to_cpu(msg->open.flags) <= 1;
 	case WIRE_BIND:
-		return le32_to_cpu(msg->bind.flags) <= 1 && oracle_addr(&msg->bind.addr);
+		return le32_to_cpu(msg->bind.flags) <= 1 && msg->bind.addr.family &&
+		       oracle_addr(&msg->bind.addr);
 	case WIRE_CONNECT:
 		return oracle_addr(&msg->connect.addr);
 	case WIRE_SETOPT:
