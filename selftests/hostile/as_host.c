@@ -1,0 +1,674 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Attacks of a host on a node, on what messages mean: endpoints, requests, streams. */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+
+#include "attack.h"
+
+#define MS	5000
+
+static struct peer channels[2];
+static u32 next_index;
+
+int session_open(struct session *s, unsigned int n)
+{
+	u64 nonce = now_ms() << 20 | (rand() & 0xfffff) | 1;
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		struct wire_cm_req req = peer_request(&terms, nonce, i, n);
+
+		if (peer_connect(&channels[i], &terms, &req, sizeof(req)) ||
+		    peer_hello(&channels[i])) {
+			remark("channel %u does not come up: %s", i,
+			       wire_reason_name(channels[i].refused));
+			peer_close(&channels[i]);
+			while (i--)
+				peer_close(&channels[i]);
+			return -1;
+		}
+	}
+	s->main = &channels[0];
+	s->witness = n > 1 ? &channels[1] : NULL;
+	next_index = 1;
+	return 0;
+}
+
+void session_close(struct session *s)
+{
+	peer_close(s->main);
+	if (s->witness)
+		peer_close(s->witness);
+}
+
+/* ---- correct use ------------------------------------------------------------------------- */
+
+u32 open_endpoint(struct peer *p, u32 index)
+{
+	struct wire_msg msg;
+
+	if (!index)
+		index = next_index++;
+	wire_init(&msg, WIRE_OPEN, index, 1);
+	msg.open.uid = cpu_to_le32(1001);
+	return peer_say(p, &msg, 0) ? 0 : index;
+}
+
+/* Sends a request and waits for its answer; the answer's errno, or -1. */
+int ask(struct peer *p, struct wire_msg *msg, u32 index, struct inbound *reply)
+{
+	static u16 seq;
+	u64 end = now_ms() + MS;
+
+	msg->hdr.index = cpu_to_le32(index);
+	msg->hdr.gen = cpu_to_le16(1);
+	msg->hdr.seq = cpu_to_le16(++seq);
+	if (peer_say(p, msg, 0))
+		return -1;
+	while (peer_find(p, WIRE_REPLY, index, reply, end - now_ms()))
+		if (le16_to_cpu(reply->msg.hdr.seq) == seq)
+			return le32_to_cpu(reply->msg.reply.error);
+	return -1;
+}
+
+static int request(struct peer *p, enum wire_opcode op, u32 index, struct inbound *reply)
+{
+	struct wire_msg msg;
+
+	wire_init(&msg, op, index, 1);
+	switch (op) {
+	case WIRE_BIND:
+		msg.bind.addr.family = cpu_to_le16(4);
+		break;
+	case WIRE_LISTEN:
+		msg.listen.backlog = cpu_to_le32(10);
+		break;
+	case WIRE_CONNECT:
+		msg.connect.addr = target;
+		break;
+	default:
+		msg.ask.what = cpu_to_le32(WIRE_QUERY_OUTQ);
+	}
+	return ask(p, &msg, index, reply);
+}
+
+static u32 connected(struct peer *p)
+{
+	u32 index = open_endpoint(p, 0);
+	struct inbound in;
+
+	return index && !request(p, WIRE_CONNECT, index, &in) ? index : 0;
+}
+
+static u32 listening(struct peer *p)
+{
+	u32 index = open_endpoint(p, 0);
+	struct inbound in;
+
+	if (!index || request(p, WIRE_BIND, index, &in) || request(p, WIRE_LISTEN, index, &in))
+		return 0;
+	return index;
+}
+
+static int say(struct peer *p, enum wire_opcode op, u32 index)
+{
+	struct wire_msg msg;
+
+	wire_init(&msg, op, index, 1);
+	return index ? peer_say(p, &msg, 0) : -1;
+}
+
+static int say_data(struct peer *p, u32 index, u64 pos, u32 len, u8 flags)
+{
+	struct wire_msg msg;
+
+	wire_init(&msg, WIRE_DATA, index, 1);
+	msg.hdr.pos = cpu_to_le64(pos);
+	msg.hdr.flags = flags;
+	return index ? peer_say(p, &msg, len) : -1;
+}
+
+static int close_endpoint(struct peer *p, u32 index)
+{
+	struct inbound in;
+
+	if (say(p, WIRE_CLOSE, index))
+		return -1;
+	return peer_find(p, WIRE_CLOSED, index, &in, MS) ? 0 : -1;
+}
+
+/* Whether the node still serves us. */
+static bool works(struct peer *p)
+{
+	u32 index = open_endpoint(p, 0);
+	struct inbound in;
+
+	return index && request(p, WIRE_QUERY, index, &in) == 0 && !close_endpoint(p, index);
+}
+
+/* ---- endpoints --------------------------------------------------------------------------- */
+
+ATTACK(open_their_half, say(p, WIRE_OPEN, p->slots / 2))
+ATTACK(open_last, say(p, WIRE_OPEN, p->slots - 1))
+ATTACK(open_twice, say(p, WIRE_OPEN, open_endpoint(p, 0)))
+ATTACK(bind_unopened, say(p, WIRE_BIND, 20))
+ATTACK(data_unopened, say_data(p, 20, 0, 10, 0))
+ATTACK(close_unopened, say(p, WIRE_CLOSE, 20))
+ATTACK(window_unopened, say(p, WIRE_WINDOW, 20))
+ATTACK(want_unopened, say(p, WIRE_WANT_WINDOW, p->slots - 1))
+ATTACK(accepted_unopened, say(p, WIRE_ACCEPTED, 20))
+
+static int close_twice(struct peer *p)
+{
+	u32 index = open_endpoint(p, 0);
+
+	return say(p, WIRE_CLOSE, index) ?: say(p, WIRE_CLOSE, index);
+}
+
+static int close_again(struct peer *p)
+{
+	u32 index = open_endpoint(p, 0);
+
+	return close_endpoint(p, index) ?: say(p, WIRE_CLOSE, index);
+}
+
+static int data_after_close(struct peer *p)
+{
+	u32 index = connected(p);
+
+	return say(p, WIRE_CLOSE, index) ?: say_data(p, index, 0, 10, 0);
+}
+
+static int reopen_at_once(struct peer *p)
+{
+	u32 index = connected(p);
+
+	return say(p, WIRE_CLOSE, index) ?: say(p, WIRE_OPEN, index);
+}
+
+static int other_generations(struct peer *p)
+{
+	static const u8 ops[] = { WIRE_SETOPT, WIRE_CLOSE, WIRE_WINDOW, WIRE_WANT_WINDOW,
+				  WIRE_ACCEPTED, WIRE_DATA };
+	u32 index = connected(p), i;
+	struct wire_msg msg;
+
+	for (i = 0; i < 3 * ATTACKS(ops); i++) {
+		wire_init(&msg, ops[i % ATTACKS(ops)], index, i % 2 ? 0 : 0xffff - i);
+		if (peer_say(p, &msg, msg.hdr.opcode == WIRE_DATA ? 100 : 0))
+			return -1;
+	}
+	return index ? 0 : -1;
+}
+
+/* The same life over and over, with the same generation. */
+static int replayed_lives(struct peer *p)
+{
+	u32 index = next_index++, i;
+
+	for (i = 0; i < 300; i++)
+		if (!open_endpoint(p, index) || close_endpoint(p, index))
+			return -1;
+	return 0;
+}
+
+static int all_indices(struct peer *p)
+{
+	struct wire_msg msg;
+	u32 index;
+
+	for (index = next_index; index < p->slots / 2; index++) {
+		wire_init(&msg, WIRE_OPEN, index, 1);
+		if (peer_say(p, &msg, 0))
+			return -1;
+	}
+	return say(p, WIRE_OPEN, 1);
+}
+
+/* ---- requests ---------------------------------------------------------------------------- */
+
+static int requests_again(struct peer *p)
+{
+	u32 index = connected(p), listener = listening(p);
+	struct inbound in;
+
+	if (!index || !listener)
+		return -1;
+	if (request(p, WIRE_CONNECT, index, &in) <= 0 || request(p, WIRE_BIND, index, &in) <= 0 ||
+	    request(p, WIRE_LISTEN, index, &in) <= 0 || request(p, WIRE_BIND, listener, &in) <= 0 ||
+	    request(p, WIRE_CONNECT, listener, &in) <= 0)
+		return -1;
+	return request(p, WIRE_LISTEN, listener, &in);
+}
+
+static int many_requests_at_once(struct peer *p)
+{
+	u32 index = open_endpoint(p, 0);
+	struct wire_msg msg;
+	int i;
+
+	for (i = 0; i < 60; i++) {
+		wire_init(&msg, WIRE_QUERY, index, 1);
+		msg.ask.what = cpu_to_le32(WIRE_QUERY_OUTQ);
+		if (peer_say(p, &msg, 0))
+			return p->dead ? 0 : -1;
+	}
+	return 0;
+}
+
+/* The node may say two messages more and then nothing: it must hold the rest. */
+static int answers_not_taken(struct peer *p)
+{
+	struct inbound in;
+	struct wire_msg msg;
+	int i, got = 0;
+	u32 index;
+
+	p->stingy = true;
+	for (i = 0; i < 200; i++) {
+		index = open_endpoint(p, 0);
+		wire_init(&msg, WIRE_QUERY, index, 1);
+		msg.ask.what = cpu_to_le32(WIRE_QUERY_OUTQ);
+		if (!index || peer_say(p, &msg, 0))
+			return -1;
+	}
+	while (peer_find(p, WIRE_REPLY, 0, &in, 500))
+		got++;
+	remark("%d of 200 answers came without a grant", got);
+	if (got > PEER_DEPTH)
+		return -1;
+	p->stingy = false;
+	while (got < 200 && p->owed) {
+		wire_init(&msg, WIRE_CREDIT, 0, 0);
+		if (peer_say(p, &msg, 0))
+			return -1;
+		while (got < 200 && peer_find(p, WIRE_REPLY, 0, &in, 2000))
+			got++;
+	}
+	return got == 200 ? 0 : -1;
+}
+
+static int option(struct peer *p, u32 index, u32 level, u32 name, u32 value, u32 len, bool reply)
+{
+	struct inbound in;
+	struct wire_msg msg;
+	__le32 wire = cpu_to_le32(value);
+
+	wire_init(&msg, WIRE_SETOPT, index, 1);
+	msg.setopt.level = cpu_to_le32(level);
+	msg.setopt.name = cpu_to_le32(name);
+	msg.setopt.len = cpu_to_le32(len);
+	memcpy(msg.setopt.value, &wire, sizeof(wire));
+	if (!reply)
+		return peer_say(p, &msg, 0);
+	msg.hdr.flags = WIRE_F_REPLY;
+	return ask(p, &msg, index, &in);
+}
+
+static int options(struct peer *p)
+{
+	static const u32 levels[] = { SOL_SOCKET, IPPROTO_TCP, IPPROTO_IP, IPPROTO_IPV6, 255,
+				      0xffffffff };
+	static const u32 values[] = { 0, 1, 0x7fffffff, 0x80000000, 0xffffffff };
+	u32 index = connected(p), i, name, set = 0;
+
+	for (i = 0; i < ATTACKS(levels); i++) {
+		for (name = 0; name < 80; name++) {
+			int ret = option(p, index, levels[i], name, values[name % 5], 4, true);
+
+			if (ret < 0)
+				return -1;
+			set += !ret;
+			if (option(p, index, levels[i], name, values[i % 5], name % 65, false))
+				return -1;
+		}
+	}
+	remark("%u of 480 options could be set", set);
+	return option(p, index, SOL_SOCKET, SO_REUSEADDR, 1, 0, true) > 0 &&
+	       option(p, index, SOL_SOCKET, SO_BINDTODEVICE, 1, 4, true) > 0 &&
+	       option(p, index, SOL_SOCKET, SO_MARK, 1, 4, true) > 0 &&
+	       option(p, index, IPPROTO_TCP, TCP_REPAIR, 1, 4, true) > 0 &&
+	       option(p, index, IPPROTO_TCP, TCP_ULP, 1, 4, true) > 0 ? 0 : -1;
+}
+
+static int option_too_long(struct peer *p)
+{
+	u32 index = open_endpoint(p, 0);
+
+	return option(p, index, SOL_SOCKET, SO_KEEPALIVE, 1, WIRE_OPT_MAX + 1, false);
+}
+
+/* Many options whose place in the stream matters, and nobody who takes the stream. */
+static int option_flood(struct peer *p)
+{
+	u32 index = connected(p), i;
+
+	for (i = 0; i < 1000; i++)
+		if (option(p, index, IPPROTO_TCP, i % 2 ? TCP_CORK : TCP_NODELAY, i, 4, false))
+			return -1;
+	return index ? 0 : -1;
+}
+
+ATTACK(bad_query, say(p, WIRE_QUERY, open_endpoint(p, 0)))
+
+ATTACK(bind_nothing, say(p, WIRE_BIND, open_endpoint(p, 0)))
+
+static int refused(struct peer *p, enum wire_opcode op, u16 family, const char *text, u16 port)
+{
+	struct wire_addr addr = { .family = cpu_to_le16(family), .port = htons(port) };
+	u32 index = open_endpoint(p, 0);
+	struct inbound in;
+	struct wire_msg msg;
+	int ret;
+
+	inet_pton(family == 4 ? AF_INET : AF_INET6, text, addr.addr);
+	wire_init(&msg, op, index, 1);
+	if (op == WIRE_BIND)
+		msg.bind.addr = addr;
+	else
+		msg.connect.addr = addr;
+	ret = ask(p, &msg, index, &in);
+	if (ret <= 0)
+		remark("%s %s:%u gave %d", wire_opcode_name(op), text, port, ret);
+	return ret > 0 ? 0 : -1;
+}
+
+static int out_of_reach(struct peer *p)
+{
+	return refused(p, WIRE_CONNECT, 4, "127.0.0.1", 22) ?:
+	       refused(p, WIRE_CONNECT, 4, "127.9.9.9", 7471) ?:
+	       refused(p, WIRE_CONNECT, 4, "0.0.0.0", 22) ?:
+	       refused(p, WIRE_CONNECT, 4, "224.0.0.1", 22) ?:
+	       refused(p, WIRE_CONNECT, 4, "255.255.255.255", 22) ?:
+	       refused(p, WIRE_CONNECT, 6, "::1", 22) ?:
+	       refused(p, WIRE_CONNECT, 6, "::ffff:127.0.0.1", 22) ?:
+	       refused(p, WIRE_BIND, 4, "127.0.0.1", 5555) ?:
+	       refused(p, WIRE_BIND, 4, "0.0.0.0", 22) ?:
+	       refused(p, WIRE_BIND, 4, "203.0.113.1", 5555) ?:
+	       refused(p, WIRE_BIND, 6, "::1", 5555);
+}
+
+static int privileged_bind(struct peer *p)
+{
+	u32 index = open_endpoint(p, 0);
+	struct inbound in;
+	struct wire_msg msg;
+
+	wire_init(&msg, WIRE_BIND, index, 1);
+	msg.bind.addr.family = cpu_to_le16(4);
+	msg.bind.flags = cpu_to_le32(2);
+	return ask(p, &msg, index, &in) == -1 ? 0 : -1;
+}
+
+static int huge_backlog(struct peer *p)
+{
+	u32 index = listening(p);
+	struct inbound in;
+	struct wire_msg msg;
+
+	wire_init(&msg, WIRE_LISTEN, index, 1);
+	msg.listen.backlog = cpu_to_le32(0xffffffff);
+	return index ? ask(p, &msg, index, &in) : -1;
+}
+
+static int accepted(struct peer *p, u32 index, u32 count)
+{
+	struct wire_msg msg;
+
+	wire_init(&msg, WIRE_ACCEPTED, index, 1);
+	msg.accepted.count = cpu_to_le32(count);
+	return index ? peer_say(p, &msg, 0) : -1;
+}
+
+ATTACK(accepted_forged, accepted(p, listening(p), 1))
+ATTACK(accepted_giant, accepted(p, listening(p), 0xffffffff))
+ATTACK(accepted_nobody, accepted(p, connected(p), 1))
+ATTACK(accepted_none, accepted(p, listening(p), 0))
+
+/* ---- streams ----------------------------------------------------------------------------- */
+
+static int data_unconnected(struct peer *p)
+{
+	return say_data(p, open_endpoint(p, 0), 0, 10, 0);
+}
+
+ATTACK(data_on_listener, say_data(p, listening(p), 0, 10, 0))
+ATTACK(data_gap, say_data(p, connected(p), 1, 10, 0))
+ATTACK(data_minus_one, say_data(p, connected(p), ~0ULL, 10, 0))
+ATTACK(data_nothing, say_data(p, connected(p), 0, 0, 0))
+
+static int data_again(struct peer *p)
+{
+	u32 index = connected(p);
+
+	return say_data(p, index, 0, 100, 0) ?: say_data(p, index, 0, 100, 0);
+}
+
+static int data_beyond_window(struct peer *p)
+{
+	u32 index = connected(p);
+
+	return say_data(p, index, 0, WIRE_MAX_PAYLOAD, 0) ?:
+	       say_data(p, index, WIRE_MAX_PAYLOAD, WIRE_MAX_PAYLOAD, 0) ?:
+	       say_data(p, index, 2 * WIRE_MAX_PAYLOAD, WIRE_MAX_PAYLOAD, 0);
+}
+
+static int data_one_beyond(struct peer *p)
+{
+	u32 index = connected(p);
+
+	return say_data(p, index, 0, WIRE_INITIAL_WINDOW, 0) ?:
+	       say_data(p, index, WIRE_INITIAL_WINDOW, 1, 0);
+}
+
+static int data_after_fin(struct peer *p)
+{
+	u32 index = connected(p);
+
+	return say_data(p, index, 0, 10, WIRE_F_FIN) ?: say_data(p, index, 10, 10, 0);
+}
+
+static int fin_twice(struct peer *p)
+{
+	u32 index = connected(p);
+
+	return say_data(p, index, 0, 0, WIRE_F_FIN) ?: say_data(p, index, 0, 0, WIRE_F_FIN);
+}
+
+static int window(struct peer *p, u32 index, __le64 limit, __le64 consumed)
+{
+	struct wire_msg msg;
+
+	wire_init(&msg, WIRE_WINDOW, index, 1);
+	msg.window = (struct wire_window){ limit, consumed };
+	return index ? peer_say(p, &msg, 0) : -1;
+}
+
+static int windows_absurd(struct peer *p)
+{
+	u32 index = connected(p);
+
+	return window(p, index, wire_word(2, 1 << 20), wire_word(2, 5)) ?:
+	       window(p, index, wire_word(1, (1ULL << 47) - 1), 0) ?:
+	       window(p, index, wire_word(1, 1), wire_word(1, 0)) ?:
+	       window(p, index, wire_word(1, ~0ULL), wire_word(1, ~0ULL)) ?:
+	       say_data(p, index, 0, 5000, 0) ?:
+	       peer_write_word(p, index, wire_word(1, 1ULL << 46), 0) ?:
+	       peer_write_word(p, index, 0, 0) ?:
+	       peer_write_word(p, index, wire_word(7, 100), wire_word(7, 100));
+}
+
+/* What the host cannot have read. */
+static int close_consumed(struct peer *p)
+{
+	u32 index = connected(p);
+	struct wire_msg msg;
+
+	wire_init(&msg, WIRE_CLOSE, index, 1);
+	msg.close.consumed = cpu_to_le64(~0ULL);
+	return index ? peer_say(p, &msg, 0) : -1;
+}
+
+static int close_lingering(struct peer *p)
+{
+	u32 index = connected(p);
+	struct wire_msg msg;
+	struct inbound in;
+
+	wire_init(&msg, WIRE_CLOSE, index, 1);
+	msg.hdr.flags = WIRE_F_ABORT | WIRE_F_LINGER;
+	msg.close.linger_ms = cpu_to_le32(0xffffffff);
+	if (!index || peer_say(p, &msg, 0) || !peer_find(p, WIRE_CLOSED, index, &in, MS))
+		return -1;
+	index = connected(p);
+	wire_init(&msg, WIRE_CLOSE, index, 1);
+	msg.hdr.flags = WIRE_F_LINGER;
+	msg.close.linger_ms = cpu_to_le32(0xffffffff);
+	return index ? peer_say(p, &msg, 0) : -1;
+}
+
+static int want(struct peer *p, u32 index, u64 limit)
+{
+	struct wire_msg msg;
+
+	wire_init(&msg, WIRE_WANT_WINDOW, index, 1);
+	msg.want.limit = cpu_to_le64(limit);
+	return index ? peer_say(p, &msg, 0) : -1;
+}
+
+static int want_flood(struct peer *p)
+{
+	u32 index = connected(p), i;
+
+	for (i = 0; i < 1000; i++)
+		if (want(p, index, i % 3 ? i : ~0ULL))
+			return -1;
+	return 0;
+}
+
+static int want_unconnected(struct peer *p)
+{
+	return want(p, open_endpoint(p, 0), 0) ?: want(p, listening(p), ~0ULL);
+}
+
+static int connect_many(struct peer *p)
+{
+	u32 i;
+
+	for (i = 0; i < 20; i++) {
+		u32 index = connected(p);
+
+		if (say_data(p, index, 0, 3000, 0))
+			return -1;
+	}
+	return 0;
+}
+
+static const struct attack attacks[] = {
+	{ "OPEN in the node's half", open_their_half, WIRE_REASON_PROTOCOL },
+	{ "OPEN of the last index", open_last, WIRE_REASON_PROTOCOL },
+	{ "OPEN twice", open_twice, WIRE_REASON_PROTOCOL },
+	{ "OPEN after CLOSE before CLOSED", reopen_at_once, EITHER },
+	{ "BIND of nobody", bind_unopened, WIRE_REASON_PROTOCOL },
+	{ "DATA of nobody", data_unopened, WIRE_REASON_PROTOCOL },
+	{ "CLOSE of nobody", close_unopened, WIRE_REASON_PROTOCOL },
+	{ "WINDOW of nobody", window_unopened, WIRE_REASON_PROTOCOL },
+	{ "WANT_WINDOW of no child", want_unopened, WIRE_REASON_PROTOCOL },
+	{ "ACCEPTED of nobody", accepted_unopened, WIRE_REASON_PROTOCOL },
+	{ "CLOSE twice", close_twice, WIRE_REASON_PROTOCOL },
+	{ "CLOSE after CLOSED", close_again, WIRE_REASON_PROTOCOL },
+	{ "DATA after CLOSE", data_after_close, WIRE_REASON_PROTOCOL },
+	{ "other generations", other_generations, LIVES },
+	{ "replayed lives", replayed_lives, LIVES },
+	{ "every index of the host's half", all_indices, WIRE_REASON_PROTOCOL },
+	{ "requests replayed", requests_again, LIVES },
+	{ "60 requests of one endpoint at once", many_requests_at_once, EITHER },
+	{ "200 answers not taken", answers_not_taken, LIVES },
+	{ "options of all kinds", options, LIVES },
+	{ "option of 65 bytes", option_too_long, WIRE_REASON_PROTOCOL },
+	{ "1000 options in the stream", option_flood, LIVES },
+	{ "QUERY for nothing", bad_query, WIRE_REASON_PROTOCOL },
+	{ "BIND to nothing", bind_nothing, WIRE_REASON_PROTOCOL },
+	{ "BIND with an unknown flag", privileged_bind, WIRE_REASON_PROTOCOL },
+	{ "addresses out of reach", out_of_reach, LIVES },
+	{ "backlog of four billion", huge_backlog, LIVES },
+	{ "ACCEPTED of no child", accepted_forged, WIRE_REASON_PROTOCOL },
+	{ "ACCEPTED of four billion", accepted_giant, WIRE_REASON_PROTOCOL },
+	{ "ACCEPTED of a connection", accepted_nobody, WIRE_REASON_PROTOCOL },
+	{ "ACCEPTED of none", accepted_none, LIVES },
+	{ "DATA unconnected", data_unconnected, WIRE_REASON_PROTOCOL },
+	{ "DATA of a listener", data_on_listener, WIRE_REASON_PROTOCOL },
+	{ "DATA with a gap", data_gap, WIRE_REASON_PROTOCOL },
+	{ "DATA at -1", data_minus_one, WIRE_REASON_PROTOCOL },
+	{ "DATA twice", data_again, WIRE_REASON_PROTOCOL },
+	{ "DATA of nothing", data_nothing, WIRE_REASON_PROTOCOL },
+	{ "DATA far beyond the window", data_beyond_window, WIRE_REASON_PROTOCOL },
+	{ "DATA a byte beyond the window", data_one_beyond, EITHER },
+	{ "DATA after FIN", data_after_fin, WIRE_REASON_PROTOCOL },
+	{ "FIN twice", fin_twice, WIRE_REASON_PROTOCOL },
+	{ "absurd windows", windows_absurd, LIVES },
+	{ "CLOSE that has read too much", close_consumed, WIRE_REASON_PROTOCOL },
+	{ "CLOSE that lingers 49 days", close_lingering, LIVES },
+	{ "1000 WANT_WINDOWs", want_flood, LIVES },
+	{ "WANT_WINDOW unconnected", want_unconnected, LIVES },
+	{ "connections left alone", connect_many, LIVES },
+};
+
+/* ---- running them ------------------------------------------------------------------------ */
+
+static void judge(struct session *s, const struct attack *a, int ret)
+{
+	struct peer *p = s->main, *w = s->witness;
+
+	if (a->want == LIVES) {
+		bool ok = !ret && !p->dead && works(p);
+
+		report(ok, a->name, "%s", ok ? "lives" : ret ? "could not do it" : "died");
+		return;
+	}
+	if (a->want == EITHER) {
+		peer_pump(p, 200);
+		report(p->dead || works(p) || p->dead, a->name, p->dead ? "died" : "lives");
+		return;
+	}
+	if (ret && !p->dead) {
+		report(false, a->name, "could not do it");
+		return;
+	}
+	if (!peer_dies(p, PEER_PATIENCE) || !peer_dies(w, PEER_PATIENCE)) {
+		report(false, a->name, "the session lives");
+		return;
+	}
+	report(a->want == DIES || w->goodbye == a->want, a->name, "died: %s",
+	       w->goodbye < 0 ? "disconnected" : wire_reason_name(w->goodbye));
+}
+
+static void run(const struct attack *list, unsigned int n)
+{
+	struct session s = { NULL, NULL };
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		if (!wanted(list[i].name))
+			continue;
+		if (!s.main && session_open(&s, 2)) {
+			report(false, list[i].name, "the node takes no session");
+			return;
+		}
+		judge(&s, &list[i], list[i].run(s.main));
+		if (s.main->dead || list[i].want != LIVES) {
+			session_close(&s);
+			s.main = NULL;
+		}
+	}
+	if (s.main)
+		session_close(&s);
+}
+
+void attack_node(void)
+{
+	run(framing_attacks, nr_framing_attacks);
+	run(attacks, ATTACKS(attacks));
+}

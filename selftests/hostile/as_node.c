@@ -1,0 +1,688 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A node that keeps the rules, without any network behind it: it accepts what hosts ask for; and
+ * attacks of a node on a host. The host has sockets that come and go (mnhostile --victim).
+ */
+#include <arpa/inet.h>
+#include <stdlib.h>
+
+#include "attack.h"
+
+#define MS	10000
+#define GRANT	65536
+
+static struct node *node_of(struct peer *p)
+{
+	return p->context;
+}
+
+static struct wire_addr address(u8 last, u16 port)
+{
+	return (struct wire_addr){ .family = cpu_to_le16(4), .port = htons(port),
+				   .addr = { 203, 0, 113, last } };
+}
+
+static struct guest *find(struct peer *p, u32 index)
+{
+	struct node *node = node_of(p);
+	unsigned int i;
+
+	for (i = 0; i < NODE_MAX; i++)
+		if (node->guests[i].state != FREE && node->guests[i].index == index)
+			return &node->guests[i];
+	return NULL;
+}
+
+static struct guest *add(struct peer *p, u32 index, u16 gen)
+{
+	struct node *node = node_of(p);
+	unsigned int i;
+
+	for (i = 0; i < NODE_MAX; i++) {
+		if (node->guests[i].state == FREE) {
+			node->guests[i] = (struct guest){ .index = index, .gen = gen,
+							  .state = OPENED };
+			return &node->guests[i];
+		}
+	}
+	return NULL;
+}
+
+void node_start(struct peer *p, struct rdma_cm_id *listener)
+{
+	struct node *node = node_of(p);
+
+	if (!node)
+		node = calloc(1, sizeof(*node));
+	if (!node)
+		die("no memory");
+	memset(node->guests, 0, sizeof(node->guests));
+	node->hold_connect = false;
+	node->hold_close = false;
+	node->next_child = 0;
+	node->listener = listener;
+	if (!node->say)
+		node->say = peer_say;
+	p->context = node;
+}
+
+/* Waits for the host and makes a session with it. */
+int node_open(struct peer *p, int ms)
+{
+	struct node *node = node_of(p);
+	struct wire_cm_rep rep;
+
+	node_start(p, node->listener);
+	if (peer_await(p, node->listener, &terms, ms))
+		return -1;
+	rep = peer_reply(p);
+	if (peer_accept(p, &rep, sizeof(rep)) || peer_hello(p)) {
+		peer_close(p);
+		return -1;
+	}
+	return 0;
+}
+
+void node_close(struct peer *p)
+{
+	peer_close(p);
+}
+
+static int answer(struct peer *p, struct guest *g, u32 error)
+{
+	struct wire_msg msg;
+
+	wire_init(&msg, WIRE_REPLY, g->index, g->gen);
+	msg.hdr.seq = cpu_to_le16(g->seq);
+	msg.reply.error = cpu_to_le32(error);
+	msg.reply.local = address(1, 4000 + g->index);
+	if (g->asked == WIRE_CONNECT) {
+		msg.reply.peer = address(2, 80);
+		if (!error) {
+			g->state = CONNECTED;
+			g->in_limit = WIRE_INITIAL_WINDOW;
+			g->out_limit = WIRE_INITIAL_WINDOW;
+		}
+	} else if (g->asked == WIRE_LISTEN && !error) {
+		g->state = LISTENING;
+	}
+	g->asked = 0;
+	return node_of(p)->say(p, &msg, 0);
+}
+
+int node_push_child(struct peer *p, u32 listener, u16 gen)
+{
+	struct node *node = node_of(p);
+	u32 index = p->slots / 2 + node->next_child++ % (p->slots / 2);
+	struct guest *g = add(p, index, ++node->child_gen);
+	struct wire_msg msg;
+
+	if (!g)
+		return -1;
+	g->state = CHILD;
+	g->in_limit = WIRE_INITIAL_WINDOW;
+	g->out_limit = WIRE_INITIAL_WINDOW;
+	wire_init(&msg, WIRE_NEW_CONNECTION, index, g->gen);
+	msg.conn.listener = cpu_to_le32(listener);
+	msg.conn.listener_gen = cpu_to_le16(gen);
+	msg.conn.local = address(1, 80);
+	msg.conn.peer = address(3, 5000 + index % 1000);
+	return node->say(p, &msg, 0);
+}
+
+static void handle_close(struct peer *p, struct guest *g)
+{
+	struct wire_msg msg;
+
+	if (node_of(p)->hold_close) {
+		g->state = CLOSED;
+		return;
+	}
+	wire_init(&msg, WIRE_CLOSED, g->index, g->gen);
+	g->state = FREE;
+	node_of(p)->say(p, &msg, 0);
+}
+
+static void handle_want(struct peer *p, struct guest *g)
+{
+	struct wire_msg msg;
+
+	g->in_limit = g->in + GRANT;
+	wire_init(&msg, WIRE_WINDOW, g->index, g->gen);
+	msg.window.limit = wire_word(g->gen, g->in_limit);
+	msg.window.consumed = wire_word(g->gen, g->in);
+	node_of(p)->say(p, &msg, 0);
+}
+
+void node_handle(struct peer *p, const struct inbound *in)
+{
+	const struct wire_msg *msg = &in->msg;
+	u32 index = le32_to_cpu(msg->hdr.index);
+	struct guest *g = find(p, index);
+
+	if (msg->hdr.opcode == WIRE_OPEN) {
+		if (g)
+			g->state = FREE;
+		add(p, index, le16_to_cpu(msg->hdr.gen));
+		return;
+	}
+	if (!g)
+		return;
+	switch (msg->hdr.opcode) {
+	case WIRE_BIND:
+	case WIRE_LISTEN:
+	case WIRE_CONNECT:
+	case WIRE_QUERY:
+	case WIRE_SETOPT:
+		if (msg->hdr.opcode == WIRE_SETOPT && !(msg->hdr.flags & WIRE_F_REPLY))
+			break;
+		g->seq = le16_to_cpu(msg->hdr.seq);
+		g->asked = msg->hdr.opcode;
+		if (g->asked == WIRE_CONNECT)
+			g->state = CONNECTING;
+		if (g->asked != WIRE_CONNECT || !node_of(p)->hold_connect)
+			answer(p, g, 0);
+		if (g->state == LISTENING)
+			node_push_child(p, g->index, g->gen);
+		break;
+	case WIRE_DATA:
+		g->in += in->len;
+		g->fin_in |= msg->hdr.flags & WIRE_F_FIN;
+		break;
+	case WIRE_WANT_WINDOW:
+		handle_want(p, g);
+		break;
+	case WIRE_WINDOW:
+		g->out_limit = wire_word_advance(msg->window.limit, g->gen, g->out_limit);
+		break;
+	case WIRE_ACCEPTED:
+		node_push_child(p, g->index, g->gen);
+		break;
+	case WIRE_CLOSE:
+		handle_close(p, g);
+		break;
+	}
+}
+
+/* Keeps the rules for a while. */
+void node_serve(struct peer *p, int ms)
+{
+	u64 end = now_ms() + ms;
+	struct inbound in;
+
+	do {
+		while (peer_take(p, &in, 0))
+			node_handle(p, &in);
+		if (p->dead)
+			return;
+		peer_pump(p, end > now_ms() ? end - now_ms() : 0);
+	} while (now_ms() < end);
+	while (peer_take(p, &in, 0))
+		node_handle(p, &in);
+}
+
+/* An endpoint in this state, as soon as the host has one. */
+struct guest *node_guest(struct peer *p, enum guest_state state, int ms)
+{
+	struct node *node = node_of(p);
+	u64 end = now_ms() + ms;
+	unsigned int i;
+
+	while (!p->dead && now_ms() < end) {
+		for (i = 0; i < NODE_MAX; i++)
+			if (node->guests[i].state == state)
+				return &node->guests[i];
+		node_serve(p, 5);
+	}
+	return NULL;
+}
+
+/* Whether the host still answers: it closes a child nobody listens for. */
+static bool works(struct peer *p)
+{
+	struct node *node = node_of(p);
+	u32 index = p->slots / 2 + node->next_child;
+	u64 end = now_ms() + MS;
+	struct guest *g;
+
+	if (node_push_child(p, p->slots / 2 - 1, 0xdead))
+		return false;
+	while (!p->dead && now_ms() < end) {
+		g = find(p, index);
+		if (!g || g->state != CHILD)
+			return true;
+		node_serve(p, 5);
+	}
+	return false;
+}
+
+/* ---- attacks ----------------------------------------------------------------------------- */
+
+static struct wire_msg about(const struct guest *g, enum wire_opcode op)
+{
+	struct wire_msg msg;
+
+	wire_init(&msg, op, g ? g->index : 1, g ? g->gen : 0);
+	return msg;
+}
+
+static int with_guest(struct peer *p, enum guest_state state, enum wire_opcode op, int times)
+{
+	struct guest *g = node_guest(p, state, MS);
+	struct wire_msg msg = about(g, op);
+
+	msg.reset.error = cpu_to_le32(op == WIRE_RESET ? 104 : 0);
+	while (g && times--)
+		if (peer_say(p, &msg, 0))
+			return p->dead ? 0 : -1;
+	return g ? 0 : -1;
+}
+
+static int data(struct peer *p, enum guest_state state, int pos, u32 len, u8 flags, int times)
+{
+	struct guest *g = node_guest(p, state, MS);
+	struct wire_msg msg;
+
+	while (g && times--) {
+		msg = about(g, WIRE_DATA);
+		msg.hdr.pos = cpu_to_le64(g->out + pos);
+		msg.hdr.flags = flags;
+		if (peer_say(p, &msg, len))
+			return p->dead ? 0 : -1;
+		g->out += len;
+	}
+	return g ? 0 : -1;
+}
+
+ATTACK(reply_unasked, with_guest(p, CONNECTED, WIRE_REPLY, 1))
+
+static int reply_other_seq(struct peer *p)
+{
+	struct guest *g;
+	struct wire_msg msg;
+
+	node_of(p)->hold_connect = true;
+	g = node_guest(p, CONNECTING, MS);
+	msg = about(g, WIRE_REPLY);
+	if (!g)
+		return -1;
+	msg.hdr.seq = cpu_to_le16(g->seq + 1);
+	return peer_say(p, &msg, 0);
+}
+
+static int reply_twice(struct peer *p)
+{
+	struct guest *g;
+	struct wire_msg msg;
+	u16 seq;
+
+	node_of(p)->hold_connect = true;
+	g = node_guest(p, CONNECTING, MS);
+	if (!g)
+		return -1;
+	seq = g->seq;
+	answer(p, g, 0);
+	msg = about(g, WIRE_REPLY);
+	msg.hdr.seq = cpu_to_le16(seq);
+	return peer_say(p, &msg, 0);
+}
+
+static int reply_nobody(struct peer *p)
+{
+	struct wire_msg msg;
+	u32 i;
+
+	for (i = 1; i < 50; i++) {
+		wire_init(&msg, WIRE_REPLY, p->slots / 2 - i, 77);
+		if (peer_say(p, &msg, 0))
+			return -1;
+	}
+	return 0;
+}
+
+static int data_unconnected(struct peer *p)
+{
+	node_of(p)->hold_connect = true;
+	return data(p, CONNECTING, 0, 10, 0, 1);
+}
+
+static int window_unconnected(struct peer *p)
+{
+	node_of(p)->hold_connect = true;
+	return with_guest(p, CONNECTING, WIRE_WINDOW, 1);
+}
+
+static int want_unconnected(struct peer *p)
+{
+	node_of(p)->hold_connect = true;
+	return with_guest(p, CONNECTING, WIRE_WANT_WINDOW, 1);
+}
+
+static int reset_unconnected(struct peer *p)
+{
+	node_of(p)->hold_connect = true;
+	return with_guest(p, CONNECTING, WIRE_RESET, 1);
+}
+
+ATTACK(data_on_listener, data(p, LISTENING, 0, 10, 0, 1))
+ATTACK(data_gap, data(p, CONNECTED, 1, 10, 0, 1))
+ATTACK(data_behind, data(p, CONNECTED, -1, 10, 0, 1))
+ATTACK(data_nothing, data(p, CONNECTED, 0, 0, 0, 1))
+ATTACK(data_beyond, data(p, CONNECTED, 0, 16384, 0, 100))
+ATTACK(data_child_beyond, data(p, CHILD, 0, 16384, 0, 100))
+ATTACK(fin_twice, data(p, CONNECTED, 0, 0, WIRE_F_FIN, 2))
+ATTACK(data_after_fin, data(p, CONNECTED, 0, 10, WIRE_F_FIN, 2))
+ATTACK(closed_unasked, with_guest(p, CONNECTED, WIRE_CLOSED, 1))
+ATTACK(reset_twice, with_guest(p, CONNECTED, WIRE_RESET, 2))
+ATTACK(reset_listener, with_guest(p, LISTENING, WIRE_RESET, 1))
+ATTACK(want_listener, with_guest(p, LISTENING, WIRE_WANT_WINDOW, 1))
+
+static int reset_zero(struct peer *p)
+{
+	struct guest *g = node_guest(p, CONNECTED, MS);
+	struct wire_msg msg = about(g, WIRE_RESET);
+
+	return g ? peer_say(p, &msg, 0) : -1;
+}
+
+static int reset_behind(struct peer *p)
+{
+	struct guest *g;
+	struct wire_msg msg;
+
+	if (data(p, CONNECTED, 0, 100, 0, 1))
+		return -1;
+	g = node_guest(p, CONNECTED, MS);
+	msg = about(g, WIRE_RESET);
+	if (!g || g->out < 100)
+		return -1;
+	msg.reset.error = cpu_to_le32(104);
+	msg.reset.end = cpu_to_le64(1);
+	return peer_say(p, &msg, 0);
+}
+
+static int data_after_reset_end(struct peer *p)
+{
+	struct guest *g = node_guest(p, CONNECTED, MS);
+	struct wire_msg msg = about(g, WIRE_RESET);
+
+	if (!g)
+		return -1;
+	msg.reset.error = cpu_to_le32(104);
+	msg.reset.end = cpu_to_le64(g->out + 5);
+	if (peer_say(p, &msg, 0))
+		return -1;
+	msg = about(g, WIRE_DATA);
+	msg.hdr.pos = cpu_to_le64(g->out);
+	return peer_say(p, &msg, 6);
+}
+
+static int reset_far(struct peer *p)
+{
+	struct guest *g = node_guest(p, CONNECTED, MS);
+	struct wire_msg msg = about(g, WIRE_RESET);
+
+	if (!g)
+		return -1;
+	msg.reset.error = cpu_to_le32(4095);
+	msg.reset.end = cpu_to_le64(~0ULL);
+	g->state = CLOSED;	/* nothing more of it; its CLOSE goes unanswered */
+	return peer_say(p, &msg, 0);
+}
+
+static int window_consumed(struct peer *p)
+{
+	struct guest *g = node_guest(p, CONNECTED, MS);
+	struct wire_msg msg = about(g, WIRE_WINDOW);
+
+	if (!g)
+		return -1;
+	msg.window.limit = wire_word(g->gen, g->in_limit);
+	msg.window.consumed = wire_word(g->gen, g->in + (1 << 20));
+	return peer_say(p, &msg, 0);
+}
+
+static int windows_absurd(struct peer *p)
+{
+	struct guest *g = node_guest(p, CONNECTED, MS);
+	struct wire_msg msg = about(g, WIRE_WINDOW);
+
+	if (!g)
+		return -1;
+	msg.window.limit = wire_word(g->gen, 1ULL << 46);
+	if (peer_say(p, &msg, 0))
+		return -1;
+	msg.window.limit = wire_word(g->gen + 1, 0);
+	msg.window.consumed = wire_word(g->gen + 1, ~0ULL);
+	if (peer_say(p, &msg, 0))
+		return -1;
+	return peer_write_word(p, g->index, wire_word(g->gen, 1ULL << 47),
+			       wire_word(g->gen, 1ULL << 40)) ?:
+	       peer_write_word(p, g->index, 0, 0) ?:
+	       peer_write_word(p, g->index + 1, ~0ULL, ~0ULL);
+}
+
+static int want_too_much(struct peer *p)
+{
+	struct guest *g = node_guest(p, CONNECTED, MS);
+	struct wire_msg msg = about(g, WIRE_WANT_WINDOW);
+
+	msg.want.limit = cpu_to_le64(~0ULL);
+	return g ? peer_say(p, &msg, 0) : -1;
+}
+
+static int want_flood(struct peer *p)
+{
+	struct guest *g = node_guest(p, CONNECTED, MS);
+	struct wire_msg msg = about(g, WIRE_WANT_WINDOW);
+	int i;
+
+	for (i = 0; g && i < 500; i++)
+		if (peer_say(p, &msg, 0))
+			return -1;
+	return g ? 0 : -1;
+}
+
+static int child_in_their_half(struct peer *p)
+{
+	struct wire_msg msg;
+
+	wire_init(&msg, WIRE_NEW_CONNECTION, 9, 1);
+	msg.conn.local = address(1, 80);
+	msg.conn.peer = address(2, 80);
+	return peer_say(p, &msg, 0);
+}
+
+static int child_twice(struct peer *p)
+{
+	struct wire_msg msg;
+
+	wire_init(&msg, WIRE_NEW_CONNECTION, p->slots - 1, 1);
+	msg.conn.local = address(1, 80);
+	msg.conn.peer = address(2, 80);
+	return peer_say(p, &msg, 0) ?: peer_say(p, &msg, 0);
+}
+
+static int child_no_addresses(struct peer *p)
+{
+	struct wire_msg msg;
+
+	wire_init(&msg, WIRE_NEW_CONNECTION, p->slots - 1, 1);
+	return peer_say(p, &msg, 0);
+}
+
+static int children_of_nobody(struct peer *p)
+{
+	int i;
+
+	for (i = 0; i < 300; i++) {
+		if (node_push_child(p, 1 + i, i))
+			return -1;
+		if (i % 20 == 19)
+			node_serve(p, 20);
+	}
+	return 0;
+}
+
+static int children_never_closed(struct peer *p)
+{
+	int i;
+
+	node_of(p)->hold_close = true;
+	for (i = 0; i < 400; i++) {
+		if (node_push_child(p, 1 + i, i))
+			return -1;
+		if (i % 20 == 19)
+			node_serve(p, 20);
+	}
+	node_serve(p, 200);
+	node_of(p)->hold_close = false;
+	return 0;
+}
+
+static int children_of_a_connection(struct peer *p)
+{
+	struct guest *g = node_guest(p, CONNECTED, MS);
+
+	return g ? node_push_child(p, g->index, g->gen) : -1;
+}
+
+static int children_beyond_backlog(struct peer *p)
+{
+	struct guest *g = node_guest(p, LISTENING, MS);
+	u32 index = g ? g->index : 0;
+	u16 gen = g ? g->gen : 0;
+	int i;
+
+	for (i = 0; g && i < 200; i++) {
+		if (node_push_child(p, index, gen))
+			return -1;
+		if (i % 20 == 19)
+			node_serve(p, 20);
+	}
+	return g ? 0 : -1;
+}
+
+static int nothing_is_answered(struct peer *p)
+{
+	node_of(p)->hold_connect = true;
+	node_of(p)->hold_close = true;
+	node_serve(p, 3000);
+	return 0;
+}
+
+static int no_grants(struct peer *p)
+{
+	p->stingy = true;
+	node_serve(p, 3000);
+	p->stingy = false;
+	return 0;
+}
+
+static int old_generations(struct peer *p)
+{
+	static const u8 ops[] = { WIRE_REPLY, WIRE_CLOSED, WIRE_WINDOW, WIRE_WANT_WINDOW,
+				  WIRE_DATA };
+	struct guest *g = node_guest(p, CONNECTED, MS);
+	struct wire_msg msg;
+	unsigned int i;
+
+	for (i = 0; g && i < 50; i++) {
+		msg = about(g, ops[i % ATTACKS(ops)]);
+		msg.hdr.gen = cpu_to_le16(g->gen + 1 + i);
+		if (peer_say(p, &msg, msg.hdr.opcode == WIRE_DATA ? 100 : 0))
+			return -1;
+	}
+	return g ? 0 : -1;
+}
+
+static const struct attack attacks[] = {
+	{ "REPLY nobody asked for", reply_unasked, DIES },
+	{ "REPLY to another request", reply_other_seq, DIES },
+	{ "REPLY twice", reply_twice, DIES },
+	{ "REPLY for nobody", reply_nobody, LIVES },
+	{ "DATA before connected", data_unconnected, DIES },
+	{ "WINDOW before connected", window_unconnected, DIES },
+	{ "WANT_WINDOW before connected", want_unconnected, DIES },
+	{ "RESET before connected", reset_unconnected, DIES },
+	{ "DATA for a listener", data_on_listener, DIES },
+	{ "DATA with a gap", data_gap, DIES },
+	{ "DATA from behind", data_behind, DIES },
+	{ "DATA of nothing", data_nothing, DIES },
+	{ "DATA beyond the window", data_beyond, DIES },
+	{ "DATA of a child beyond the window", data_child_beyond, DIES },
+	{ "FIN twice", fin_twice, DIES },
+	{ "DATA after FIN", data_after_fin, DIES },
+	{ "CLOSED nobody asked for", closed_unasked, DIES },
+	{ "RESET twice", reset_twice, EITHER },
+	{ "RESET of a listener", reset_listener, DIES },
+	{ "WANT_WINDOW of a listener", want_listener, DIES },
+	{ "RESET without error", reset_zero, DIES },
+	{ "RESET behind what came", reset_behind, DIES },
+	{ "DATA beyond RESET's end", data_after_reset_end, DIES },
+	{ "RESET far ahead", reset_far, LIVES },
+	{ "WINDOW that has taken too much", window_consumed, DIES },
+	{ "absurd windows", windows_absurd, LIVES },
+	{ "WANT_WINDOW of more than was granted", want_too_much, DIES },
+	{ "500 WANT_WINDOWs", want_flood, LIVES },
+	{ "NEW_CONNECTION in the host's half", child_in_their_half, DIES },
+	{ "NEW_CONNECTION twice", child_twice, DIES },
+	{ "NEW_CONNECTION without addresses", child_no_addresses, DIES },
+	{ "300 children of nobody", children_of_nobody, LIVES },
+	{ "400 children never closed", children_never_closed, LIVES },
+	{ "child of a connection", children_of_a_connection, LIVES },
+	{ "children beyond the backlog", children_beyond_backlog, LIVES },
+	{ "other generations", old_generations, LIVES },
+	{ "nothing is answered", nothing_is_answered, LIVES },
+	{ "nothing is granted", no_grants, LIVES },
+};
+
+static void judge(struct peer *p, const struct attack *a, int ret)
+{
+	u64 end = now_ms() + PEER_PATIENCE;
+
+	if (a->want == LIVES) {
+		bool ok = !ret && !p->dead && works(p);
+
+		report(ok, a->name, "%s", ok ? "lives" : ret ? "could not do it" : "died");
+	} else if (ret && !p->dead) {
+		report(false, a->name, "could not do it");
+	} else if (a->want == EITHER) {
+		node_serve(p, 300);
+		report(p->dead || works(p) || p->dead, a->name, p->dead ? "died" : "lives");
+	} else {
+		while (!p->dead && now_ms() < end)
+			node_serve(p, 100);
+		report(p->dead, a->name, p->dead ? "died" : "the session lives");
+	}
+}
+
+static void run(struct peer *p, const struct attack *list, unsigned int n)
+{
+	bool open = false;
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		if (!wanted(list[i].name))
+			continue;
+		if (!open && node_open(p, 20000)) {
+			report(false, list[i].name, "the host does not come");
+			continue;
+		}
+		judge(p, &list[i], list[i].run(p));
+		open = !p->dead && list[i].want == LIVES;
+		if (!open)
+			node_close(p);
+	}
+	if (open)
+		node_close(p);
+}
+
+void attack_host(struct rdma_cm_id *listener)
+{
+	static struct peer p;
+
+	node_start(&p, listener);
+	run(&p, framing_attacks, nr_framing_attacks);
+	run(&p, attacks, ATTACKS(attacks));
+}

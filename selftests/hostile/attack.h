@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Attacks: each is tried on a session that works, and then the session must have died for the
+ * reason it should, or must still work.
+ */
+#ifndef HOSTILE_ATTACK_H
+#define HOSTILE_ATTACK_H
+
+#include "peer.h"
+
+/* what becomes of the session */
+#define LIVES		(-1)
+#define DIES		(-2)	/* for whatever reason */
+#define EITHER		(-3)
+/* or an enum wire_reason it dies for, as far as the peer tells */
+
+/**
+ * struct attack - one thing no correct peer does
+ * @name:	what
+ * @run:	does it; 0, or -1 when it could not
+ * @want:	LIVES, DIES, EITHER, or an enum wire_reason
+ */
+struct attack {
+	const char *name;
+	int (*run)(struct peer *p);
+	int want;
+};
+
+/* An attack of one expression. */
+#define ATTACK(id, expression)		\
+	static int id(struct peer *p)	\
+	{				\
+		return expression;	\
+	}
+
+#define ATTACKS(list) (sizeof(list) / sizeof((list)[0]))
+
+extern struct terms terms;
+extern struct wire_addr target;		/* something on the node's network that accepts */
+extern const char *only;		/* run attacks whose name contains this */
+
+/* report.c: TAP */
+void report(bool ok, const char *name, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+void remark(const char *format, ...) __attribute__((format(printf, 1, 2)));
+int report_end(void);
+bool wanted(const char *name);
+
+/* framing.c: attacks that are the same on either side */
+extern const struct attack framing_attacks[];
+extern const unsigned int nr_framing_attacks;
+
+/* requests.c */
+void attack_requests(void);
+void attack_answers(struct rdma_cm_id *listener);
+
+/* as_host.c */
+struct session {
+	struct peer *main, *witness;	/* channels 0 and 1; the witness hears the reason */
+};
+
+int session_open(struct session *s, unsigned int channels);
+void session_close(struct session *s);
+void attack_node(void);
+u32 open_endpoint(struct peer *p, u32 index);
+int ask(struct peer *p, struct wire_msg *msg, u32 index, struct inbound *reply);
+
+/* as_node.c: a node that keeps the rules */
+#define NODE_MAX	512
+
+enum guest_state { FREE, OPENED, CONNECTING, CONNECTED, LISTENING, CHILD, CLOSED };
+
+/**
+ * struct guest - an endpoint of the host, as its node sees it
+ * @seq:	of the request that waits for its answer
+ * @asked:	its opcode, 0 for none
+ * @in:		position of the host's stream
+ * @in_limit:	granted
+ * @out:	position of ours
+ * @out_limit:	granted
+ */
+struct guest {
+	u32 index;
+	u16 gen, seq;
+	u8 asked;
+	bool fin_in, fin_out, reset;
+	enum guest_state state;
+	u64 in, in_limit, out, out_limit;
+};
+
+struct node {
+	struct guest guests[NODE_MAX];
+	bool hold_connect, hold_close;	/* do not answer these */
+	u32 next_child;
+	u16 child_gen;
+	int (*say)(struct peer *p, struct wire_msg *msg, u32 len);
+	struct rdma_cm_id *listener;
+};
+
+int node_open(struct peer *p, int ms);
+void node_close(struct peer *p);
+void node_handle(struct peer *p, const struct inbound *in);
+void node_serve(struct peer *p, int ms);
+struct guest *node_guest(struct peer *p, enum guest_state state, int ms);
+int node_push_child(struct peer *p, u32 listener, u16 gen);
+void node_start(struct peer *p, struct rdma_cm_id *listener);
+void attack_host(struct rdma_cm_id *listener);
+
+/* random.c */
+int random_host(unsigned long count, u64 seed, unsigned int wild);
+int random_node(struct rdma_cm_id *listener, unsigned long count, u64 seed, unsigned int wild);
+
+/* victim.c */
+int victim(int family, unsigned int seconds, const char *until);
+
+#endif /* HOSTILE_ATTACK_H */

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# mnhostile, a part of ../Makefile. It loads its verbs provider at run time, so it cannot be static.
+
+HOSTILE = mnhostile peer sha256 report framing as_host as_node requests random victim
+HOSTILE_OBJ = $(OUT)/obj-hostile
+HOSTILE_CFLAGS = $(CFLAGS) -I../kmod-core
+
+all: $(OUT)/mnhostile
+
+$(OUT)/mnhostile: $(HOSTILE:%=$(HOSTILE_OBJ)/%.o) $(HOSTILE_OBJ)/wire.o
+	$(CC) -pthread -o $@ $^ -lrdmacm -libverbs
+
+$(HOSTILE_OBJ)/%.o: hostile/%.c Makefile hostile/hostile.mk
+	@mkdir -p $(HOSTILE_OBJ)
+	$(CC) $(HOSTILE_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(HOSTILE_OBJ)/wire.o: ../kmod-core/wire.c Makefile
+	@mkdir -p $(HOSTILE_OBJ)
+	$(CC) $(HOSTILE_CFLAGS) -MMD -MP -c -o $@ $<
+
+-include $(wildcard $(HOSTILE_OBJ)/*.d)

@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Connection requests that no host makes, many of them and half-open ones; and answers to a host's
+ * request that no node gives.
+ */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "attack.h"
+
+#define HALF_OPEN	100
+
+static u64 nonce;
+
+#define CHANGE(id, what, statement)	\
+	static void id(what)		\
+	{				\
+		statement;		\
+	}
+
+static struct wire_cm_req good(u8 channel, u8 channels)
+{
+	return peer_request(&terms, nonce, channel, channels);
+}
+
+/* A request is made; whether it is answered as it should be. 0 wants it accepted. */
+static void try(const char *name, const void *data, size_t len, int want)
+{
+	static struct peer p;
+	int ret;
+
+	if (!wanted(name))
+		return;
+	ret = peer_connect(&p, &terms, data, len);
+	report(want ? ret && p.refused == want : !ret, name, "%s",
+	       ret ? wire_reason_name(p.refused) : "accepted");
+	peer_close(&p);
+}
+
+#define MALFORMED(what, change)								\
+	do {										\
+		struct wire_cm_req req = good(0, 1);					\
+											\
+		change;									\
+		try("request with " what, &req, sizeof(req), WIRE_REASON_MALFORMED);	\
+	} while (0)
+
+static void malformed_requests(void)
+{
+	struct wire_cm_req req = good(0, 1);
+
+	try("request without data", NULL, 0, WIRE_REASON_MALFORMED);
+	try("request of 1 byte", &req, 1, WIRE_REASON_MALFORMED);
+	try("request cut before the nonce", &req, 40, WIRE_REASON_MALFORMED);
+	MALFORMED("another magic", req.magic ^= cpu_to_le32(0x100));
+	MALFORMED("no channels", req.channels = 0);
+	MALFORMED("9 channels", req.channels = 9);
+	MALFORMED("255 channels", req.channels = 255);
+	MALFORMED("channel 1 of 1", req.channel = 1);
+	MALFORMED("channel 255", req.channel = 255);
+	MALFORMED("depth 0", req.depth = 0);
+	MALFORMED("depth 7", req.depth = cpu_to_le16(7));
+	MALFORMED("depth 8193", req.depth = cpu_to_le16(8193));
+	MALFORMED("depth 65535", req.depth = cpu_to_le16(65535));
+	MALFORMED("no slots", req.slots = 0);
+	MALFORMED("32 slots", req.slots = cpu_to_le32(32));
+	MALFORMED("65 slots", req.slots = cpu_to_le32(65));
+	MALFORMED("131072 slots", req.slots = cpu_to_le32(131072));
+	MALFORMED("2^31 slots", req.slots = cpu_to_le32(1U << 31));
+	MALFORMED("4294967295 slots", req.slots = cpu_to_le32(0xffffffff));
+	MALFORMED("no host id", req.host_id = 0);
+	MALFORMED("no nonce", req.nonce = 0);
+	req.version = cpu_to_le16(WIRE_VERSION + 1);
+	try("request of version 2", &req, sizeof(req), WIRE_REASON_VERSION);
+	req.version = cpu_to_le16(0);
+	try("request of version 0", &req, sizeof(req), WIRE_REASON_VERSION);
+	req = good(0, 1);
+	req.features ^= cpu_to_le32(WIRE_FEATURE_SECRET);
+	try("request that differs about the secret", &req, sizeof(req), WIRE_REASON_SECRET);
+	req = good(1, 2);
+	try("channel 1 of no session", &req, sizeof(req), WIRE_REASON_SESSION);
+}
+
+static void wrong_channels(void)
+{
+	struct wire_cm_req req;
+	struct session s;
+
+	if (!wanted("channel"))
+		return;
+	if (session_open(&s, 2)) {
+		report(false, "session of two channels", "refused");
+		return;
+	}
+	req = s.main->req;
+	req.channel = 1;
+	try("channel that is there", &req, sizeof(req), WIRE_REASON_SESSION);
+	req.nonce ^= cpu_to_le64(1ULL << 40);
+	try("channel with another nonce", &req, sizeof(req), WIRE_REASON_SESSION);
+	req = s.main->req;
+	req.channel = 1;
+	req.channels = 3;
+	try("channel of another number", &req, sizeof(req), WIRE_REASON_SESSION);
+	req = s.main->req;
+	req.channel = 1;
+	req.host_id ^= cpu_to_le64(1);
+	try("channel of another host", &req, sizeof(req), WIRE_REASON_SESSION);
+	report(open_endpoint(s.main, 0) && !s.main->dead && !s.witness->dead,
+	       "session after wrong channels", "lives");
+	session_close(&s);
+}
+
+/* A correct session at the corners of what may be agreed. */
+static void corner(const char *name, u32 slots, u16 depth)
+{
+	struct terms t = terms;
+	static struct peer p;
+	struct wire_cm_req req;
+	int ret;
+
+	if (!wanted(name))
+		return;
+	t.slots = slots;
+	req = peer_request(&t, nonce, 0, 1);
+	req.depth = cpu_to_le16(depth);
+	ret = peer_connect(&p, &t, &req, sizeof(req)) ?: peer_hello(&p);
+	report(!ret && open_endpoint(&p, 1), name, "%s", ret ? "refused" : "accepted");
+	peer_close(&p);
+}
+
+/* What is said after the request is accepted, and what should come of it. */
+static void hello(const char *name, void (*change)(struct wire_msg *msg), int reason)
+{
+	struct wire_cm_req req = good(0, 1);
+	static struct peer p;
+	struct wire_msg msg;
+
+	if (!wanted(name))
+		return;
+	if (peer_connect(&p, &terms, &req, sizeof(req))) {
+		report(false, name, "refused: %s", wire_reason_name(p.refused));
+		peer_close(&p);
+		return;
+	}
+	peer_make_hello(&p, &msg);
+	if (change)
+		change(&msg);
+	if (msg.hdr.opcode)
+		peer_raw_msg(&p, &msg, WIRE_SLOT);
+	report(peer_dies(&p, 15000), name, "%s", reason ? wire_reason_name(reason) : "died");
+	peer_close(&p);
+}
+
+CHANGE(no_hello, struct wire_msg *msg, msg->hdr.opcode = 0)
+CHANGE(other_slots, struct wire_msg *msg, msg->hello.slots = cpu_to_le32(64))
+CHANGE(other_mac, struct wire_msg *msg, msg->hello.mac[31] ^= 1)
+CHANGE(open_first, struct wire_msg *msg, wire_init(msg, WIRE_OPEN, 1, 1))
+CHANGE(data_first, struct wire_msg *msg, wire_init(msg, WIRE_DATA, 1, 1))
+CHANGE(goodbye_first, struct wire_msg *msg, wire_init(msg, WIRE_GOODBYE, 0, 0))
+
+/* Writes into nowhere: the node's own writes of windows will fail. */
+static void other_table(struct wire_msg *msg)
+{
+	msg->hello.table_key = cpu_to_le32(le32_to_cpu(msg->hello.table_key) ^ 0x100);
+}
+
+static void table_at_the_end(struct wire_msg *msg)
+{
+	msg->hello.table_addr = cpu_to_le64(~0ULL);
+}
+
+/* Requests whose maker never goes on; each of another host. */
+static void half_open(void)
+{
+	static struct rdma_event_channel *events[HALF_OPEN];
+	static struct rdma_cm_id *ids[HALF_OPEN];
+	static struct peer p;
+	struct terms t = terms;
+	unsigned int i, refused = 0;
+
+	if (!wanted("half-open"))
+		return;
+	for (i = 0; i < HALF_OPEN; i++) {
+		struct wire_cm_req req;
+		struct rdma_conn_param param = { .private_data = &req,
+						 .private_data_len = sizeof(req),
+						 .retry_count = 1, .rnr_retry_count = 7 };
+
+		t.host_id = terms.host_id + 1000 + i;
+		/* Only the last step is left out, so that the node gets a whole request. */
+		events[i] = rdma_create_event_channel();
+		if (!events[i] || rdma_create_id(events[i], &ids[i], NULL, RDMA_PS_TCP))
+			break;
+		if (rdma_resolve_addr(ids[i], NULL, (struct sockaddr *)&t.to, 2000))
+			break;
+		for (int step = 0; step < 2; step++) {
+			struct rdma_cm_event *event;
+
+			if (rdma_get_cm_event(events[i], &event))
+				break;
+			rdma_ack_cm_event(event);
+			if (!step && rdma_resolve_route(ids[i], 2000))
+				break;
+		}
+		req = peer_request(&t, nonce + i, 0, 8);
+		param.qp_num = 77 + i;
+		if (rdma_connect(ids[i], &param))
+			break;
+	}
+	remark("%u half-open requests", i);
+	usleep(3000000);
+	report(i == HALF_OPEN, "half-open requests", "made");
+	/* While they hang there others get in, or are told that there is no room. */
+	{
+		struct wire_cm_req req = good(0, 1);
+		int ret = peer_connect(&p, &terms, &req, sizeof(req)) ?: peer_hello(&p);
+
+		refused = ret ? p.refused : 0;
+		report(!ret || refused == WIRE_REASON_LOAD, "request among half-open ones", "%s",
+		       ret ? wire_reason_name(refused) : "accepted");
+		peer_close(&p);
+	}
+	while (i--) {
+		rdma_destroy_id(ids[i]);
+		rdma_destroy_event_channel(events[i]);
+	}
+}
+
+/* Sessions that are begun and forgotten, of the same host and of others. */
+static void churn(const char *name, bool others)
+{
+	struct terms t = terms;
+	static struct peer p;
+	unsigned int i, accepted = 0;
+
+	if (!wanted(name))
+		return;
+	for (i = 0; i < 30; i++) {
+		struct wire_cm_req req;
+
+		t.host_id = terms.host_id + (others ? 2000 + i : 0);
+		req = peer_request(&t, nonce + i, 0, 1);
+		accepted += !peer_connect(&p, &t, &req, sizeof(req));
+		peer_close(&p);
+	}
+	report(accepted > 0, name, "%u of 30 accepted", accepted);
+}
+
+void attack_requests(void)
+{
+	nonce = now_ms() << 20 | 1;
+	malformed_requests();
+	wrong_channels();
+	corner("smallest table and depth", 64, 8);
+	corner("largest table and depth", 65536, 8192);
+	hello("no HELLO", no_hello, 0);
+	hello("HELLO with another table size", other_slots, WIRE_REASON_PROTOCOL);
+	if (terms.secret)
+		hello("HELLO with another proof", other_mac, WIRE_REASON_SECRET);
+	hello("OPEN instead of HELLO", open_first, WIRE_REASON_PROTOCOL);
+	hello("DATA instead of HELLO", data_first, WIRE_REASON_PROTOCOL);
+	hello("GOODBYE instead of HELLO", goodbye_first, 0);
+	hello("HELLO with a key that is none", other_table, WIRE_REASON_TRANSPORT);
+	hello("HELLO with a table at the end of memory", table_at_the_end, WIRE_REASON_TRANSPORT);
+	churn("sessions begun and left", false);
+	churn("sessions of many hosts begun and left", true);
+	half_open();
+}
+
+/* ---- as node ----------------------------------------------------------------------------- */
+
+/* Answers the next request so; the host must not come up, and must come again. */
+static void answer(struct rdma_cm_id *listener, const char *name,
+		   void (*change)(struct wire_cm_rep *rep), size_t len)
+{
+	static struct peer p;
+	struct wire_cm_rep rep;
+
+	if (!wanted(name))
+		return;
+	if (peer_await(&p, listener, &terms, 20000)) {
+		report(false, name, "the host does not come");
+		return;
+	}
+	rep = peer_reply(&p);
+	if (change)
+		change(&rep);
+	peer_accept(&p, &rep, len);
+	peer_dies(&p, PEER_PATIENCE);
+	report(p.dead && !p.hello_seen, name, p.dead ? "given up" : "not noticed");
+	peer_close(&p);
+}
+
+static void refuse(struct rdma_cm_id *listener, const char *name, u16 version, u16 reason,
+		   size_t len)
+{
+	struct wire_cm_rej rej = { cpu_to_le32(WIRE_MAGIC), cpu_to_le16(version),
+				   cpu_to_le16(reason) };
+	static struct peer p;
+
+	if (!wanted(name))
+		return;
+	if (peer_await(&p, listener, &terms, 20000)) {
+		report(false, name, "the host does not come");
+		return;
+	}
+	report(!peer_reject(&p, &rej, len), name, "refused");
+}
+
+static void answer_hello(struct rdma_cm_id *listener, const char *name,
+			 void (*change)(struct wire_msg *msg))
+{
+	static struct peer p;
+	struct wire_cm_rep rep;
+	struct wire_msg msg;
+
+	if (!wanted(name))
+		return;
+	if (peer_await(&p, listener, &terms, 20000)) {
+		report(false, name, "the host does not come");
+		return;
+	}
+	rep = peer_reply(&p);
+	if (!peer_accept(&p, &rep, sizeof(rep))) {
+		peer_make_hello(&p, &msg);
+		change(&msg);
+		if (msg.hdr.opcode)
+			peer_raw_msg(&p, &msg, WIRE_SLOT);
+		peer_dies(&p, 15000);
+	}
+	report(p.dead, name, p.dead ? "given up" : "not noticed");
+	peer_close(&p);
+}
+
+CHANGE(rep_magic, struct wire_cm_rep *rep, rep->magic = 0)
+CHANGE(rep_version, struct wire_cm_rep *rep, rep->version = cpu_to_le16(2))
+CHANGE(rep_depth, struct wire_cm_rep *rep, rep->depth = 0)
+CHANGE(rep_depth_max, struct wire_cm_rep *rep, rep->depth = cpu_to_le16(0xffff))
+CHANGE(rep_beat, struct wire_cm_rep *rep, rep->heartbeat_ms = cpu_to_le32(99))
+CHANGE(rep_beat_max, struct wire_cm_rep *rep, rep->heartbeat_ms = cpu_to_le32(~0U))
+CHANGE(rep_secret, struct wire_cm_rep *rep, rep->features = cpu_to_le32(1))
+
+void attack_answers(struct rdma_cm_id *listener)
+{
+	answer(listener, "answer without data", NULL, 0);
+	answer(listener, "answer with another magic", rep_magic, sizeof(struct wire_cm_rep));
+	answer(listener, "answer of version 2", rep_version, sizeof(struct wire_cm_rep));
+	answer(listener, "answer with depth 0", rep_depth, sizeof(struct wire_cm_rep));
+	answer(listener, "answer with depth 65535", rep_depth_max, sizeof(struct wire_cm_rep));
+	answer(listener, "answer with heartbeat 99", rep_beat, sizeof(struct wire_cm_rep));
+	answer(listener, "answer with heartbeat 2^32-1", rep_beat_max, sizeof(struct wire_cm_rep));
+	if (!terms.secret)
+		answer(listener, "answer that wants a secret", rep_secret,
+		       sizeof(struct wire_cm_rep));
+	refuse(listener, "refusal without data", 1, 0, 0);
+	refuse(listener, "refusal with reason 0", 1, 0, 8);
+	refuse(listener, "refusal with reason 65535", 1, 0xffff, 8);
+	refuse(listener, "refusal of version 2", 2, 1, 8);
+	refuse(listener, "refusal because of the secret", 1, WIRE_REASON_SECRET, 8);
+	answer_hello(listener, "no HELLO", no_hello);
+	answer_hello(listener, "HELLO with another table size", other_slots);
+	if (terms.secret)
+		answer_hello(listener, "HELLO with another proof", other_mac);
+	answer_hello(listener, "DATA instead of HELLO", data_first);
+	answer_hello(listener, "GOODBYE instead of HELLO", goodbye_first);
+	answer_hello(listener, "HELLO with a key that is none", other_table);
+	answer_hello(listener, "HELLO with a table at the end of memory", table_at_the_end);
+}
