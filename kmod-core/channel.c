@@ -9,7 +9,8 @@
  *
  * While a channel is up its worker writes a heartbeat into slot 0 of the peer's window table
  * five times in the agreed period and looks at its own slot 0: this needs no credit and proves
- * that the peer's worker runs. A period without a change is the peer's death.
+ * that the peer's worker runs. A period without a change, and without a message, is the peer's
+ * death.
  *
  * life.lock (BH) guards state, reason and the HELLO flag and is taken last. The owner must not
  * use a channel after memnet_channel_stop() except to put it; sending on a failed one returns
@@ -79,21 +80,30 @@ static void beat_work(struct work_struct *work)
 	struct memnet_channel *ch =
 		container_of(to_delayed_work(work), struct memnet_channel, life.beat);
 	u64 word = 0, unused = 0;
+	unsigned long heard;
+	bool late;
 
 	if (!memnet_channel_is_up(ch))
 		return;
-	memnet_window_publish(ch, 0, 1, ++ch->life.beat_sent, 0);
+	late = memnet_window_publish(ch, 0, 1, ch->life.beat_sent + 1, 0) == -EAGAIN;
+	if (!late)
+		ch->life.beat_sent++;
 	word = ch->life.beat_seen;
 	memnet_window_read(ch, 0, 1, &word, &unused);
 	if (word != ch->life.beat_seen) {
 		ch->life.beat_seen = word;
 		ch->life.beat_at = jiffies;
-	} else if (time_after(jiffies, ch->life.beat_at + msecs_to_jiffies(ch->cfg.heartbeat_ms))) {
+	}
+	/* A heartbeat travels behind what was sent before it, and that is a sign of life as well. */
+	heard = READ_ONCE(ch->rx.heard);
+	if (time_before(ch->life.beat_at, heard))
+		ch->life.beat_at = heard;
+	if (time_after(jiffies, ch->life.beat_at + msecs_to_jiffies(ch->cfg.heartbeat_ms))) {
 		memnet_channel_fail(ch, WIRE_REASON_HEARTBEAT);
 		return;
 	}
 	queue_delayed_work_on(ch->cfg.cpu, memnet_wq, &ch->life.beat,
-			      msecs_to_jiffies(ch->cfg.heartbeat_ms / 5));
+			      msecs_to_jiffies(ch->cfg.heartbeat_ms / (late ? 50 : 5)));
 }
 
 static void start_work(struct work_struct *work)
@@ -269,6 +279,7 @@ int memnet_channel_start(struct memnet_channel *ch)
 	if (ret)
 		return ret;
 	ch->life.beat_at = jiffies;
+	ch->rx.heard = jiffies;
 	spin_lock_bh(&ch->life.lock);
 	ok = change_state(ch, MEMNET_CH_HELLO);
 	spin_unlock_bh(&ch->life.lock);

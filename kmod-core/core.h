@@ -235,6 +235,7 @@ struct memnet_channel {
 		u32			depth;
 		struct sk_buff		*spare;		/* for the next payload */
 		atomic_t		owed;		/* posted and not yet granted */
+		unsigned long		heard;		/* jiffies of the last message */
 		bool			deferring;
 		struct list_head	deferred;	/* messages that wait for memory */
 		struct list_head	starving;	/* requests that wait for pages */
@@ -328,6 +329,7 @@ void memnet_cm_reject(struct rdma_cm_id *id, u32 reason);
 
 /* tx.c */
 #define MEMNET_TX_NOTIFY	0x1	/* tell waiters as soon as this is complete */
+#define MEMNET_TX_RESERVE	0x2	/* may use the entries kept for grants and heartbeats */
 
 void memnet_tx_init(struct memnet_channel *ch);
 int memnet_tx_setup(struct memnet_channel *ch);

@@ -194,6 +194,7 @@ static void rx_done(struct ib_cq *cq, struct ib_wc *wc)
 		memnet_channel_fail(ch, WIRE_REASON_PROTOCOL);
 		return;
 	}
+	WRITE_ONCE(ch->rx.heard, jiffies);
 	memnet_stat_inc(MEMNET_STAT_MSG_RECEIVED);
 	memnet_stat_add(MEMNET_STAT_BYTES_RECEIVED, rx->len);
 	grant = le16_to_cpu(rx->msg.hdr.grant);

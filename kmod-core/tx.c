@@ -26,7 +26,7 @@
 #include "core.h"
 
 #define RESERVE_DRAIN	1	/* the entry of the marker that drains the queue */
-#define RESERVE_GRANT	3	/* entries only grants, markers and the marker above may use */
+#define RESERVE_GRANT	5	/* entries only grants, heartbeats and markers may use */
 
 static void tx_nop_done(struct ib_cq *cq, struct ib_wc *wc)
 {
@@ -318,7 +318,7 @@ int memnet_tx_queue_write(struct memnet_channel *ch, u64 dma, u32 len, u64 addr,
 	lockdep_assert_held(&ch->tx.lock);
 	if (ch->tx.stopped)
 		return -ENOTCONN;
-	if (!tx_has_room(ch, len ? RESERVE_GRANT : RESERVE_DRAIN))
+	if (!tx_has_room(ch, flags & MEMNET_TX_RESERVE ? RESERVE_DRAIN : RESERVE_GRANT))
 		return -EAGAIN;
 	tx = tx_next(ch, IB_WR_RDMA_WRITE, flags);
 	tx->wr.rdma.remote_addr = addr;
@@ -411,7 +411,7 @@ static void tx_mark(struct memnet_channel *ch)
 {
 	lockdep_assert_held(&ch->tx.lock);
 	if (ch->tx.unsignalled)
-		memnet_tx_queue_write(ch, 0, 0, 0, 0, MEMNET_TX_NOTIFY);
+		memnet_tx_queue_write(ch, 0, 0, 0, 0, MEMNET_TX_NOTIFY | MEMNET_TX_RESERVE);
 	else if (tx_used(ch))
 		ch->tx.notify = true;
 }
@@ -485,7 +485,7 @@ static void tx_run_waiters(struct memnet_channel *ch)
 {
 	struct memnet_waiter *w, *last = NULL;
 
-	spin_lock_bh(&ch->tx.lock);
+	memnet_tx_begin(ch);
 	if (!list_empty(&ch->tx.waiters))
 		last = list_last_entry(&ch->tx.waiters, struct memnet_waiter, node);
 	while (last && !list_empty(&ch->tx.waiters)) {
@@ -497,9 +497,9 @@ static void tx_run_waiters(struct memnet_channel *ch)
 		if (w == last)
 			last = NULL;
 		list_del_init(&w->node);
-		spin_unlock_bh(&ch->tx.lock);
+		memnet_tx_commit(ch);
 		w->resume(w);
-		spin_lock_bh(&ch->tx.lock);
+		memnet_tx_begin(ch);
 	}
 	memnet_tx_commit(ch);
 }

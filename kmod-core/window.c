@@ -213,7 +213,7 @@ int memnet_window_publish(struct memnet_channel *ch, u32 index, u16 gen, u64 lim
 		ret = memnet_tx_queue_write(ch, dma, sizeof(struct wire_window),
 					    ch->win.peer_addr +
 						    (u64)index * sizeof(struct wire_window),
-					    ch->win.peer_key, index ? 0 : MEMNET_TX_NOTIFY);
+					    ch->win.peer_key, index ? 0 : MEMNET_TX_NOTIFY | MEMNET_TX_RESERVE);
 	}
 	memnet_tx_commit(ch);
 	if (!ret)

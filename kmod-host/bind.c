@@ -268,11 +268,10 @@ int memnet_listen(struct socket *sock, int backlog)
 		ret = request_listen(sk, ep);
 	if (!ret && !again && wildcard(sk))
 		ret = memnet_native_listen_loopback(sk, backlog);
-	if (!ret) {
+	if (!ret)
 		memnet_stat_inc(MEMNET_STAT_HOST_LISTENS);
-	} else if (!again) {
+	else if (!again)
 		memnet_disconnect(sk->sk_socket);
-	}
 out:
 	release_sock(sk);
 	return ret;
