@@ -33,6 +33,7 @@ static void answer_connect(struct tcps_endpoint *ep, int error)
 static int do_bind(struct tcps_endpoint *ep, const struct wire_bind *bind)
 {
 	const struct cred *cred = ep->owner->cred, *own = NULL, *old;
+	struct net *net = sock_net(ep->sock->sk);
 	struct sockaddr_storage addr;
 	int len = tcps_addr_from_wire(&bind->addr, &addr);
 	int ret;
@@ -49,6 +50,8 @@ static int do_bind(struct tcps_endpoint *ep, const struct wire_bind *bind)
 			return -ENOMEM;
 		cred = own;
 	}
+	if (!own && bind->addr.port && inet_port_requires_bind_service(net, ntohs(bind->addr.port)))
+		memnet_stat_inc(MEMNET_STAT_TCPS_DENIED);	/* the kernel will refuse */
 	old = override_creds(cred);
 	ret = kernel_bind(ep->sock, (memnet_sockaddr *)&addr, len);
 	revert_creds(old);

@@ -9,7 +9,7 @@
  * that is. Channels that are not up ten seconds after they were asked for end the session.
  *
  * Any failure of one channel ends the session: tcps_session_end() remembers the first reason and
- * queues the end work, which stops the channels (no message comes any more), halts their workers,
+ * queues the end work, which halts the workers, stops the channels (no message comes any more),
  * resets every native socket, and frees all. Hosts that are still there are told the reason.
  *
  * Locks: tcps_mutex guards the list; session.lock state, channels and domain. The end work runs
@@ -180,6 +180,13 @@ static void end_work(struct work_struct *work)
 	pr_info("memnet_tcps: session %u of host %016llx ends: %s\n", s->number, s->host_id,
 		wire_reason_name(s->reason));
 
+	/*
+	 * Nothing more is sent, so that a farewell finds room. Accept pumps reach into other
+	 * channels: all workers halt before any endpoint goes.
+	 */
+	for (i = 0; i < WIRE_MAX_CHANNELS; i++)
+		if (s->channels[i])
+			tcps_channel_halt(s->channels[i]);
 	for (i = 0; i < WIRE_MAX_CHANNELS; i++)
 		if (s->channels[i] && !is_polite(s->reason))
 			memnet_channel_fail(s->channels[i]->ch, s->reason);
@@ -188,11 +195,6 @@ static void end_work(struct work_struct *work)
 			memnet_channel_stop(s->channels[i]->ch, s->reason);
 	cancel_work_sync(&s->up);
 	cancel_delayed_work_sync(&s->deadline);
-
-	/* Accept pumps reach into other channels: all workers halt before any endpoint goes. */
-	for (i = 0; i < WIRE_MAX_CHANNELS; i++)
-		if (s->channels[i])
-			tcps_channel_halt(s->channels[i]);
 	for (i = 0; i < WIRE_MAX_CHANNELS; i++)
 		if (s->channels[i])
 			tcps_channel_drain(s->channels[i]);

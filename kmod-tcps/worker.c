@@ -176,7 +176,7 @@ void tcps_channel_free(struct tcps_channel *tc)
 
 /**
  * tcps_channel_halt() - let the worker do nothing any more
- * @tc: channel, whose memnet_channel is stopped
+ * @tc: channel
  */
 void tcps_channel_halt(struct tcps_channel *tc)
 {
@@ -187,7 +187,7 @@ void tcps_channel_halt(struct tcps_channel *tc)
 
 /**
  * tcps_channel_drain() - free every endpoint of a halted channel
- * @tc: channel; all channels of the session are halted
+ * @tc: channel; it is stopped and all channels of the session are halted
  */
 void tcps_channel_drain(struct tcps_channel *tc)
 {
