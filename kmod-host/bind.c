@@ -253,6 +253,10 @@ int memnet_listen(struct socket *sock, int backlog)
 	if (ret)
 		goto out;
 	ep = mn->ep;
+	ret = -EINVAL;
+	if (!ep)	/* disconnected by another thread */
+		goto out;
+	ret = 0;
 	memnet_sync_options(sk, ep, false);
 	sk->sk_max_ack_backlog = backlog;
 	spin_lock_bh(&ep->lock);
@@ -294,7 +298,7 @@ int memnet_listener_restore(struct memnet_sock *mn)
 	if (ep && ep->state == TCP_LISTEN && !ep->lc) {
 		ret = memnet_open(sk) ?: request_listen(sk, ep);
 		/* Without a link it is tried again; the node's refusal is the socket's to know. */
-		if (ret && ret != -ENETDOWN && ret != -ECONNRESET) {
+		if (ret && ret != -ENETDOWN && ret != -ECONNRESET && ret != -ECONNABORTED) {
 			WRITE_ONCE(sk->sk_err, -ret);
 			sk_error_report(sk);
 			pr_warn_ratelimited("memnet: cannot listen on port %u again: error %d\n",

@@ -84,7 +84,6 @@ static void endpoint_free(struct rcu_head *rcu)
 	struct memnet_endpoint *ep = container_of(rcu, struct memnet_endpoint, rcu);
 
 	kmem_cache_free(cache, ep);
-	module_put(THIS_MODULE);
 }
 
 /**
@@ -121,8 +120,10 @@ static void endpoint_gone(struct memnet_endpoint *ep)
 	spin_unlock_bh(&ep->lock);
 	if (!first)
 		return;
-	if (lc)
+	if (lc) {
 		xa_erase_bh(&lc->endpoints, ep->index);
+		module_put(THIS_MODULE);
+	}
 	if (timer_delete(&ep->orphan)) {
 		memnet_stat_dec(MEMNET_STAT_HOST_ORPHANS);
 		memnet_endpoint_put(ep);
@@ -158,13 +159,9 @@ struct memnet_endpoint *memnet_endpoint_create(gfp_t gfp)
 {
 	struct memnet_endpoint *ep;
 
-	if (!try_module_get(THIS_MODULE))
-		return NULL;
 	ep = kmem_cache_zalloc(cache, gfp);
-	if (!ep) {
-		module_put(THIS_MODULE);
+	if (!ep)
 		return NULL;
-	}
 	spin_lock_init(&ep->lock);
 	ep->state = TCP_CLOSE;
 	__skb_queue_head_init(&ep->tx.queue);
@@ -194,24 +191,22 @@ int memnet_endpoint_open(struct memnet_endpoint *ep, struct link_channel *lc)
 	u32 index;
 	int ret;
 
-	memnet_endpoint_get(ep);
-	xa_lock_bh(&lc->endpoints);
-	ret = __xa_alloc_cyclic(&lc->endpoints, &index, ep, half, &lc->next, GFP_KERNEL);
-	if (ret >= 0) {
-		ep->index = index;
-		ep->gen = ++lc->gens[index];
-	}
-	xa_unlock_bh(&lc->endpoints);
+	/* Reserved first: in the table, the endpoint must be complete, for the link may die. */
+	ret = xa_alloc_cyclic_bh(&lc->endpoints, &index, NULL, half, &lc->next, GFP_KERNEL);
 	if (ret < 0) {
-		memnet_endpoint_put(ep);
 		memnet_lc_put(lc);
 		return ret == -EBUSY ? -ENOBUFS : ret;
 	}
+	__module_get(THIS_MODULE); /* the caller's socket holds it */
 	atomic_inc(&lc->link->endpoints);
 	spin_lock_bh(&ep->lock);
+	ep->index = index;
+	ep->gen = ++lc->gens[index];
 	ep->gone = false;
 	ep->lc = lc;
 	spin_unlock_bh(&ep->lock);
+	memnet_endpoint_get(ep);
+	xa_store_bh(&lc->endpoints, index, ep, GFP_KERNEL);
 	/* The link may have died before the endpoint was on its table. */
 	if (!memnet_channel_is_up(lc->ch)) {
 		memnet_endpoint_kill(ep, ENETDOWN);
@@ -568,16 +563,21 @@ static int receive_new_connection(struct link_channel *lc, const struct wire_msg
 	ep->tx.limit = WIRE_INITIAL_WINDOW;
 	ep->rx.limit = WIRE_INITIAL_WINDOW;
 	ep->state = TCP_ESTABLISHED;
-	refcount_inc(&ep->refs);	/* the table's */
-	ret = xa_insert_bh(&lc->endpoints, index, ep, gfp);
+	refcount_inc(&lc->refs);
+	atomic_inc(&lc->link->endpoints);
+	ep->lc = lc;
+	refcount_inc(&ep->refs); /* the table's */
+	ret = try_module_get(THIS_MODULE) ? 0 : -ENODEV;
+	if (!ret) {
+		ret = xa_insert_bh(&lc->endpoints, index, ep, gfp);
+		if (ret)
+			module_put(THIS_MODULE);
+	}
 	if (ret) {
 		refcount_dec(&ep->refs);
 		memnet_endpoint_put(ep);
 		return ret == -ENOMEM ? ret : -EPROTO;
 	}
-	atomic_inc(&lc->link->endpoints);
-	refcount_inc(&lc->refs);
-	ep->lc = lc;
 
 	listening = memnet_link_channel(lc->link, le16_to_cpu(msg->conn.listener_channel));
 	rcu_read_lock();

@@ -2,7 +2,7 @@
 /*
  * memnet.ko: parameters, load and unload.
  *
- * Every endpoint holds the module, orphans included, and every socket does (struct
+ * Every endpoint on a channel holds the module, orphans included, and every socket does (struct
  * proto_ops.owner), so it can only be unloaded when no socket lives; then the links go.
  */
 #include <linux/inet.h>
@@ -60,7 +60,8 @@ static int parse_link(struct memnet_nl_link_cfg *cfg)
 				   port ?: __stringify(WIRE_DEFAULT_PORT), &cfg->addr);
 	if (ret)
 		return ret;
-	if (channels > WIRE_MAX_CHANNELS)
+	/* the port lies at the same place in both families */
+	if (channels > WIRE_MAX_CHANNELS || !((struct sockaddr_in *)&cfg->addr)->sin_port)
 		return -EINVAL;
 	if (secret) {
 		cfg->secret.len = strlen(secret);

@@ -47,7 +47,7 @@ struct memnet_link;
  * @ch:		the channel, held
  * @endpoints:	by index: the host's half by memnet_endpoint_open(), the node's half by
  *		NEW_CONNECTION
- * @gens:	last generation of each index of the host's half; under the xarray's lock
+ * @gens:	last generation of each index of the host's half; who reserved the index
  * @next:	where the search for a free index goes on
  * @refs:	the link and every endpoint
  */

@@ -79,7 +79,7 @@ int memnet_request_start(struct memnet_endpoint *ep, struct wire_msg *msg, bool 
  * @ordered: in stream order, else at once
  *
  * Return: 0 or the node's negative errno; -ENETDOWN or -ECONNRESET without a link; -EINTR when
- * killed.
+ * killed; -ECONNABORTED when the socket has another endpoint or none by then.
  */
 int memnet_request(struct sock *sk, struct memnet_endpoint *ep, struct wire_msg *msg, bool ordered)
 {
@@ -97,6 +97,9 @@ int memnet_request(struct sock *sk, struct memnet_endpoint *ep, struct wire_msg 
 	} while (ret == -EALREADY);
 	if (!ret)
 		ret = READ_ONCE(ep->request.error);
+	/* Closed or disconnected meanwhile: the caller's endpoint is no longer the socket's. */
+	if (!ret && memnet_sk(sk)->ep != ep)
+		ret = -ECONNABORTED;
 	memnet_endpoint_put(ep);
 	return ret;
 }
