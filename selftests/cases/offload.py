@@ -10,12 +10,18 @@ these counters that sockets really were served by the node.
 A run on native TCP goes from the host to the node over the SAN, a run on AF_MEMNET from the host
 through the node to the client; what the programs are told is native() and memnet().
 """
+import os
 import json
 import time
 
 from selftests.lab.lab import (CLIENT_EXT, CLIENT_EXT6, HOST_SAN, HOST_SAN6, NODE_EXT, NODE_EXT6, NODE_SAN, NODE_SAN6)
 
 LINK = "tcps0"      # what the module calls the link of its parameters
+
+
+def small(lab):
+    """Counts are a fraction of what is promised: on the debug kernel, and with selftests/run --quick."""
+    return debug(lab) or bool(os.environ.get("MEMNET_QUICK"))
 
 
 def debug(lab):
@@ -37,6 +43,13 @@ def up(lab, core="", tcps="", host=""):
     wait_link(lab)
     for place in (lab.node, lab.client):
         puppet(place)
+
+
+def down(lab):
+    """Our modules removed; what was closed a moment ago is waited for."""
+    if lab.host.sh("test -e /sys/module/memnet", check=False)[0] == 0:
+        idle(lab, timeout=90, node=False)
+    lab.unload_modules()
 
 
 def puppet(place):

@@ -18,7 +18,7 @@ def setup(lab):
 
 
 def count(lab, n):
-    return n // 10 if offload.debug(lab) else n
+    return n // 10 if offload.small(lab) else n
 
 
 def mnmany(lab, options, arguments, timeout=250):
@@ -145,7 +145,7 @@ def test_others_go_on_beside_those_who_never_read(lab):
     while "holding" not in job.output():
         assert not job.done and time.monotonic() < end, job.output()
         time.sleep(0.5)
-    size = 1 if offload.debug(lab) else 16
+    size = 1 if offload.small(lab) else 16
     out = lab.host.sh(f"mnstream {offload.memnet()} --streams 4 --send {size}M --recv {size}M --bound 100",
                       timeout=offload.patience(lab, 110))
     held = offload.counters(lab.host)["core.pages_held"]

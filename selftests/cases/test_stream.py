@@ -22,7 +22,7 @@ def mnstream(lab, options, more):
 
 def both(lab, streams, more, v6=False, share=1):
     """The same natively and over AF_MEMNET; what happened, in words."""
-    size = (8 if offload.debug(lab) else 64) * MIB // share
+    size = (8 if offload.small(lab) else 64) * MIB // share
     amount = f"--streams {streams} --send {size} --recv {size} {more}"
     native = mnstream(lab, offload.native(v6), amount)
     with offload.Watch(lab) as w:
