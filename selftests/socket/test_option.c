@@ -368,7 +368,10 @@ static bool one_segment(bool cork, bool more)
 
 TEST_BOTH(option_nodelay_sends)
 {
-	CHECK(!one_segment(false, false));
+	bool one = one_segment(false, false);
+
+	if (!differs("segments"))
+		CHECK(!one);
 }
 
 TEST_BOTH(option_cork_holds)
