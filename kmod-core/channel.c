@@ -94,7 +94,7 @@ static void beat_work(struct work_struct *work)
 		ch->life.beat_seen = word;
 		ch->life.beat_at = jiffies;
 	}
-	/* A heartbeat travels behind what was sent before it, and that is a sign of life as well. */
+	/* A heartbeat travels behind what was sent before: that is a sign of life as well. */
 	heard = READ_ONCE(ch->rx.heard);
 	if (time_before(ch->life.beat_at, heard))
 		ch->life.beat_at = heard;

@@ -204,6 +204,7 @@ int memnet_window_publish(struct memnet_channel *ch, u32 index, u16 gen, u64 lim
 	if (ch->tx.stopped) {
 		ret = -ENOTCONN;
 	} else {
+		unsigned int flags = index ? 0 : MEMNET_TX_NOTIFY | MEMNET_TX_RESERVE;
 		u64 dma = shadow_dma(ch, index);
 
 		WRITE_ONCE(ch->win.shadow[index].limit, wire_word(gen, limit));
@@ -213,7 +214,7 @@ int memnet_window_publish(struct memnet_channel *ch, u32 index, u16 gen, u64 lim
 		ret = memnet_tx_queue_write(ch, dma, sizeof(struct wire_window),
 					    ch->win.peer_addr +
 						    (u64)index * sizeof(struct wire_window),
-					    ch->win.peer_key, index ? 0 : MEMNET_TX_NOTIFY | MEMNET_TX_RESERVE);
+					    ch->win.peer_key, flags);
 	}
 	memnet_tx_commit(ch);
 	if (!ret)
