@@ -120,14 +120,16 @@ u32 memnet_rx_take_owed(struct memnet_channel *ch)
 static int rx_dispatch(struct memnet_rx *rx, gfp_t gfp)
 {
 	struct memnet_channel *ch = rx->ch;
+	u32 reason;
 
 	switch (rx->msg.hdr.opcode) {
 	case WIRE_HELLO:
 		memnet_channel_hello(ch, &rx->msg);
 		return 0;
 	case WIRE_GOODBYE:
-		memnet_channel_fail(ch, min_t(u32, le32_to_cpu(rx->msg.goodbye.reason),
-					      WIRE_REASON_END));
+		reason = le32_to_cpu(rx->msg.goodbye.reason);
+		memnet_channel_fail(ch, reason && reason < WIRE_REASON_END ?
+						reason : WIRE_REASON_DISCONNECTED);
 		return 0;
 	case WIRE_CREDIT:
 		return 0;
