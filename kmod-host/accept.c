@@ -22,13 +22,14 @@ static int take_native_child(struct sock *sk, struct socket **child)
 static int wait_for_child(struct sock *sk, long timeo, struct memnet_endpoint **child,
 			  struct socket **native)
 {
-	DEFINE_WAIT(wait);
+	DEFINE_WAIT_FUNC(wait, woken_wake_function);
 	int ret;
 
+	/* One sleeper for each child; woken_wake_function() lets it allocate while it is queued. */
+	add_wait_queue_exclusive(sk_sleep(sk), &wait);
 	for (;;) {
 		struct memnet_sock *mn = memnet_sk(sk);
 
-		prepare_to_wait_exclusive(sk_sleep(sk), &wait, TASK_INTERRUPTIBLE);
 		ret = -EINVAL;
 		if (!mn->delegated && sk->sk_state != TCP_LISTEN)
 			break;
@@ -49,10 +50,10 @@ static int wait_for_child(struct sock *sk, long timeo, struct memnet_endpoint **
 		if (signal_pending(current))
 			break;
 		release_sock(sk);
-		timeo = schedule_timeout(timeo);
+		timeo = wait_woken(&wait, TASK_INTERRUPTIBLE, timeo);
 		lock_sock(sk);
 	}
-	finish_wait(sk_sleep(sk), &wait);
+	remove_wait_queue(sk_sleep(sk), &wait);
 	return ret;
 }
 
