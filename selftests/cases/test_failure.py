@@ -125,7 +125,7 @@ def test_host_dies(lab):
         with_nginx.__enter__()
         lab.host.bg(f"mnmany {offload.memnet()} --hold 600 --bytes 64K noread 50")
         lab.host.bg(f"mnmany {offload.memnet()} --hold 600 --bytes 256K flood 50")
-        lab.node.until("[ $(ss -Htan state established '! sport = :4242' | wc -l) -ge 100 ]", timeout=60, what="connections")
+        lab.node.until("[ $(ss -Htan | grep -vc LISTEN) -ge 100 ]", timeout=60, what="connections")
         jobs = load(lab)
         under_way(lab, jobs)
     lab.host.kill()
@@ -242,7 +242,7 @@ def test_service_ended_under_load(lab):
 
 def reload(lab, tcps="", host="", **node):
     """Both modules anew with other parameters."""
-    lab.unload_modules()
+    offload.down(lab)
     lab.load_core()
     lab.load_tcps(tcps, **node)
     lab.load_host(host)
