@@ -511,7 +511,9 @@ static int receive_window(struct memnet_endpoint *ep, const struct wire_msg *msg
 	if (ep->tx.consumed > ep->tx.sent)
 		return -EPROTO;
 	ep->tx.asked = 0;
-	ep->tx.want = false;
+	/* Who sleeps for room and has not got enough is to be told again. */
+	if (!ep->sk || memnet_transmit_writable(ep, ep->sk))
+		ep->tx.want = false;
 	memnet_transmit(ep);
 	memnet_endpoint_wake(ep, MEMNET_WAKE_WRITE);
 	return 0;
