@@ -651,8 +651,13 @@ static void judge(struct peer *p, const struct attack *a, int ret)
 		node_serve(p, 300);
 		report(p->dead || works(p) || p->dead, a->name, p->dead ? "died" : "lives");
 	} else {
-		while (!p->dead && now_ms() < end)
-			node_serve(p, 100);
+		/* Whatever is said is a sign of life. */
+		while (!p->dead && now_ms() < end) {
+			if (p->silent)
+				peer_dies(p, 100);
+			else
+				node_serve(p, 100);
+		}
 		report(p->dead, a->name, p->dead ? "died" : "the session lives");
 	}
 }

@@ -271,9 +271,9 @@ static void pump_duties(struct peer *p)
 {
 	struct wire_msg msg;
 
-	if (!p->up || p->dead)
+	if (!p->up || p->dead || p->silent)
 		return;
-	if (!p->silent && now_ms() - p->beat_at >= BEAT_MS) {
+	if (now_ms() - p->beat_at >= BEAT_MS) {
 		p->beat_at = now_ms();
 		peer_write_word(p, 0, wire_word(1, ++p->beat), 0);
 	}

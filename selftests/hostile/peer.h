@@ -43,7 +43,7 @@ struct inbound {
 /**
  * struct peer - a channel
  * @as_host:	we play the host, else the node
- * @silent:	no heartbeat
+ * @silent:	no heartbeat, no grants of its own accord
  * @stingy:	grant nothing
  * @up:		both HELLOs are through
  * @dead:	the connection is over, or never was

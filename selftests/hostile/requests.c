@@ -8,7 +8,7 @@
 
 #include "attack.h"
 
-#define HALF_OPEN	100
+#define HALF_OPEN	200
 
 static u64 nonce;
 
@@ -110,6 +110,16 @@ static void wrong_channels(void)
 	session_close(&s);
 }
 
+static int query(struct peer *p, u32 index)
+{
+	struct inbound in;
+	struct wire_msg msg;
+
+	wire_init(&msg, WIRE_QUERY, index, 1);
+	msg.ask.what = cpu_to_le32(WIRE_QUERY_OUTQ);
+	return ask(p, &msg, index, &in);
+}
+
 /* A correct session at the corners of what may be agreed. */
 static void corner(const char *name, u32 slots, u16 depth)
 {
@@ -124,7 +134,10 @@ static void corner(const char *name, u32 slots, u16 depth)
 	req = peer_request(&t, nonce, 0, 1);
 	req.depth = cpu_to_le16(depth);
 	ret = peer_connect(&p, &t, &req, sizeof(req)) ?: peer_hello(&p);
-	report(!ret && open_endpoint(&p, 1), name, "%s", ret ? "refused" : "accepted");
+	/* The node says HELLO before it has judged ours. */
+	if (!ret)
+		ret = open_endpoint(&p, 1) ? query(&p, 1) : -1;
+	report(!ret, name, "%s", ret ? "refused" : "accepted");
 	peer_close(&p);
 }
 
@@ -169,60 +182,67 @@ static void table_at_the_end(struct wire_msg *msg)
 	msg->hello.table_addr = cpu_to_le64(~0ULL);
 }
 
-/* Requests whose maker never goes on; each of another host. */
-static void half_open(void)
+/* A request whose maker never goes on: the node answers, and nobody listens. */
+struct half {
+	struct rdma_event_channel *events;
+	struct rdma_cm_id *id;
+};
+
+static bool next_event(struct half *half)
 {
-	static struct rdma_event_channel *events[HALF_OPEN];
-	static struct rdma_cm_id *ids[HALF_OPEN];
+	struct rdma_cm_event *event;
+
+	if (rdma_get_cm_event(half->events, &event))
+		return false;
+	rdma_ack_cm_event(event);
+	return true;
+}
+
+static bool half_connect(struct half *half, const struct wire_cm_req *req)
+{
+	struct rdma_conn_param param = {
+		.private_data = req, .private_data_len = sizeof(*req),
+		.retry_count = 1, .rnr_retry_count = 7, .qp_num = 77,
+	};
+
+	half->id = NULL;
+	half->events = rdma_create_event_channel();
+	return half->events && !rdma_create_id(half->events, &half->id, NULL, RDMA_PS_TCP) &&
+	       !rdma_resolve_addr(half->id, NULL, (struct sockaddr *)&terms.to, 2000) &&
+	       next_event(half) && !rdma_resolve_route(half->id, 2000) && next_event(half) &&
+	       !rdma_connect(half->id, &param);
+}
+
+/* Many of them, so that the node must say no before its memory is gone. */
+static void half_open(const char *name, unsigned int hosts, u8 channels)
+{
+	static struct half half[HALF_OPEN];
 	static struct peer p;
 	struct terms t = terms;
-	unsigned int i, refused = 0;
+	struct wire_cm_req req;
+	unsigned int i, made = 0;
+	int ret;
 
-	if (!wanted("half-open"))
+	if (!wanted(name))
 		return;
-	for (i = 0; i < HALF_OPEN; i++) {
-		struct wire_cm_req req;
-		struct rdma_conn_param param = { .private_data = &req,
-						 .private_data_len = sizeof(req),
-						 .retry_count = 1, .rnr_retry_count = 7 };
-
-		t.host_id = terms.host_id + 1000 + i;
-		/* Only the last step is left out, so that the node gets a whole request. */
-		events[i] = rdma_create_event_channel();
-		if (!events[i] || rdma_create_id(events[i], &ids[i], NULL, RDMA_PS_TCP))
-			break;
-		if (rdma_resolve_addr(ids[i], NULL, (struct sockaddr *)&t.to, 2000))
-			break;
-		for (int step = 0; step < 2; step++) {
-			struct rdma_cm_event *event;
-
-			if (rdma_get_cm_event(events[i], &event))
-				break;
-			rdma_ack_cm_event(event);
-			if (!step && rdma_resolve_route(ids[i], 2000))
-				break;
-		}
-		req = peer_request(&t, nonce + i, 0, 8);
-		param.qp_num = 77 + i;
-		if (rdma_connect(ids[i], &param))
-			break;
+	for (i = 0; i < hosts * channels; i++) {
+		t.host_id = terms.host_id + 1000 + i / channels;
+		req = peer_request(&t, nonce + i / channels, i % channels, channels);
+		made += half_connect(&half[i], &req);
 	}
-	remark("%u half-open requests", i);
 	usleep(3000000);
-	report(i == HALF_OPEN, "half-open requests", "made");
 	/* While they hang there others get in, or are told that there is no room. */
-	{
-		struct wire_cm_req req = good(0, 1);
-		int ret = peer_connect(&p, &terms, &req, sizeof(req)) ?: peer_hello(&p);
-
-		refused = ret ? p.refused : 0;
-		report(!ret || refused == WIRE_REASON_LOAD, "request among half-open ones", "%s",
-		       ret ? wire_reason_name(refused) : "accepted");
-		peer_close(&p);
-	}
-	while (i--) {
-		rdma_destroy_id(ids[i]);
-		rdma_destroy_event_channel(events[i]);
+	req = good(0, 1);
+	ret = peer_connect(&p, &terms, &req, sizeof(req)) ?: peer_hello(&p);
+	report(made == hosts * channels && (!ret || p.refused == WIRE_REASON_LOAD), name,
+	       "%u made; meanwhile %s", made,
+	       !ret ? "one got in" : p.refused ? wire_reason_name(p.refused) : "silence");
+	peer_close(&p);
+	for (i = 0; i < hosts * channels; i++) {
+		if (half[i].id)
+			rdma_destroy_id(half[i].id);
+		if (half[i].events)
+			rdma_destroy_event_channel(half[i].events);
 	}
 }
 
@@ -264,7 +284,8 @@ void attack_requests(void)
 	hello("HELLO with a table at the end of memory", table_at_the_end, WIRE_REASON_TRANSPORT);
 	churn("sessions begun and left", false);
 	churn("sessions of many hosts begun and left", true);
-	half_open();
+	half_open("half-open requests of many hosts", 100, 1);
+	half_open("half-open requests of all channels", 25, WIRE_MAX_CHANNELS);
 }
 
 /* ---- as node ----------------------------------------------------------------------------- */

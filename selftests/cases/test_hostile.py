@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Hostile peers: mnhostile as another host attacks the node, as another node attacks the host.
+
+While it does, the host's own link stays up and its connections go on; afterwards nothing of the
+attacker is left.  MEMNET_HOSTILE=N sends N random messages to either side instead of 100,000 (on
+the debug kernel 20,000); MEMNET_SEED repeats a run.
+"""
+import os
+import random
+import time
+
+from selftests.cases import offload
+from selftests.lab import tap
+from selftests.lab.lab import CLIENT_EXT, HOST_SAN, NODE_SAN
+
+MESSAGES = int(os.environ.get("MEMNET_HOSTILE", "0"))
+SEED = int(os.environ.get("MEMNET_SEED", random.randrange(1 << 30)))
+EVIL = "0000000000000bad"       # mnhostile's host id
+EVIL_PORT = 7999                # where it plays the node
+GAUGES = ("core.channels", "core.pages_held", "host.endpoints", "host.orphans", "tcps.sessions",
+          "tcps.endpoints", "tcps.orphans")
+
+ECHO = """
+import asyncio
+async def echo(reader, writer):
+    try:
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    except OSError:
+        pass
+    writer.close()
+async def main():
+    server = await asyncio.start_server(echo, '0.0.0.0', 7)
+    await server.serve_forever()
+asyncio.run(main())
+"""
+
+
+def setup(lab):
+    offload.up(lab)
+    lab.client.put("/tmp/echo.py", ECHO)
+    lab.client.bg("exec python3 /tmp/echo.py")
+
+
+# --- those who must not notice ---
+
+
+def gauges(vm):
+    now = offload.counters(vm)
+    return {name: now[name] for name in GAUGES if name in now}
+
+
+class Bystander:
+    """The host's own link and its traffic: before, during and after an attack."""
+
+    def __init__(self, lab):
+        self.lab, self.job = lab, None
+
+    def checks(self):
+        """A few calls, whose tests pass whether anybody attacks or not."""
+        bound = offload.patience(self.lab, 60)
+        rc, out = self.lab.host.sh(f"mnsock {offload.memnet()} -t 'io_*' --bound {bound}",
+                                   timeout=4 * bound, check=False)
+        tap.check(out, rc, least=10)
+
+    def __enter__(self):
+        lab = self.lab
+        self.checks()
+        offload.idle(lab)
+        self.link, self.before = offload.link(lab), (gauges(lab.host), gauges(lab.node))
+        lab.host.sh("rm -f /tmp/stop /tmp/rounds")
+        stream = (f"mnstream {offload.memnet()} -n 2 --send 256K --recv 256K --side both "
+                  f"--bound {offload.patience(lab, 60)}")
+        self.job = lab.host.bg(f"""
+            while [ ! -e /tmp/stop ]; do
+                {stream} >/tmp/stream || {{ cat /tmp/stream; exit 1; }}
+                echo >>/tmp/rounds
+                sleep 0.5
+            done""")
+        return self
+
+    def __exit__(self, kind, *_):
+        lab = self.lab
+        lab.host.sh("touch /tmp/stop")
+        if kind:
+            return
+        rc, out = self.job.wait(offload.patience(lab, 90))
+        assert rc == 0, f"the bystander's streams failed:\n{out}"
+        self.rounds = int(lab.host.sh("cat /tmp/rounds | wc -l"))
+        assert self.rounds > 0
+        now = offload.link(lab)
+        assert now["state"] == "up", now
+        assert now["counters"]["reconnects"] == self.link["counters"]["reconnects"], now
+        self.checks()
+        self.gone()
+
+    def gone(self):
+        """Nothing of the attack is left."""
+        end = time.monotonic() + offload.patience(self.lab, 60)
+        while (now := (gauges(self.lab.host), gauges(self.lab.node))) != self.before:
+            assert time.monotonic() < end, f"before {self.before}, now {now}"
+            time.sleep(0.5)
+
+
+def hostile(lab, vm, arguments, timeout):
+    """Run mnhostile; its output goes to the log folder as well."""
+    rc, out = vm.sh(f"mnhostile {arguments}", timeout=offload.patience(lab, timeout), check=False)
+    with open(lab.logdir / "mnhostile.txt", "a") as log:
+        log.write(f"--- mnhostile {arguments}: {rc}\n{out}\n")
+    return rc, out
+
+
+def randomly(lab):
+    return f"--random {MESSAGES or (20000 if offload.small(lab) else 100000)} --seed {SEED}"
+
+
+def attacks(lab, vm, arguments, timeout=270, least=20):
+    rc, out = hostile(lab, vm, arguments, timeout)
+    return tap.check(out, rc, least)
+
+
+# --- attacks on the node ---
+
+AS_HOST = f"--as-host {NODE_SAN} --target {CLIENT_EXT}:7"
+
+
+def test_attacks_on_the_node(lab):
+    with Bystander(lab) as b:
+        counts = attacks(lab, lab.host, AS_HOST, least=80)
+    log = lab.node.sh("dmesg")
+    assert f"of host {EVIL} ends: protocol error" in log, log[-3000:]
+    return f"{counts}; {b.rounds} rounds of streams beside"
+
+
+def test_connection_requests(lab):
+    with Bystander(lab):
+        counts = attacks(lab, lab.host, f"--requests {NODE_SAN}", least=30)
+    log = lab.node.sh("dmesg")
+    assert "refused a connection" in log and "malformed connection data" in log, log[-3000:]
+    return counts
+
+
+def test_address_not_allowed(lab):
+    lab.node.sh(f"memnetctl tcps listen {NODE_SAN} port 7472 allow {HOST_SAN}/32")
+    lab.host.sh("ip address add 10.9.0.77/24 dev san0; sleep 1")
+    one = f"--requests {NODE_SAN}:7472 --only 'sessions begun and left'"
+    assert "30 of 30" in hostile(lab, lab.host, one, 60)[1]
+    assert "# 0 of 30" in hostile(lab, lab.host, f"{one} --from 10.9.0.77", 60)[1]
+    assert "host not allowed" in lab.node.sh("dmesg")
+    lab.host.sh("ip address del 10.9.0.77/24 dev san0")
+    lab.node.sh(f"memnetctl tcps unlisten {NODE_SAN} port 7472")
+
+
+def test_secret_of_the_node(lab):
+    lab.node.sh("echo -n correct-horse-battery >/tmp/secret")
+    lab.node.sh(f"memnetctl tcps listen {NODE_SAN} port 7473 allow {HOST_SAN}/32 "
+                "secret-file /tmp/secret")
+    to = f"--requests {NODE_SAN}:7473"
+    for only, least in (("HELLO", 5), ("table", 3), ("secret", 1)):
+        attacks(lab, lab.host, f"{to} --secret correct-horse-battery --only {only}", least=least)
+    for secret in ("--secret correct-horse-batterY", "--secret x"):
+        rc, out = hostile(lab, lab.host, f"{to} {secret} --only smallest", 60)
+        assert rc == 1 and "not ok" in out, out
+    assert "shared secret missing or wrong" in lab.node.sh("dmesg")
+    lab.node.sh(f"memnetctl tcps unlisten {NODE_SAN} port 7473")
+
+
+def test_random_messages_to_the_node(lab):
+    with Bystander(lab) as b:
+        rc, out = hostile(lab, lab.host, f"{AS_HOST} {randomly(lab)}", 800)
+        assert rc == 0, out
+    return f"{out.splitlines()[-1]}; {b.rounds} rounds of streams beside"
+
+
+# --- attacks on the host ---
+
+
+def evil_link(lab):
+    """A second link, to mnhostile on the node guest, for the sockets of a namespace of its own."""
+    lab.host.sh("mkdir -p /run/netns; ip netns list | grep -q victim || ip netns add victim; "
+                "ip -n victim link set lo up", check=False)
+    lab.host.sh(f"memnetctl link add evil tcps {NODE_SAN} port {EVIL_PORT} channels 1 && "
+                "memnetctl link set evil netns victim")
+
+
+def attack_host(lab, arguments, timeout):
+    """The evil node with victims on the host: (its code, its output, the victims' last words)."""
+    evil_link(lab)
+    seconds = offload.patience(lab, timeout)
+    # The victims end by themselves; they are told to when the attack is over.
+    victims = lab.host.bg(f"ip netns exec victim mnhostile --victim {seconds} --until /tmp/enough")
+    lab.host.sh("rm -f /tmp/enough")
+    try:
+        rc, out = hostile(lab, lab.node, arguments, timeout)
+        last = offload.link(lab, "evil")
+    finally:
+        lab.host.sh("touch /tmp/enough")
+        code, words = victims.wait(offload.patience(lab, 60))
+        lab.host.sh("memnetctl link del evil", timeout=offload.patience(lab, 30))
+    assert code == 0, words
+    assert last["last_reason"], last
+    return rc, out, f"{words.strip()}; last reason: {last['last_reason']}"
+
+
+def test_attacks_on_the_host(lab):
+    with Bystander(lab) as b:
+        rc, out, words = attack_host(lab, f"--as-node {NODE_SAN}:{EVIL_PORT}", 270)
+        counts = tap.check(out, rc, least=70)
+    assert "link evil is down: protocol error" in lab.host.sh("dmesg")
+    return f"{counts}; {words}; {b.rounds} rounds of streams beside"
+
+
+def test_answers_to_the_host(lab):
+    with Bystander(lab):
+        rc, out, words = attack_host(lab, f"--answers {NODE_SAN}:{EVIL_PORT}", 200)
+        counts = tap.check(out, rc, least=15)
+    return f"{counts}; {words}"
+
+
+def test_random_messages_to_the_host(lab):
+    with Bystander(lab) as b:
+        rc, out, words = attack_host(lab, f"--as-node {NODE_SAN}:{EVIL_PORT} {randomly(lab)}", 800)
+        assert rc == 0, out
+    return f"{out.splitlines()[-1]}; {words}; {b.rounds} rounds of streams beside"
+
+
+for _test in (test_attacks_on_the_node, test_connection_requests, test_attacks_on_the_host,
+              test_answers_to_the_host):
+    _test.timeout = 500
+for _test in (test_random_messages_to_the_node, test_random_messages_to_the_host):
+    _test.timeout = 1200
