@@ -139,7 +139,7 @@ def test_host_dies(lab):
         time.sleep(0.5)
     # the port is free, and nobody is connected any more
     lab.node.until("! ss -Htan | grep -v 4242 | grep -q 'LISTEN\\|ESTAB'", timeout=20, what="sockets of the host to go")
-    lab.node.sh("timeout 1 nc -l -p 80; [ $? = 143 ] || [ $? = 124 ]")
+    lab.node.sh("timeout 1 nc -l -p 80; rc=$?; [ $rc = 143 ] || [ $rc = 124 ]")
     lab.client.until("! pgrep -x mnpuppet >/dev/null || ! ss -Htn state established sport = :4242 | grep -q .", timeout=30,
                      what="the client to be told")
     lab.host.restart()

@@ -68,7 +68,8 @@ static bool oracle_body(const struct wire_msg *msg)
 	case WIRE_SETOPT:
 		return le32_to_cpu(msg->setopt.len) <= sizeof(msg->setopt.value);
 	case WIRE_QUERY:
-		return le32_to_cpu(msg->ask.what) == WIRE_QUERY_OUTQ;
+		return le32_to_cpu(msg->ask.what) == WIRE_QUERY_OUTQ ||
+		       le32_to_cpu(msg->ask.what) == WIRE_QUERY_UNSENT;
 	case WIRE_REPLY:
 		return le32_to_cpu(msg->reply.error) <= MAX_ERRNO &&
 		       oracle_addr(&msg->reply.local) && oracle_addr(&msg->reply.peer);
