@@ -426,9 +426,15 @@ static int recv_locked(struct sock *sk, struct msghdr *msg, size_t len, int flag
 			break;
 		if (ret > 0)
 			continue;
-		if (copied && (sk->sk_err || sk->sk_shutdown & RCV_SHUTDOWN ||
-			       sk->sk_state == TCP_CLOSE || signal_pending(current) || !timeo))
+		if (copied && (signal_pending(current) || !timeo))
 			break;
+		if (copied && (sk->sk_err || sk->sk_shutdown & RCV_SHUTDOWN ||
+			       sk->sk_state == TCP_CLOSE)) {
+			/* The last bytes may have come with the end, after we looked. */
+			if (readable(ep))
+				continue;
+			break;
+		}
 		if (!copied) {
 			/* After a reset the rest of the stream may still be on its way. */
 			if (at_end(ep)) {
