@@ -39,6 +39,32 @@ static struct kmem_cache *cache;
 unsigned long memnet_max_pages;
 static atomic_long_t extra;	/* bytes of all windows beyond the initial ones */
 
+/* Makes a window larger unless all endpoints together have their share. */
+static void window_set(struct memnet_endpoint *ep, u32 window)
+{
+	long more = (long)window - ep->rx.window;
+
+	if (more <= 0)
+		return;
+	if (atomic_long_add_return(more, &extra) / PAGE_SIZE > READ_ONCE(memnet_max_pages))
+		atomic_long_sub(more, &extra);
+	else
+		ep->rx.window = window;
+}
+
+/*
+ * The node used all it had and the application reads: let the node have more. What is beyond the
+ * initial window is charged when given, since a grant cannot be taken back. Who does not read
+ * keeps what it has, so that its bytes wait where they do least harm: at the peer.
+ */
+static void window_grow(struct memnet_endpoint *ep)
+{
+	if (ep->rx.received != ep->rx.limit || ep->rx.copied - ep->rx.grown < ep->rx.window / 2)
+		return;
+	ep->rx.grown = ep->rx.copied;
+	window_set(ep, min(ep->rx.window * 2, ep->rx.max_window));
+}
+
 /**
  * memnet_endpoint_change_state() - the one place where an endpoint's state changes
  * @ep: endpoint, locked
@@ -394,25 +420,6 @@ void memnet_endpoint_close(struct memnet_endpoint *ep, u32 flags, u32 linger_ms)
 	}
 }
 
-/*
- * The node used all it had: let it have more. What is beyond the initial window is charged when
- * given, since a grant cannot be taken back; when all endpoints together have their share nobody's
- * window grows.
- */
-static void window_grow(struct memnet_endpoint *ep)
-{
-	u32 window = min(ep->rx.window * 2, ep->rx.max_window);
-	long more = (long)window - ep->rx.window;
-
-	if (ep->rx.received != ep->rx.limit || more <= 0)
-		return;
-	if (atomic_long_add_return(more, &extra) / PAGE_SIZE > READ_ONCE(memnet_max_pages)) {
-		atomic_long_sub(more, &extra);
-		return;
-	}
-	ep->rx.window = window;
-}
-
 /* Bytes may still arrive: after a reset those before its position, which need window as well. */
 static bool more_to_come(const struct memnet_endpoint *ep)
 {
@@ -453,6 +460,32 @@ void memnet_endpoint_consumed(struct memnet_endpoint *ep, u32 bytes, struct sk_b
 		memnet_transmit(ep);
 	}
 	spin_unlock_bh(&ep->lock);
+}
+
+/**
+ * memnet_endpoint_need() - the application waits for so many bytes without reading them
+ * @ep: endpoint, not locked
+ * @bytes: by SO_RCVLOWAT, or to be peeked at
+ *
+ * Return: whether so many can come; else those that are there are all there is room for.
+ */
+bool memnet_endpoint_need(struct memnet_endpoint *ep, u32 bytes)
+{
+	bool room = true;
+
+	spin_lock_bh(&ep->lock);
+	if (ep->connected && more_to_come(ep) && ep->rx.copied + bytes > ep->rx.limit) {
+		window_set(ep, min(roundup_pow_of_two(bytes), ep->rx.max_window));
+		if (ep->rx.copied + ep->rx.window > ep->rx.limit) {
+			ep->rx.limit = ep->rx.copied + ep->rx.window;
+			ep->rx.tell = ep->rx.peer_wants;
+			ep->rx.publish = !ep->rx.tell;
+			memnet_transmit(ep);
+		}
+		room = ep->rx.received < ep->rx.limit;
+	}
+	spin_unlock_bh(&ep->lock);
+	return room;
 }
 
 /* ---- messages ---- */
@@ -709,7 +742,13 @@ int memnet_endpoints_init(void)
 	if (!memnet_max_pages)
 		memnet_max_pages = totalram_pages() / 8;
 	cache = KMEM_CACHE(memnet_endpoint, SLAB_HWCACHE_ALIGN);
-	return cache ? 0 : -ENOMEM;
+	if (!cache)
+		return -ENOMEM;
+	if (memnet_transmit_start()) {
+		kmem_cache_destroy(cache);
+		return -ENOMEM;
+	}
+	return 0;
 }
 
 /**
@@ -718,5 +757,6 @@ int memnet_endpoints_init(void)
 void memnet_endpoints_exit(void)
 {
 	rcu_barrier();
+	memnet_transmit_end();
 	kmem_cache_destroy(cache);
 }

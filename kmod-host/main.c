@@ -23,7 +23,7 @@ module_param(channels, uint, 0444);
 MODULE_PARM_DESC(channels, "Channels of that link (default: one for each CPU, at most 8)");
 
 module_param_named(max_pages, memnet_max_pages, ulong, 0644);
-MODULE_PARM_DESC(max_pages, "Pages that receive windows may grow to together (default 1/8 of memory)");
+MODULE_PARM_DESC(max_pages, "Pages that receive windows may grow to together, and that unsent bytes may fill (default 1/8 of memory)");
 
 static char *secret;
 module_param(secret, charp, 0);

@@ -146,6 +146,7 @@ struct memnet_endpoint {
 		u64			end;		/* after a reset: where the stream ends */
 		u32			window;
 		u32			max_window;
+		u64			grown;		/* @copied when @window last grew */
 		u32			pages;		/* held in @queue */
 		bool			fin;
 		bool			peer_wants;	/* WANT_WINDOW is to be answered */
@@ -346,6 +347,7 @@ void memnet_endpoint_kill(struct memnet_endpoint *ep, int error);
 void memnet_endpoint_lost(struct link_channel *lc);
 struct memnet_endpoint *memnet_endpoint_next_child(struct memnet_endpoint *ep);
 void memnet_endpoint_consumed(struct memnet_endpoint *ep, u32 bytes, struct sk_buff_head *done);
+bool memnet_endpoint_need(struct memnet_endpoint *ep, u32 bytes);
 
 static inline struct memnet_endpoint *memnet_endpoint_get(struct memnet_endpoint *ep)
 {
@@ -359,6 +361,8 @@ static inline struct memnet_endpoint *memnet_endpoint_get(struct memnet_endpoint
 #define MEMNET_WAKE_ERROR	0x8
 
 /* transmit.c */
+int memnet_transmit_start(void);
+void memnet_transmit_end(void);
 void memnet_transmit_init(struct memnet_endpoint *ep);
 struct sk_buff *memnet_transmit_alloc(struct memnet_endpoint *ep, u32 linear, gfp_t gfp);
 void memnet_transmit_charge(struct sk_buff *skb, u32 bytes);

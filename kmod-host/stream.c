@@ -458,8 +458,10 @@ static int recv_locked(struct sock *sk, struct msghdr *msg, size_t len, int flag
 				break;
 			}
 		}
+		if (flags & MSG_PEEK)
+			memnet_endpoint_need(ep, target);
 		release_sock(sk);
-		if (!readable(ep) && !at_end(ep))
+		if (readable(ep) <= (flags & MSG_PEEK ? copied : 0) && !at_end(ep))
 			timeo = wait_woken(&wait, TASK_INTERRUPTIBLE, timeo);
 		lock_sock(sk);
 	}
@@ -498,6 +500,18 @@ int memnet_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flag
 
 /* ---- poll and ioctl ---- */
 
+/* As tcp_stream_is_readable(): enough for SO_RCVLOWAT, or no room for more. */
+static bool is_readable(struct sock *sk, struct memnet_endpoint *ep)
+{
+	u64 unread = readable(ep);
+	int target;
+
+	if (!unread)
+		return false;
+	target = sock_rcvlowat(sk, 0, INT_MAX);
+	return unread >= target || !memnet_endpoint_need(ep, target);
+}
+
 static __poll_t poll_endpoint(struct sock *sk, struct socket *sock, struct memnet_endpoint *ep)
 {
 	u8 state = smp_load_acquire(&sk->sk_state);	/* pairs with change_state */
@@ -512,7 +526,7 @@ static __poll_t poll_endpoint(struct sock *sk, struct socket *sock, struct memne
 		mask |= EPOLLIN | EPOLLRDNORM | EPOLLRDHUP;
 	if (state == TCP_SYN_SENT || !ep)
 		return mask | (state == TCP_CLOSE ? EPOLLOUT | EPOLLWRNORM : 0);
-	if (ep->connected && readable(ep) >= sock_rcvlowat(sk, 0, INT_MAX))
+	if (ep->connected && is_readable(sk, ep))
 		mask |= EPOLLIN | EPOLLRDNORM;
 	if (shutdown & SEND_SHUTDOWN || state == TCP_CLOSE) {
 		mask |= EPOLLOUT | EPOLLWRNORM;

@@ -16,13 +16,31 @@
  * released them; they are never freed under the endpoint's lock, since that wakes the writer. A
  * buffer may be extended while nothing of it has been sent.
  */
+#include <linux/percpu_counter.h>
+
 #include "memnet.h"
+
+#define TOTAL_BATCH	65536	/* bytes a CPU counts for itself */
+#define MIN_SNDBUF	4096	/* what a socket may hold under pressure, as tcp_wmem[0] */
+
+static struct percpu_counter total;	/* bytes charged to all endpoints */
+
+static void charge(struct memnet_endpoint *ep, int bytes)
+{
+	atomic_add(bytes, &ep->wmem);
+	percpu_counter_add_batch(&total, bytes, TOTAL_BATCH);
+}
+
+static bool under_pressure(void)
+{
+	return percpu_counter_read(&total) / (s64)PAGE_SIZE > (s64)READ_ONCE(memnet_max_pages);
+}
 
 static void buffer_destruct(struct sk_buff *skb)
 {
 	struct memnet_endpoint *ep = memnet_cb(skb)->ep;
 
-	atomic_sub(memnet_cb(skb)->charged, &ep->wmem);
+	charge(ep, -(int)memnet_cb(skb)->charged);
 	spin_lock_bh(&ep->lock);
 	memnet_endpoint_wake(ep, MEMNET_WAKE_WRITE);
 	spin_unlock_bh(&ep->lock);
@@ -57,7 +75,7 @@ struct sk_buff *memnet_transmit_alloc(struct memnet_endpoint *ep, u32 linear, gf
 void memnet_transmit_charge(struct sk_buff *skb, u32 bytes)
 {
 	memnet_cb(skb)->charged += bytes;
-	atomic_add(bytes, &memnet_cb(skb)->ep->wmem);
+	charge(memnet_cb(skb)->ep, bytes);
 }
 
 /**
@@ -329,13 +347,14 @@ void memnet_transmit_release(struct memnet_endpoint *ep, struct sk_buff_head *dr
  * @sk: its socket
  *
  * Two bounds, both the send buffer's size: memory not yet released by the send queue, and bytes
- * the node's TCP has not taken yet.
+ * the node's TCP has not taken yet. When all endpoints together hold their share, a socket that
+ * holds next to nothing may still go on: what it waits for is then always its own.
  */
 bool memnet_transmit_writable(struct memnet_endpoint *ep, struct sock *sk)
 {
-	int sndbuf = READ_ONCE(sk->sk_sndbuf);
+	int sndbuf = READ_ONCE(sk->sk_sndbuf), held = atomic_read(&ep->wmem);
 
-	return atomic_read(&ep->wmem) < sndbuf &&
+	return held < sndbuf && (held < MIN_SNDBUF || !under_pressure()) &&
 	       READ_ONCE(ep->tx.end) - READ_ONCE(ep->tx.consumed) < sndbuf;
 }
 
@@ -362,4 +381,22 @@ void memnet_transmit_want(struct memnet_endpoint *ep)
 	spin_unlock_bh(&ep->lock);
 	if (ch)
 		memnet_tx_flush(ch);
+}
+
+/**
+ * memnet_transmit_start() - prepare to send
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int memnet_transmit_start(void)
+{
+	return percpu_counter_init(&total, 0, GFP_KERNEL);
+}
+
+/**
+ * memnet_transmit_end() - clean up; no buffer lives
+ */
+void memnet_transmit_end(void)
+{
+	percpu_counter_destroy(&total);
 }

@@ -399,6 +399,7 @@ struct tcps_endpoint {
 	struct {
 		struct sk_buff_head	sending;
 		u64			taken;
+		u64			grown;		/* @tx.taken when @tx.window last grew */
 		u32			window;
 		bool			shut;
 	} tx;

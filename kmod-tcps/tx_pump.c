@@ -11,9 +11,10 @@
  *
  * The window: the host may send up to in.limit. As TCP takes bytes the limit moves to tx.taken +
  * tx.window, published when enough has opened, by an RDMA write that interrupts nobody, or by
- * WINDOW where the host has asked. The window doubles whenever the host ran dry. What it has
- * beyond the initial one is charged when given (session.extra, tcps_extra), for a grant cannot be
- * taken back; when pages held and charged pass their limits it is not renewed beyond 4 KiB.
+ * WINDOW where the host has asked. The window doubles when the host ran dry while TCP was taking
+ * bytes. What it has beyond the initial one is charged when given (session.extra, tcps_extra), for
+ * a grant cannot be taken back; when pages held and charged pass their limits it is not renewed
+ * beyond 4 KiB.
  *
  * Runs in the channel's worker; endpoint.lock for in.*.
  */
@@ -230,14 +231,21 @@ void tcps_tx_pump(struct tcps_endpoint *ep)
 			break;
 		}
 		ret = send_batch(ep, more);
-		if (ret > 0)
+		if (ret > 0) {
 			advance(ep, ret);
-		if (ret == -EAGAIN || (ret > 0 && !skb_queue_empty(&ep->tx.sending)))
-			break; /* TCP has set SOCK_NOSPACE and will call back */
-		if (ret <= 0) {
-			tcps_endpoint_died(ep, ret ? -ret : EPIPE);
-			return;
+			continue;
 		}
+		if (ret == -EAGAIN) {
+			/*
+			 * TCP has set SOCK_NOSPACE and will call back, unless it is not this
+			 * socket's buffer that is full but the memory of all.
+			 */
+			if (sk_stream_is_writeable(ep->sock->sk))
+				tcps_stall(ep, -ENOMEM);
+			break;
+		}
+		tcps_endpoint_died(ep, ret ? -ret : EPIPE);
+		return;
 	}
 	if (tcps_tx_drained(ep)) {
 		set_late_options(ep);
@@ -283,7 +291,9 @@ void tcps_tx_window(struct tcps_endpoint *ep)
 	if (under_pressure(ep->tc->session)) {
 		if (ep->tx.window > MIN_WINDOW)
 			set_window(ep, MIN_WINDOW);
-	} else if (READ_ONCE(ep->in.grow) && ep->tx.window < READ_ONCE(tcps_max_window)) {
+	} else if (READ_ONCE(ep->in.grow) && ep->tx.taken - ep->tx.grown >= ep->tx.window / 2 &&
+		   ep->tx.window < READ_ONCE(tcps_max_window)) {
+		ep->tx.grown = ep->tx.taken;
 		set_window(ep, min(ep->tx.window * 2, READ_ONCE(tcps_max_window)));
 	}
 	limit = ep->tx.taken + ep->tx.window;
