@@ -223,6 +223,7 @@ struct memnet_channel {
 		int			credits;	/* messages the peer is ready to receive */
 		bool			stopped;
 		bool			notify;	/* arm the completion queue at the next commit */
+		u32			notify_to;	/* and again until the tail is here */
 		u8			max_sge;
 		struct list_head	waiters;
 		struct sk_buff_head	done;		/* sent, to be freed outside of all locks */

@@ -15,7 +15,9 @@
  * a completion came.
  *
  * Completions are polled by senders. The completion queue raises an event only when someone
- * waits; the event's work frees what was sent and runs the waiters. Buffers leave through
+ * waits; the event's work frees what was sent and runs the waiters. An event may be spent on an
+ * earlier completion than the one that is waited for: the work asks for the next one until that
+ * has come (tx.notify_to). Buffers leave through
  * tx.done and are freed outside of all locks, because freeing may wake their socket.
  *
  * Locks: everything here is under tx.lock (BH), which nests inside the endpoint locks of the
@@ -102,6 +104,13 @@ static void tx_arm(struct memnet_channel *ch)
 		queue_work_on(ch->cfg.cpu, memnet_wq, &ch->tx.work);
 }
 
+/* Whoever waits wants to hear when all entries so far are complete; the last one is signalled. */
+static void tx_notify(struct memnet_channel *ch)
+{
+	ch->tx.notify = true;
+	ch->tx.notify_to = ch->tx.head;
+}
+
 /* The next entry, linked to the chain; the caller has checked that there is room. */
 static struct memnet_tx *tx_next(struct memnet_channel *ch, enum ib_wr_opcode opcode,
 				 unsigned int flags)
@@ -119,7 +128,7 @@ static struct memnet_tx *tx_next(struct memnet_channel *ch, enum ib_wr_opcode op
 		memnet_stat_inc(MEMNET_STAT_SIGNALLED);
 	}
 	if (flags & MEMNET_TX_NOTIFY)
-		ch->tx.notify = true;
+		tx_notify(ch);
 	if (ch->tx.chain_last)
 		ch->tx.chain_last->next = wr;
 	else
@@ -413,7 +422,7 @@ static void tx_mark(struct memnet_channel *ch)
 	if (ch->tx.unsignalled)
 		memnet_tx_queue_write(ch, 0, 0, 0, 0, MEMNET_TX_NOTIFY | MEMNET_TX_RESERVE);
 	else if (tx_used(ch))
-		ch->tx.notify = true;
+		tx_notify(ch);
 }
 
 /**
@@ -539,6 +548,10 @@ static void tx_work(struct work_struct *work)
 	memnet_tx_reap(ch);
 	tx_run_waiters(ch);
 	memnet_tx_reap(ch);
+	memnet_tx_begin(ch);
+	if ((s32)(ch->tx.notify_to - ch->tx.tail) > 0)
+		ch->tx.notify = true;
+	memnet_tx_commit(ch);
 }
 
 static void tx_event(struct ib_cq *cq, void *context)

@@ -61,3 +61,16 @@ def test_both_ways_to_connect(lab):
 
 def test_sendfile(lab):
     return both(lab, 8, "--side connect --sendfile", v6=True, share=4)
+
+
+def test_one_way_without_heartbeats(lab):
+    """Nothing but its own completions and windows wakes a stream: the next heartbeat is twelve seconds away."""
+    offload.down(lab)
+    offload.up(lab, tcps="heartbeat_ms=60000")
+    notes = []
+    for amount in ("--send 16M --recv 0", "--send 0 --recv 16M"):
+        line = mnstream(lab, offload.memnet(), f"--streams 1 --side connect --io block {amount}")[0]
+        notes.append(f"{amount}: {line['ms']} ms")
+    offload.down(lab)
+    offload.up(lab)
+    return "; ".join(notes)
