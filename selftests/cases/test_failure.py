@@ -132,7 +132,7 @@ def test_host_dies(lab):
                            " | grep --line-buffered 'listening on\\|Flags \\[R'")
     lab.client.until("pgrep -x tcpdump", what="tcpdump to listen")
     mine = {r.split()[2].rsplit(":", 1)[1] for r in lab.node.sh("ss -Htn state established dport = :4242").splitlines()}
-    assert len(mine) >= 90, mine      # some that were sent everything have been closed by their peers
+    assert len(mine) >= 50, mine      # the others have been sent everything and closed by their peers
     lab.host.kill()
     end = time.monotonic() + bound(lab) + 10
     while True:
