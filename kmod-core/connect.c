@@ -49,13 +49,17 @@ static int cm_event(struct rdma_cm_id *id, struct rdma_cm_event *event)
 		complete(&ch->cm.done);
 		break;
 	case RDMA_CM_EVENT_REJECTED:
-		memnet_channel_fail(ch, wire_check_rej(event->param.conn.private_data,
-						       event->param.conn.private_data_len));
+		memnet_channel_fail(ch, event->status == IB_CM_REJ_INVALID_SERVICE_ID ?
+						WIRE_REASON_NO_SERVICE :
+						wire_check_rej(event->param.conn.private_data,
+							       event->param.conn.private_data_len));
 		break;
 	case RDMA_CM_EVENT_ADDR_ERROR:
 	case RDMA_CM_EVENT_ROUTE_ERROR:
-	case RDMA_CM_EVENT_CONNECT_ERROR:
 	case RDMA_CM_EVENT_UNREACHABLE:
+		memnet_channel_fail(ch, WIRE_REASON_UNREACHABLE);
+		break;
+	case RDMA_CM_EVENT_CONNECT_ERROR:
 		memnet_channel_fail(ch, WIRE_REASON_TRANSPORT);
 		break;
 	case RDMA_CM_EVENT_DISCONNECTED:
@@ -73,8 +77,10 @@ static int cm_event(struct rdma_cm_id *id, struct rdma_cm_event *event)
 /* The next step's event, or -ETIMEDOUT, or -ECONNRESET when the channel failed. */
 static int cm_wait(struct memnet_channel *ch)
 {
-	if (!wait_for_completion_timeout(&ch->cm.done, msecs_to_jiffies(STEP_MS)))
+	if (!wait_for_completion_timeout(&ch->cm.done, msecs_to_jiffies(STEP_MS))) {
+		memnet_channel_fail(ch, WIRE_REASON_UNREACHABLE);
 		return -ETIMEDOUT;
+	}
 	return ch->cm.status;
 }
 

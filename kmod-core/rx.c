@@ -128,7 +128,7 @@ static int rx_dispatch(struct memnet_rx *rx, gfp_t gfp)
 		return 0;
 	case WIRE_GOODBYE:
 		reason = le32_to_cpu(rx->msg.goodbye.reason);
-		memnet_channel_fail(ch, reason && reason < WIRE_REASON_END ?
+		memnet_channel_fail(ch, reason && reason < WIRE_REASON_WIRE_END ?
 						reason : WIRE_REASON_DISCONNECTED);
 		return 0;
 	case WIRE_CREDIT:

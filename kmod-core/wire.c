@@ -67,6 +67,8 @@ static const char * const reasons[WIRE_REASON_END] = {
 	[WIRE_REASON_DISCONNECTED]	= "disconnected by the peer",
 	[WIRE_REASON_DEVICE]		= "RDMA device removed",
 	[WIRE_REASON_RESOURCES]		= "out of resources",
+	[WIRE_REASON_NO_SERVICE]	= "nobody serves hosts there",
+	[WIRE_REASON_UNREACHABLE]	= "node not reachable",
 };
 
 /**
@@ -281,5 +283,5 @@ int wire_check_rej(const void *data, size_t len)
 	if (le16_to_cpu(rej.version) != WIRE_VERSION)
 		return WIRE_REASON_VERSION;
 	reason = le16_to_cpu(rej.reason);
-	return reason && reason < WIRE_REASON_END ? reason : WIRE_REASON_DISCONNECTED;
+	return reason && reason < WIRE_REASON_WIRE_END ? reason : WIRE_REASON_DISCONNECTED;
 }

@@ -314,6 +314,9 @@ enum wire_reason {
 	WIRE_REASON_DISCONNECTED,	/* the peer disconnected */
 	WIRE_REASON_DEVICE,		/* the RDMA device went away */
 	WIRE_REASON_RESOURCES,		/* out of memory or of device resources */
+	WIRE_REASON_WIRE_END,		/* those before travel, those after do not */
+	WIRE_REASON_NO_SERVICE = WIRE_REASON_WIRE_END,	/* nobody serves at that port */
+	WIRE_REASON_UNREACHABLE,	/* no answer, or no way there */
 	WIRE_REASON_END,
 };
 

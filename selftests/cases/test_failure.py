@@ -75,7 +75,7 @@ class Nginx:
 def load(lab, seconds=120):
     """Streams and connections that keep both sides busy."""
     return [lab.host.bg(f"mnstream {offload.memnet()} --streams 4 --send 2G --recv 2G --side connect --bound {seconds}"),
-            lab.host.bg(f"while mnmany {offload.memnet()} --bound 30 short 100; do :; done")]
+            lab.host.bg(f"while mnmany {offload.memnet()} --bound {offload.patience(lab, 60)} short 100; do :; done")]
 
 
 def under_way(lab, jobs):

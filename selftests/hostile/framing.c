@@ -205,7 +205,7 @@ static int goodbye(struct peer *p, u32 reason)
 }
 
 ATTACK(goodbye_0, goodbye(p, WIRE_REASON_NONE))
-ATTACK(goodbye_end, goodbye(p, WIRE_REASON_END))
+ATTACK(goodbye_end, goodbye(p, WIRE_REASON_WIRE_END))
 ATTACK(goodbye_max, goodbye(p, 0xffffffff))
 static int goodbye_twice(struct peer *p)
 {

@@ -208,7 +208,7 @@ TEST(refusal)
 		note("reason %u", reason);
 		rej.reason = cpu_to_le16(reason);
 		EQ(wire_check_rej(&rej, sizeof(rej)),
-		   reason && reason < WIRE_REASON_END ? reason : WIRE_REASON_DISCONNECTED);
+		   reason && reason < WIRE_REASON_WIRE_END ? reason : WIRE_REASON_DISCONNECTED);
 	}
 	rej.reason = cpu_to_le16(WIRE_REASON_DENIED);
 	for (len = 0; len < 200; len++) {

@@ -188,7 +188,7 @@ TEST(random_private_data)
 		EQ(wire_check_rep(data, len, &rep), oracle_rep(data, len));
 		reason = wire_check_rej(data, len);
 		EQ(reason, oracle_rej(data, len));
-		CHECK(reason > WIRE_REASON_NONE && reason < WIRE_REASON_END);
+		CHECK(reason > WIRE_REASON_NONE && reason < WIRE_REASON_WIRE_END);
 		accepted += !oracle_req(data, len) || !oracle_rep(data, len);
 		free(data);
 	}
