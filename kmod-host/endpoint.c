@@ -37,6 +37,8 @@ static const u32 allowed[TCP_MAX_STATES] = {
 static struct kmem_cache *cache;
 
 unsigned long memnet_max_pages;
+#define UNREAD_WINDOW	65536	/* what may come before anything is read, as with TCP's defaults */
+
 static atomic_long_t extra;	/* bytes of all windows beyond the initial ones */
 
 /* Makes a window larger unless all endpoints together have their share. */
@@ -55,11 +57,13 @@ static void window_set(struct memnet_endpoint *ep, u32 window)
 /*
  * The node used all it had and the application reads: let the node have more. What is beyond the
  * initial window is charged when given, since a grant cannot be taken back. Who does not read
- * keeps what it has, so that its bytes wait where they do least harm: at the peer.
+ * gets no more than TCP would hold for it, so that bytes wait where they do least harm: at the peer.
  */
 static void window_grow(struct memnet_endpoint *ep)
 {
-	if (ep->rx.received != ep->rx.limit || ep->rx.copied - ep->rx.grown < ep->rx.window / 2)
+	if (ep->rx.received != ep->rx.limit)
+		return;
+	if (ep->rx.window >= UNREAD_WINDOW && ep->rx.copied - ep->rx.grown < ep->rx.window / 2)
 		return;
 	ep->rx.grown = ep->rx.copied;
 	window_set(ep, min(ep->rx.window * 2, ep->rx.max_window));

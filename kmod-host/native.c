@@ -152,6 +152,10 @@ int memnet_native_delegate(struct sock *sk)
  * @sk: socket, locked, bound on the node
  * @backlog: as for listen()
  *
+ * Connections that are or were on loopback do not stand in the way, a native program that has the
+ * port does. If it was the node that chose the port, that is nobody's mistake: the listener then
+ * goes without local programs, and the log says so.
+ *
  * Return: 0 or a negative errno, -EADDRINUSE if a native program has the port.
  */
 int memnet_native_listen_loopback(struct sock *sk, int backlog)
@@ -173,10 +177,15 @@ int memnet_native_listen_loopback(struct sock *sk, int backlog)
 	ret = create(sk, sk->sk_family, &native);
 	if (ret)
 		return ret;
+	sock_set_reuseaddr(native->sk);
 	ret = kernel_bind(native, (memnet_sockaddr *)addr, len) ?: kernel_listen(native, backlog);
 	if (ret) {
 		sock_release(native);
-		return ret;
+		if (ret != -EADDRINUSE || sk->sk_userlocks & SOCK_BINDPORT_LOCK)
+			return ret;
+		pr_info_ratelimited("memnet: port %u, chosen by the node, is taken on loopback: no local access to its listener\n",
+				    ntohs(in.sin_port));
+		return 0;
 	}
 	WRITE_ONCE(mn->native, native);
 	return 0;

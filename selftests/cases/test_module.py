@@ -347,6 +347,27 @@ def test_privileged_ports_of_the_policy(lab):
     again(lab)
 
 
+def test_port_of_the_node_is_taken_on_loopback(lab):
+    """The node chooses a port that a native program of the host has on loopback: both go on."""
+    node_range = lab.node.sh("cat /proc/sys/net/ipv4/ip_local_port_range")
+    lab.node.sh("echo 40000 40039 >/proc/sys/net/ipv4/ip_local_port_range")
+    lab.host.put("/tmp/ports.py", "import socket, time\nkeep = [socket.create_server(('127.0.0.1', 40000 + i)) for i in range(40)]\n"
+                 "print('ready', flush=True)\ntime.sleep(1000)\n")
+    job = lab.host.bg("userland python3 /tmp/ports.py")
+    end = time.monotonic() + offload.patience(lab, 60)
+    while "ready" not in job.output():
+        assert not job.done and time.monotonic() < end, job.output()
+        time.sleep(0.2)
+    with offload.Watch(lab) as w:
+        lab.host.sh(f"mnmany {offload.memnet()} --side accept short 3")
+    w.proves(accepts=3)
+    assert "taken on loopback" in lab.host.sh("dmesg"), "the log does not say so"
+    job.kill()
+    job.wait(20)
+    lab.node.sh(f"echo {node_range.strip()} >/proc/sys/net/ipv4/ip_local_port_range")
+    offload.idle(lab)
+
+
 def test_node_not_there(lab):
     """No service, or no machine: sockets can be had, connecting says so at once, the link tells why."""
     offload.down(lab)
