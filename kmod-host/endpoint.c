@@ -57,7 +57,8 @@ static void window_set(struct memnet_endpoint *ep, u32 window)
 /*
  * The node used all it had and the application reads: let the node have more. What is beyond the
  * initial window is charged when given, since a grant cannot be taken back. Who does not read
- * gets no more than TCP would hold for it, so that bytes wait where they do least harm: at the peer.
+ * gets no more than TCP would hold for it, so that bytes wait where they do least harm: at the
+ * peer.
  */
 static void window_grow(struct memnet_endpoint *ep)
 {
