@@ -8,10 +8,8 @@
  * table with CLOSED, the node's answer to our CLOSE, or when its link dies. A closed socket
  * whose bytes have not left yet lives on as an orphan, bounded by a timer.
  *
- * Messages come in softirq (or, when memory was short, from the channel's worker). They take
- * the endpoint's lock, never the socket's, so they do not care what a process is doing with it;
- * the socket's fields that softirq writes (sk_state, sk_shutdown, sk_err) are written under the
- * endpoint's lock.
+ * The socket's fields that softirq writes too (sk_state, sk_shutdown, sk_err) are written under
+ * the endpoint's lock.
  *
  * When a link dies every endpoint gets ECONNRESET; only listeners survive, without a channel,
  * until the link worker has set them up again (memnet_listener_restore()).
@@ -37,38 +35,6 @@ static const u32 allowed[TCP_MAX_STATES] = {
 static struct kmem_cache *cache;
 
 unsigned long memnet_max_pages;
-#define UNREAD_WINDOW	65536	/* what may come before anything is read, as with TCP's defaults */
-
-static atomic_long_t extra;	/* bytes of all windows beyond the initial ones */
-
-/* Makes a window larger unless all endpoints together have their share. */
-static void window_set(struct memnet_endpoint *ep, u32 window)
-{
-	long more = (long)window - ep->rx.window;
-
-	if (more <= 0)
-		return;
-	if (atomic_long_add_return(more, &extra) / PAGE_SIZE > READ_ONCE(memnet_max_pages))
-		atomic_long_sub(more, &extra);
-	else
-		ep->rx.window = window;
-}
-
-/*
- * The node used all it had and the application reads: let the node have more. What is beyond the
- * initial window is charged when given, since a grant cannot be taken back. Who does not read
- * gets no more than TCP would hold for it, so that bytes wait where they do least harm: at the
- * peer.
- */
-static void window_grow(struct memnet_endpoint *ep)
-{
-	if (ep->rx.received != ep->rx.limit)
-		return;
-	if (ep->rx.window >= UNREAD_WINDOW && ep->rx.copied - ep->rx.grown < ep->rx.window / 2)
-		return;
-	ep->rx.grown = ep->rx.copied;
-	window_set(ep, min(ep->rx.window * 2, ep->rx.max_window));
-}
 
 /**
  * memnet_endpoint_change_state() - the one place where an endpoint's state changes
@@ -126,7 +92,7 @@ void memnet_endpoint_put(struct memnet_endpoint *ep)
 	if (!refcount_dec_and_test(&ep->refs))
 		return;
 	memnet_stat_add(MEMNET_STAT_PAGES_HELD, -(long)ep->rx.pages);
-	atomic_long_sub(ep->rx.window - WIRE_INITIAL_WINDOW, &extra);
+	memnet_rcv_window_end(ep);
 	__skb_queue_purge(&ep->rx.queue);
 	WARN_ON_ONCE(!skb_queue_empty(&ep->tx.queue));
 	kfree_skb(ep->request.skb);
@@ -138,8 +104,11 @@ void memnet_endpoint_put(struct memnet_endpoint *ep)
 	call_rcu(&ep->rcu, endpoint_free);
 }
 
-/* Nobody hears from this endpoint any more: off the table. Called without the lock; once. */
-static void endpoint_gone(struct memnet_endpoint *ep)
+/**
+ * memnet_endpoint_gone() - nobody hears from this endpoint any more: off the table
+ * @ep: endpoint, not locked
+ */
+void memnet_endpoint_gone(struct memnet_endpoint *ep)
 {
 	struct link_channel *lc;
 	bool first;
@@ -202,8 +171,7 @@ struct memnet_endpoint *memnet_endpoint_create(gfp_t gfp)
 	INIT_LIST_HEAD(&ep->node);
 	timer_setup(&ep->orphan, orphan_expired, 0);
 	memnet_transmit_init(ep);
-	ep->rx.window = WIRE_INITIAL_WINDOW;
-	ep->rx.max_window = MEMNET_MAX_WINDOW;
+	memnet_rcv_window_init(ep);
 	refcount_set(&ep->refs, 1);
 	memnet_stat_inc(MEMNET_STAT_HOST_ENDPOINTS);
 	return ep;
@@ -255,8 +223,7 @@ void memnet_endpoint_attach(struct memnet_endpoint *ep, struct sock *sk)
 {
 	spin_lock_bh(&ep->lock);
 	ep->sk = sk;
-	ep->rx.max_window =
-		clamp_t(u32, READ_ONCE(sk->sk_rcvbuf), WIRE_INITIAL_WINDOW, MEMNET_MAX_WINDOW);
+	memnet_rcv_window_bound(ep, READ_ONCE(sk->sk_rcvbuf));
 	sk->sk_state = ep->state;
 	sk->sk_err = ep->error;
 	ep->error = 0;
@@ -267,11 +234,15 @@ void memnet_endpoint_attach(struct memnet_endpoint *ep, struct sock *sk)
 	spin_unlock_bh(&ep->lock);
 }
 
-/*
- * The connection is over: state, error, waiters. The socket reads what has come; nothing is sent
- * any more.
+/**
+ * memnet_endpoint_dead() - the connection is over: state, error, waiters
+ * @ep: endpoint, locked
+ * @error: positive errno for the socket
+ * @drop: takes the buffers, to be purged without the lock
+ *
+ * The socket reads what has come; nothing is sent any more.
  */
-static void endpoint_dead(struct memnet_endpoint *ep, int error, struct sk_buff_head *drop)
+void memnet_endpoint_dead(struct memnet_endpoint *ep, int error, struct sk_buff_head *drop)
 {
 	bool connected = ep->state != TCP_CLOSE;
 
@@ -310,7 +281,7 @@ void memnet_endpoint_kill(struct memnet_endpoint *ep, int error)
 		memnet_transmit_release(ep, &drop);
 		memnet_request_fail(ep, -error);
 	} else {
-		endpoint_dead(ep, error, &drop);
+		memnet_endpoint_dead(ep, error, &drop);
 	}
 	spin_unlock_bh(&ep->lock);
 	__skb_queue_purge(&drop);
@@ -325,7 +296,7 @@ void memnet_endpoint_kill(struct memnet_endpoint *ep, int error)
 		spin_unlock_bh(&ep->lock);
 		memnet_endpoint_put(ep);
 	}
-	endpoint_gone(ep);
+	memnet_endpoint_gone(ep);
 	spin_lock_bh(&ep->lock);
 	/* What never was connected may be opened again, on another channel. */
 	if (!ep->connected && ep->lc) {
@@ -424,318 +395,6 @@ void memnet_endpoint_close(struct memnet_endpoint *ep, u32 flags, u32 linger_ms)
 		memnet_endpoint_put(child);
 	}
 }
-
-/* Bytes may still arrive: after a reset those before its position, which need window as well. */
-static bool more_to_come(const struct memnet_endpoint *ep)
-{
-	return !ep->rx.fin && (ep->state != TCP_CLOSE || ep->rx.received < ep->rx.end);
-}
-
-/**
- * memnet_endpoint_consumed() - the application has read
- * @ep: endpoint, not locked; its socket locked
- * @bytes: how many
- * @done: buffers read to their end, for the caller to free
- *
- * Opens the node's window again, at least by a quarter of it at a time.
- */
-void memnet_endpoint_consumed(struct memnet_endpoint *ep, u32 bytes, struct sk_buff_head *done)
-{
-	struct sk_buff *skb;
-	u64 limit;
-
-	spin_lock_bh(&ep->lock);
-	ep->rx.copied += bytes;
-	bytes += ep->rx.offset;
-	while ((skb = skb_peek(&ep->rx.queue)) && bytes >= skb->len) {
-		bytes -= skb->len;
-		ep->rx.pages -= skb_shinfo(skb)->nr_frags;
-		memnet_stat_add(MEMNET_STAT_PAGES_HELD, -(long)skb_shinfo(skb)->nr_frags);
-		__skb_unlink(skb, &ep->rx.queue);
-		__skb_queue_tail(done, skb);
-	}
-	ep->rx.offset = bytes;
-	limit = ep->rx.copied + ep->rx.window;
-	if (limit >= ep->rx.limit + min_t(u32, WIRE_INITIAL_WINDOW, ep->rx.window / 2) &&
-	    more_to_come(ep)) {
-		window_grow(ep);
-		ep->rx.limit = ep->rx.copied + ep->rx.window;
-		ep->rx.tell = ep->rx.peer_wants;
-		ep->rx.publish = !ep->rx.tell;
-		memnet_transmit(ep);
-	}
-	spin_unlock_bh(&ep->lock);
-}
-
-/**
- * memnet_endpoint_need() - the application waits for so many bytes without reading them
- * @ep: endpoint, not locked
- * @bytes: by SO_RCVLOWAT, or to be peeked at
- *
- * Return: whether so many can come; else those that are there are all there is room for.
- */
-bool memnet_endpoint_need(struct memnet_endpoint *ep, u32 bytes)
-{
-	bool room = true;
-
-	spin_lock_bh(&ep->lock);
-	if (ep->connected && more_to_come(ep) && ep->rx.copied + bytes > ep->rx.limit) {
-		window_set(ep, min(roundup_pow_of_two(bytes), ep->rx.max_window));
-		if (ep->rx.copied + ep->rx.window > ep->rx.limit) {
-			ep->rx.limit = ep->rx.copied + ep->rx.window;
-			ep->rx.tell = ep->rx.peer_wants;
-			ep->rx.publish = !ep->rx.tell;
-			memnet_transmit(ep);
-		}
-		room = ep->rx.received < ep->rx.limit;
-	}
-	spin_unlock_bh(&ep->lock);
-	return room;
-}
-
-/* ---- messages ---- */
-
-static int receive_data(struct memnet_endpoint *ep, struct memnet_rx *rx)
-{
-	bool fin = rx->msg.hdr.flags & WIRE_F_FIN;
-	unsigned int copied, pages;
-
-	if (!ep->connected || (!rx->len && !fin) || ep->rx.fin)
-		return -EPROTO;
-	if (le64_to_cpu(rx->msg.hdr.pos) != ep->rx.received ||
-	    rx->len > ep->rx.limit - ep->rx.received)
-		return -EPROTO;
-	if (ep->rx.end && ep->rx.received + rx->len > ep->rx.end)
-		return -EPROTO;
-	ep->rx.received += rx->len;
-	if (rx->len && !ep->tx.close) {
-		pages = memnet_rx_enqueue(rx, &ep->rx.queue, &copied);
-		ep->rx.pages += pages;
-		memnet_stat_add(MEMNET_STAT_PAGES_HELD, pages);
-	}
-	if (fin) {
-		ep->rx.fin = true;
-		if (ep->sk)
-			WRITE_ONCE(ep->sk->sk_shutdown, ep->sk->sk_shutdown | RCV_SHUTDOWN);
-		memnet_endpoint_change_state(ep, ep->state == TCP_FIN_WAIT1 ? TCP_CLOSING :
-									      TCP_CLOSE_WAIT);
-	}
-	memnet_endpoint_wake(ep, MEMNET_WAKE_READ | (fin ? MEMNET_WAKE_STATE : 0));
-	return 0;
-}
-
-static int receive_reset(struct memnet_endpoint *ep, const struct wire_msg *msg,
-			 struct sk_buff_head *drop)
-{
-	u64 end = le64_to_cpu(msg->reset.end);
-
-	if (!ep->connected || ep->rx.end || end < ep->rx.received)
-		return -EPROTO;
-	/*
-	 * Zero means "no reset" in rx.end: a stream that ends before its first byte has nothing
-	 * to wait for.
-	 */
-	ep->rx.end = end;
-	endpoint_dead(ep, le32_to_cpu(msg->reset.error), drop);
-	return 0;
-}
-
-static int receive_window(struct memnet_endpoint *ep, const struct wire_msg *msg)
-{
-	if (!ep->connected)
-		return -EPROTO;
-	ep->tx.limit = wire_word_advance(msg->window.limit, ep->gen, ep->tx.limit);
-	ep->tx.consumed = wire_word_advance(msg->window.consumed, ep->gen, ep->tx.consumed);
-	if (ep->tx.consumed > ep->tx.sent)
-		return -EPROTO;
-	ep->tx.asked = 0;
-	/* Who sleeps for room and has not got enough is to be told again. */
-	if (!ep->sk || memnet_transmit_writable(ep, ep->sk))
-		ep->tx.want = false;
-	memnet_transmit(ep);
-	memnet_endpoint_wake(ep, MEMNET_WAKE_WRITE);
-	return 0;
-}
-
-static int receive_want(struct memnet_endpoint *ep, const struct wire_msg *msg)
-{
-	u64 seen = le64_to_cpu(msg->want.limit), limit;
-
-	if (!ep->connected || seen > ep->rx.limit)
-		return -EPROTO;
-	if (!more_to_come(ep))
-		return 0;
-	window_grow(ep);
-	limit = ep->rx.copied + ep->rx.window;
-	if (limit > ep->rx.limit)
-		ep->rx.limit = limit;
-	ep->rx.peer_wants = true;
-	if (ep->rx.limit > seen) {
-		ep->rx.tell = true;
-		memnet_transmit(ep);
-	}
-	return 0;
-}
-
-static void drop_children(struct memnet_endpoint *child)
-{
-	memnet_endpoint_close(child, WIRE_F_ABORT, 0);
-}
-
-static int receive_new_connection(struct link_channel *lc, const struct wire_msg *msg, gfp_t gfp)
-{
-	u32 index = le32_to_cpu(msg->hdr.index), listener_index = le32_to_cpu(msg->conn.listener);
-	struct memnet_endpoint *ep, *listener = NULL;
-	struct link_channel *listening;
-	bool queued = false;
-	int ret;
-
-	if (index < lc->ch->cfg.slots / 2)
-		return -EPROTO;
-	ep = memnet_endpoint_create(gfp);
-	if (!ep)
-		return -ENOMEM;
-	ep->index = index;
-	ep->gen = le16_to_cpu(msg->hdr.gen);
-	ep->local = msg->conn.local;
-	ep->peer = msg->conn.peer;
-	ep->connected = true;
-	ep->tx.limit = WIRE_INITIAL_WINDOW;
-	ep->rx.limit = WIRE_INITIAL_WINDOW;
-	ep->state = TCP_ESTABLISHED;
-	refcount_inc(&lc->refs);
-	atomic_inc(&lc->link->endpoints);
-	ep->lc = lc;
-	refcount_inc(&ep->refs); /* the table's */
-	ret = try_module_get(THIS_MODULE) ? 0 : -ENODEV;
-	if (!ret) {
-		ret = xa_insert_bh(&lc->endpoints, index, ep, gfp);
-		if (ret)
-			module_put(THIS_MODULE);
-	}
-	if (ret) {
-		refcount_dec(&ep->refs);
-		memnet_endpoint_put(ep);
-		return ret == -ENOMEM ? ret : -EPROTO;
-	}
-
-	listening = memnet_link_channel(lc->link, le16_to_cpu(msg->conn.listener_channel));
-	rcu_read_lock();
-	if (listening && listener_index < listening->ch->cfg.slots / 2)
-		listener = xa_load(&listening->endpoints, listener_index);
-	if (listener && listener->gen == le16_to_cpu(msg->conn.listener_gen)) {
-		spin_lock_bh(&listener->lock);
-		if (listener->state == TCP_LISTEN &&
-		    listener->listener.queued < max(listener->listener.backlog, 1U)) {
-			refcount_inc(&ep->refs);
-			list_add_tail(&ep->node, &listener->listener.queue);
-			WRITE_ONCE(listener->listener.queued, listener->listener.queued + 1);
-			memnet_endpoint_wake(listener, MEMNET_WAKE_READ);
-			queued = true;
-		}
-		spin_unlock_bh(&listener->lock);
-	}
-	rcu_read_unlock();
-	if (listening)
-		memnet_lc_put(listening);
-	if (!queued)
-		drop_children(ep);
-	memnet_endpoint_put(ep);
-	return 0;
-}
-
-static struct memnet_endpoint *lookup(struct link_channel *lc, u32 index)
-{
-	struct memnet_endpoint *ep;
-
-	rcu_read_lock();
-	ep = xa_load(&lc->endpoints, index);
-	if (ep && !refcount_inc_not_zero(&ep->refs))
-		ep = NULL;
-	rcu_read_unlock();
-	return ep;
-}
-
-static int host_receive(struct memnet_channel *ch, struct memnet_rx *rx, gfp_t gfp)
-{
-	struct link_channel *lc = ch->owner;
-	const struct wire_msg *msg = &rx->msg;
-	struct memnet_endpoint *ep;
-	struct sk_buff_head drop;
-	bool closed = false;
-	int ret;
-
-	if (msg->hdr.opcode == WIRE_NEW_CONNECTION)
-		return receive_new_connection(lc, msg, gfp);
-	ep = lookup(lc, le32_to_cpu(msg->hdr.index));
-	if (!ep || ep->gen != le16_to_cpu(msg->hdr.gen)) {
-		memnet_stat_inc(MEMNET_STAT_STALE);
-		if (ep)
-			memnet_endpoint_put(ep);
-		return 0;
-	}
-	__skb_queue_head_init(&drop);
-	spin_lock_bh(&ep->lock);
-	switch (msg->hdr.opcode) {
-	case WIRE_DATA:
-		ret = receive_data(ep, rx);
-		break;
-	case WIRE_REPLY:
-		ret = ep->request.busy && ep->request.seq == le16_to_cpu(msg->hdr.seq) ? 0 :
-											 -EPROTO;
-		if (!ret)
-			memnet_request_reply(ep, msg);
-		break;
-	case WIRE_RESET:
-		ret = receive_reset(ep, msg, &drop);
-		break;
-	case WIRE_WINDOW:
-		ret = receive_window(ep, msg);
-		break;
-	case WIRE_WANT_WINDOW:
-		ret = receive_want(ep, msg);
-		break;
-	case WIRE_CLOSED:
-		ret = ep->tx.close_sent ? 0 : -EPROTO;
-		closed = !ret;
-		if (closed) {
-			ep->error = le32_to_cpu(msg->closed.error);
-			memnet_endpoint_change_state(ep, TCP_CLOSE);
-			memnet_request_fail(ep, -ECONNRESET);
-		}
-		break;
-	default:
-		ret = -EPROTO;
-	}
-	spin_unlock_bh(&ep->lock);
-	__skb_queue_purge(&drop);
-	if (closed) {
-		endpoint_gone(ep);
-		spin_lock_bh(&ep->lock);
-		memnet_endpoint_wake(ep, MEMNET_WAKE_STATE);
-		spin_unlock_bh(&ep->lock);
-	}
-	memnet_endpoint_put(ep);
-	return ret;
-}
-
-static void host_up(struct memnet_channel *ch)
-{
-}
-
-static void host_failed(struct memnet_channel *ch)
-{
-	struct link_channel *lc = ch->owner;
-
-	WRITE_ONCE(lc->link->failed, true);
-	mod_delayed_work(system_unbound_wq, &lc->link->work, 0);
-}
-
-const struct memnet_channel_ops memnet_host_channel_ops = {
-	.receive	= host_receive,
-	.up		= host_up,
-	.failed		= host_failed,
-};
 
 /**
  * memnet_endpoints_init() - prepare

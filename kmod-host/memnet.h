@@ -2,20 +2,22 @@
 /*
  * memnet.ko: the host's side, mapped.
  *
- *   main.c      parameters, load and unload
- *   link.c      links: connecting, reconnecting, death; choice of a channel
- *   endpoint.c  endpoints: ids, state, messages from the node, closing and orphans
- *   transmit.c  an endpoint's outgoing queue: what is sent when, windows both ways
- *   request.c   requests that wait for the node's answer
- *   family.c    AF_MEMNET: create, shutdown, release
- *   address.c   addresses and names
- *   bind.c      opening the endpoint, bind, listen
- *   accept.c    accept
- *   connect.c   connect
- *   stream.c    send and receive calls, poll, ioctls
- *   sockopt.c   socket options and their copies on the node
- *   native.c    sockets that stay in the host's own stack: loopback and excluded ports
- *   netlink.c   links and sockets for memnetctl
+ *   main.c        parameters, load and unload
+ *   link.c        links: connecting, reconnecting, death; choice of a channel
+ *   endpoint.c    endpoints: ids, state, death, closing and orphans
+ *   receive.c     messages from the node
+ *   rcv_window.c  how far the node may send
+ *   transmit.c    its outgoing queue: what is sent when
+ *   request.c     requests that wait for the node's answer
+ *   family.c      AF_MEMNET: create, shutdown, release
+ *   address.c     addresses and names
+ *   bind.c        opening the endpoint, bind, listen
+ *   accept.c      accept
+ *   connect.c     connect
+ *   stream.c      send and receive calls, poll, ioctls
+ *   sockopt.c     socket options and their copies on the node
+ *   native.c      sockets that stay in the host's own stack: loopback and excluded ports
+ *   netlink.c     links and sockets for memnetctl
  *
  * Lock order: lock_sock(sk), then endpoint.lock (BH), then the channel's tx.lock. Messages
  * arrive in softirq and take endpoint.lock only, so they never wait for a process that sleeps
@@ -87,7 +89,7 @@ struct memnet_request {
 /**
  * struct memnet_endpoint - one socket's presence on the node
  * @lock:	all fields but @refs, @wmem, and those that never change
- * @state:	TCP_*; changed by endpoint_change_state() only; copied to the socket
+ * @state:	TCP_*; changed by memnet_endpoint_change_state() only; copied to the socket
  * @lc:		its channel; NULL when it never had one or lost it
  * @index:	its id there
  * @gen:	generation of @index
@@ -333,7 +335,6 @@ void memnet_link_listener_del(struct memnet_sock *mn);
 
 /* endpoint.c */
 extern unsigned long memnet_max_pages;
-extern const struct memnet_channel_ops memnet_host_channel_ops;
 int memnet_endpoints_init(void);
 void memnet_endpoints_exit(void);
 struct memnet_endpoint *memnet_endpoint_create(gfp_t gfp);
@@ -346,8 +347,8 @@ void memnet_endpoint_close(struct memnet_endpoint *ep, u32 flags, u32 linger_ms)
 void memnet_endpoint_kill(struct memnet_endpoint *ep, int error);
 void memnet_endpoint_lost(struct link_channel *lc);
 struct memnet_endpoint *memnet_endpoint_next_child(struct memnet_endpoint *ep);
-void memnet_endpoint_consumed(struct memnet_endpoint *ep, u32 bytes, struct sk_buff_head *done);
-bool memnet_endpoint_need(struct memnet_endpoint *ep, u32 bytes);
+void memnet_endpoint_dead(struct memnet_endpoint *ep, int error, struct sk_buff_head *drop);
+void memnet_endpoint_gone(struct memnet_endpoint *ep);
 
 static inline struct memnet_endpoint *memnet_endpoint_get(struct memnet_endpoint *ep)
 {
@@ -359,6 +360,17 @@ static inline struct memnet_endpoint *memnet_endpoint_get(struct memnet_endpoint
 #define MEMNET_WAKE_WRITE	0x2
 #define MEMNET_WAKE_STATE	0x4
 #define MEMNET_WAKE_ERROR	0x8
+
+/* receive.c */
+extern const struct memnet_channel_ops memnet_host_channel_ops;
+
+/* rcv_window.c */
+void memnet_rcv_window_init(struct memnet_endpoint *ep);
+void memnet_rcv_window_end(struct memnet_endpoint *ep);
+void memnet_rcv_window_bound(struct memnet_endpoint *ep, int rcvbuf);
+void memnet_rcv_window_consumed(struct memnet_endpoint *ep, u32 bytes, struct sk_buff_head *done);
+bool memnet_rcv_window_need(struct memnet_endpoint *ep, u32 bytes);
+int memnet_rcv_window_wanted(struct memnet_endpoint *ep, u64 seen);
 
 /* transmit.c */
 int memnet_transmit_start(void);

@@ -416,7 +416,7 @@ static int recv_locked(struct sock *sk, struct msghdr *msg, size_t len, int flag
 		if (ret > 0) {
 			copied += ret;
 			if (!(flags & MSG_PEEK)) {
-				memnet_endpoint_consumed(ep, ret, &done);
+				memnet_rcv_window_consumed(ep, ret, &done);
 				__skb_queue_purge(&done);
 			}
 			if (!(flags & MSG_TRUNC))
@@ -459,7 +459,7 @@ static int recv_locked(struct sock *sk, struct msghdr *msg, size_t len, int flag
 			}
 		}
 		if (flags & MSG_PEEK)
-			memnet_endpoint_need(ep, target);
+			memnet_rcv_window_need(ep, target);
 		release_sock(sk);
 		if (readable(ep) <= (flags & MSG_PEEK ? copied : 0) && !at_end(ep))
 			timeo = wait_woken(&wait, TASK_INTERRUPTIBLE, timeo);
@@ -509,7 +509,7 @@ static bool is_readable(struct sock *sk, struct memnet_endpoint *ep)
 	if (!unread)
 		return false;
 	target = sock_rcvlowat(sk, 0, INT_MAX);
-	return unread >= target || !memnet_endpoint_need(ep, target);
+	return unread >= target || !memnet_rcv_window_need(ep, target);
 }
 
 static __poll_t poll_endpoint(struct sock *sk, struct socket *sock, struct memnet_endpoint *ep)

@@ -14,7 +14,8 @@
  *
  * Data buffers are charged to the endpoint (wmem) from allocation until the send completion has
  * released them; they are never freed under the endpoint's lock, since that wakes the writer. A
- * buffer may be extended while nothing of it has been sent.
+ * buffer may be extended while nothing of it has been sent. All endpoints together are bounded
+ * by max_pages as well; beyond it a socket may hold MIN_SNDBUF.
  */
 #include <linux/percpu_counter.h>
 

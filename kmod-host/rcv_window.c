@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The receive window: how far the node may send before the application has read.
+ *
+ * rx.limit is the position granted to the node; it never goes back, since a grant cannot be
+ * taken back. It moves by a part of the window at a time, is published in the table with a
+ * single write, or told in a WINDOW message to a node that asked (WANT_WINDOW).
+ *
+ * A window starts at WIRE_INITIAL_WINDOW and doubles when the node has used all of it and the
+ * application reads. What is beyond the initial window is charged to one total (max_pages) when
+ * it is given. Who does not read gets no more than TCP would hold for it, so that bytes wait
+ * where they do least harm: at the peer.
+ */
+#include <linux/log2.h>
+
+#include "memnet.h"
+
+#define UNREAD_WINDOW	65536	/* what may come before anything is read, as with TCP's defaults */
+
+static atomic_long_t extra;	/* bytes of all windows beyond the initial ones */
+
+/* Makes a window larger unless all endpoints together have their share. */
+static void enlarge(struct memnet_endpoint *ep, u32 window)
+{
+	long more = (long)window - ep->rx.window;
+
+	if (more <= 0)
+		return;
+	if (atomic_long_add_return(more, &extra) / PAGE_SIZE > READ_ONCE(memnet_max_pages))
+		atomic_long_sub(more, &extra);
+	else
+		ep->rx.window = window;
+}
+
+/* The node used all it had: let it have more, if the application reads. */
+static void grow(struct memnet_endpoint *ep)
+{
+	if (ep->rx.received != ep->rx.limit)
+		return;
+	if (ep->rx.window >= UNREAD_WINDOW && ep->rx.copied - ep->rx.grown < ep->rx.window / 2)
+		return;
+	ep->rx.grown = ep->rx.copied;
+	enlarge(ep, min(ep->rx.window * 2, ep->rx.max_window));
+}
+
+/* Grants what the window allows; nobody knows of it until it is told or published. */
+static void grant(struct memnet_endpoint *ep)
+{
+	ep->rx.limit = max(ep->rx.limit, ep->rx.copied + ep->rx.window);
+}
+
+static void announce(struct memnet_endpoint *ep)
+{
+	ep->rx.tell = ep->rx.peer_wants;
+	ep->rx.publish = !ep->rx.tell;
+	memnet_transmit(ep);
+}
+
+/* Bytes may still arrive: after a reset those before its position, which need window as well. */
+static bool more_to_come(const struct memnet_endpoint *ep)
+{
+	return !ep->rx.fin && (ep->state != TCP_CLOSE || ep->rx.received < ep->rx.end);
+}
+
+/**
+ * memnet_rcv_window_init() - the window of a new endpoint
+ * @ep: endpoint, not yet known to anybody
+ */
+void memnet_rcv_window_init(struct memnet_endpoint *ep)
+{
+	ep->rx.window = WIRE_INITIAL_WINDOW;
+	ep->rx.max_window = MEMNET_MAX_WINDOW;
+}
+
+/**
+ * memnet_rcv_window_end() - nothing is received any more
+ * @ep: endpoint, without references
+ */
+void memnet_rcv_window_end(struct memnet_endpoint *ep)
+{
+	atomic_long_sub(ep->rx.window - WIRE_INITIAL_WINDOW, &extra);
+}
+
+/**
+ * memnet_rcv_window_bound() - how large the window may become
+ * @ep: endpoint, locked
+ * @rcvbuf: bytes, the socket's receive buffer
+ */
+void memnet_rcv_window_bound(struct memnet_endpoint *ep, int rcvbuf)
+{
+	lockdep_assert_held(&ep->lock);
+	ep->rx.max_window = clamp(rcvbuf, WIRE_INITIAL_WINDOW, MEMNET_MAX_WINDOW);
+}
+
+/**
+ * memnet_rcv_window_consumed() - the application has read
+ * @ep: endpoint, not locked; its socket locked
+ * @bytes: how many
+ * @done: takes the buffers read to their end, for the caller to free
+ *
+ * Opens the node's window again, at least by a quarter of it at a time.
+ */
+void memnet_rcv_window_consumed(struct memnet_endpoint *ep, u32 bytes, struct sk_buff_head *done)
+{
+	struct sk_buff *skb;
+	u64 limit;
+
+	spin_lock_bh(&ep->lock);
+	ep->rx.copied += bytes;
+	bytes += ep->rx.offset;
+	while ((skb = skb_peek(&ep->rx.queue)) && bytes >= skb->len) {
+		bytes -= skb->len;
+		ep->rx.pages -= skb_shinfo(skb)->nr_frags;
+		memnet_stat_add(MEMNET_STAT_PAGES_HELD, -(long)skb_shinfo(skb)->nr_frags);
+		__skb_unlink(skb, &ep->rx.queue);
+		__skb_queue_tail(done, skb);
+	}
+	ep->rx.offset = bytes;
+	limit = ep->rx.copied + ep->rx.window;
+	if (limit >= ep->rx.limit + min_t(u32, WIRE_INITIAL_WINDOW, ep->rx.window / 2) &&
+	    more_to_come(ep)) {
+		grow(ep);
+		grant(ep);
+		announce(ep);
+	}
+	spin_unlock_bh(&ep->lock);
+}
+
+/**
+ * memnet_rcv_window_need() - the application waits for so many bytes without reading them
+ * @ep: endpoint, not locked
+ * @bytes: by SO_RCVLOWAT, or to be peeked at
+ *
+ * Return: whether so many can come; else those that are there are all there is room for.
+ */
+bool memnet_rcv_window_need(struct memnet_endpoint *ep, u32 bytes)
+{
+	bool room = true;
+	u64 limit;
+
+	spin_lock_bh(&ep->lock);
+	if (ep->connected && more_to_come(ep) && ep->rx.copied + bytes > ep->rx.limit) {
+		limit = ep->rx.limit;
+		enlarge(ep, min(roundup_pow_of_two(bytes), ep->rx.max_window));
+		grant(ep);
+		if (ep->rx.limit != limit)
+			announce(ep);
+		room = ep->rx.received < ep->rx.limit;
+	}
+	spin_unlock_bh(&ep->lock);
+	return room;
+}
+
+/**
+ * memnet_rcv_window_wanted() - the node has run dry and asks for more
+ * @ep: endpoint, locked
+ * @seen: the limit it knows
+ *
+ * Answered when there is more, now or later.
+ *
+ * Return: 0, or -EPROTO for a limit that was never granted.
+ */
+int memnet_rcv_window_wanted(struct memnet_endpoint *ep, u64 seen)
+{
+	lockdep_assert_held(&ep->lock);
+	if (!ep->connected || seen > ep->rx.limit)
+		return -EPROTO;
+	if (!more_to_come(ep))
+		return 0;
+	grow(ep);
+	grant(ep);
+	ep->rx.peer_wants = true;
+	if (ep->rx.limit > seen) {
+		ep->rx.tell = true;
+		memnet_transmit(ep);
+	}
+	return 0;
+}

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Messages from the node.
+ *
+ * They come in softirq (or, when memory was short, from the channel's worker). They take the
+ * endpoint's lock, never the socket's, so they do not care what a process is doing with it. A
+ * message that cannot be is answered with -EPROTO, and the core ends the link; one for an
+ * endpoint that is gone is counted and dropped.
+ */
+#include "memnet.h"
+
+static int receive_data(struct memnet_endpoint *ep, struct memnet_rx *rx)
+{
+	bool fin = rx->msg.hdr.flags & WIRE_F_FIN;
+	unsigned int copied, pages;
+
+	if (!ep->connected || (!rx->len && !fin) || ep->rx.fin)
+		return -EPROTO;
+	if (le64_to_cpu(rx->msg.hdr.pos) != ep->rx.received ||
+	    rx->len > ep->rx.limit - ep->rx.received)
+		return -EPROTO;
+	if (ep->rx.end && ep->rx.received + rx->len > ep->rx.end)
+		return -EPROTO;
+	ep->rx.received += rx->len;
+	if (rx->len && !ep->tx.close) {
+		pages = memnet_rx_enqueue(rx, &ep->rx.queue, &copied);
+		ep->rx.pages += pages;
+		memnet_stat_add(MEMNET_STAT_PAGES_HELD, pages);
+	}
+	if (fin) {
+		ep->rx.fin = true;
+		if (ep->sk)
+			WRITE_ONCE(ep->sk->sk_shutdown, ep->sk->sk_shutdown | RCV_SHUTDOWN);
+		memnet_endpoint_change_state(ep, ep->state == TCP_FIN_WAIT1 ? TCP_CLOSING :
+									      TCP_CLOSE_WAIT);
+	}
+	memnet_endpoint_wake(ep, MEMNET_WAKE_READ | (fin ? MEMNET_WAKE_STATE : 0));
+	return 0;
+}
+
+static int receive_reset(struct memnet_endpoint *ep, const struct wire_msg *msg,
+			 struct sk_buff_head *drop)
+{
+	u64 end = le64_to_cpu(msg->reset.end);
+
+	if (!ep->connected || ep->rx.end || end < ep->rx.received)
+		return -EPROTO;
+	/*
+	 * Zero means "no reset" in rx.end: a stream that ends before its first byte has nothing
+	 * to wait for.
+	 */
+	ep->rx.end = end;
+	memnet_endpoint_dead(ep, le32_to_cpu(msg->reset.error), drop);
+	return 0;
+}
+
+static int receive_window(struct memnet_endpoint *ep, const struct wire_msg *msg)
+{
+	if (!ep->connected)
+		return -EPROTO;
+	ep->tx.limit = wire_word_advance(msg->window.limit, ep->gen, ep->tx.limit);
+	ep->tx.consumed = wire_word_advance(msg->window.consumed, ep->gen, ep->tx.consumed);
+	if (ep->tx.consumed > ep->tx.sent)
+		return -EPROTO;
+	ep->tx.asked = 0;
+	/* Who sleeps for room and has not got enough is to be told again. */
+	if (!ep->sk || memnet_transmit_writable(ep, ep->sk))
+		ep->tx.want = false;
+	memnet_transmit(ep);
+	memnet_endpoint_wake(ep, MEMNET_WAKE_WRITE);
+	return 0;
+}
+
+static void drop_children(struct memnet_endpoint *child)
+{
+	memnet_endpoint_close(child, WIRE_F_ABORT, 0);
+}
+
+static int receive_new_connection(struct link_channel *lc, const struct wire_msg *msg, gfp_t gfp)
+{
+	u32 index = le32_to_cpu(msg->hdr.index), listener_index = le32_to_cpu(msg->conn.listener);
+	struct memnet_endpoint *ep, *listener = NULL;
+	struct link_channel *listening;
+	bool queued = false;
+	int ret;
+
+	if (index < lc->ch->cfg.slots / 2)
+		return -EPROTO;
+	ep = memnet_endpoint_create(gfp);
+	if (!ep)
+		return -ENOMEM;
+	ep->index = index;
+	ep->gen = le16_to_cpu(msg->hdr.gen);
+	ep->local = msg->conn.local;
+	ep->peer = msg->conn.peer;
+	ep->connected = true;
+	ep->tx.limit = WIRE_INITIAL_WINDOW;
+	ep->rx.limit = WIRE_INITIAL_WINDOW;
+	ep->state = TCP_ESTABLISHED;
+	refcount_inc(&lc->refs);
+	atomic_inc(&lc->link->endpoints);
+	ep->lc = lc;
+	refcount_inc(&ep->refs); /* the table's */
+	ret = try_module_get(THIS_MODULE) ? 0 : -ENODEV;
+	if (!ret) {
+		ret = xa_insert_bh(&lc->endpoints, index, ep, gfp);
+		if (ret)
+			module_put(THIS_MODULE);
+	}
+	if (ret) {
+		refcount_dec(&ep->refs);
+		memnet_endpoint_put(ep);
+		return ret == -ENOMEM ? ret : -EPROTO;
+	}
+
+	listening = memnet_link_channel(lc->link, le16_to_cpu(msg->conn.listener_channel));
+	rcu_read_lock();
+	if (listening && listener_index < listening->ch->cfg.slots / 2)
+		listener = xa_load(&listening->endpoints, listener_index);
+	if (listener && listener->gen == le16_to_cpu(msg->conn.listener_gen)) {
+		spin_lock_bh(&listener->lock);
+		if (listener->state == TCP_LISTEN &&
+		    listener->listener.queued < max(listener->listener.backlog, 1U)) {
+			refcount_inc(&ep->refs);
+			list_add_tail(&ep->node, &listener->listener.queue);
+			WRITE_ONCE(listener->listener.queued, listener->listener.queued + 1);
+			memnet_endpoint_wake(listener, MEMNET_WAKE_READ);
+			queued = true;
+		}
+		spin_unlock_bh(&listener->lock);
+	}
+	rcu_read_unlock();
+	if (listening)
+		memnet_lc_put(listening);
+	if (!queued)
+		drop_children(ep);
+	memnet_endpoint_put(ep);
+	return 0;
+}
+
+static struct memnet_endpoint *lookup(struct link_channel *lc, u32 index)
+{
+	struct memnet_endpoint *ep;
+
+	rcu_read_lock();
+	ep = xa_load(&lc->endpoints, index);
+	if (ep && !refcount_inc_not_zero(&ep->refs))
+		ep = NULL;
+	rcu_read_unlock();
+	return ep;
+}
+
+static int host_receive(struct memnet_channel *ch, struct memnet_rx *rx, gfp_t gfp)
+{
+	struct link_channel *lc = ch->owner;
+	const struct wire_msg *msg = &rx->msg;
+	struct memnet_endpoint *ep;
+	struct sk_buff_head drop;
+	bool closed = false;
+	int ret;
+
+	if (msg->hdr.opcode == WIRE_NEW_CONNECTION)
+		return receive_new_connection(lc, msg, gfp);
+	ep = lookup(lc, le32_to_cpu(msg->hdr.index));
+	if (!ep || ep->gen != le16_to_cpu(msg->hdr.gen)) {
+		memnet_stat_inc(MEMNET_STAT_STALE);
+		if (ep)
+			memnet_endpoint_put(ep);
+		return 0;
+	}
+	__skb_queue_head_init(&drop);
+	spin_lock_bh(&ep->lock);
+	switch (msg->hdr.opcode) {
+	case WIRE_DATA:
+		ret = receive_data(ep, rx);
+		break;
+	case WIRE_REPLY:
+		ret = ep->request.busy && ep->request.seq == le16_to_cpu(msg->hdr.seq) ? 0 :
+											 -EPROTO;
+		if (!ret)
+			memnet_request_reply(ep, msg);
+		break;
+	case WIRE_RESET:
+		ret = receive_reset(ep, msg, &drop);
+		break;
+	case WIRE_WINDOW:
+		ret = receive_window(ep, msg);
+		break;
+	case WIRE_WANT_WINDOW:
+		ret = memnet_rcv_window_wanted(ep, le64_to_cpu(msg->want.limit));
+		break;
+	case WIRE_CLOSED:
+		ret = ep->tx.close_sent ? 0 : -EPROTO;
+		closed = !ret;
+		if (closed) {
+			ep->error = le32_to_cpu(msg->closed.error);
+			memnet_endpoint_change_state(ep, TCP_CLOSE);
+			memnet_request_fail(ep, -ECONNRESET);
+		}
+		break;
+	default:
+		ret = -EPROTO;
+	}
+	spin_unlock_bh(&ep->lock);
+	__skb_queue_purge(&drop);
+	if (closed) {
+		memnet_endpoint_gone(ep);
+		spin_lock_bh(&ep->lock);
+		memnet_endpoint_wake(ep, MEMNET_WAKE_STATE);
+		spin_unlock_bh(&ep->lock);
+	}
+	memnet_endpoint_put(ep);
+	return ret;
+}
+
+static void host_up(struct memnet_channel *ch)
+{
+}
+
+static void host_failed(struct memnet_channel *ch)
+{
+	struct link_channel *lc = ch->owner;
+
+	WRITE_ONCE(lc->link->failed, true);
+	mod_delayed_work(system_unbound_wq, &lc->link->work, 0);
+}
+
+const struct memnet_channel_ops memnet_host_channel_ops = {
+	.receive	= host_receive,
+	.up		= host_up,
+	.failed		= host_failed,
+};

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Memory that nobody refers to any more, as kmemleak sees it, after traffic, deaths and refusals.
+
+What lies in a slab cache of ours, pages and sockets that are left behind show elsewhere (scale:,
+module:, failure:): this is for everything allocated one by one.
+"""
+from selftests.cases import offload
+from selftests.cases.test_failure import ended, load, under_way
+from selftests.cases.test_module import CALLS
+from selftests.lab.lab import HOST_SAN, NODE_SAN
+
+KERNELS = ["debug"]
+LAB = dict(append="kmemleak=on", mem=1024)
+
+
+def setup(lab):
+    """One whole life before what counts: what other modules keep for good is there then."""
+    offload.up(lab)
+    lab.host.sh(f"mnmany {offload.memnet()} short 5", timeout=60)
+    offload.down(lab)
+
+
+def leaks(lab):
+    """Unload, and ask both guests."""
+    offload.down(lab)
+    lab.kmemleak()
+
+
+def test_traffic(lab):
+    lab.kmemleak_clear()
+    offload.up(lab)
+    for side in ("connect", "accept"):
+        lab.host.sh(f"mnmany {offload.memnet()} --side {side} --bound 100 short 50", timeout=200)
+        lab.host.sh(f"mnmany {offload.memnet(v6=True)} --side {side} --bound 100 --bytes 10000 idle 5", timeout=200)
+    lab.host.sh(f"mnstream {offload.memnet()} --streams 4 --send 256K --recv 256K --side both --bound 200", timeout=400)
+    lab.host.put("/tmp/calls.py", CALLS)
+    lab.host.sh("userland python3 /tmp/calls.py", timeout=200)
+    leaks(lab)
+
+
+def test_deaths(lab):
+    """Links deleted and ended under load, a device gone on either side."""
+    lab.kmemleak_clear()
+    offload.up(lab)
+    rdma = "rdma link del rxe0", "rdma link add rxe0 type rxe netdev san0"
+    for vm, command, again in (
+            (lab.host, f"memnetctl link del {offload.LINK}", f"memnetctl link add {offload.LINK} tcps {NODE_SAN}"),
+            (lab.node, f"memnetctl tcps unlisten {NODE_SAN}", f"memnetctl tcps listen {NODE_SAN} allow 10.9.0.0/24"),
+            (lab.host, *rdma), (lab.node, *rdma)):
+        jobs = load(lab)
+        under_way(lab, jobs)
+        vm.sh(command, timeout=120)
+        ended(lab, jobs)
+        vm.sh(again)
+        offload.wait_link(lab)
+    leaks(lab)
+
+
+def test_refusals(lab):
+    """A host with the wrong secret, and one that is not allowed."""
+    lab.kmemleak_clear()
+    for tcps in (dict(params="secret=of-the-node-alone"), dict(allow="10.9.0.200/32")):
+        lab.load_core()
+        lab.load_tcps(**tcps)
+        lab.load_host()
+        lab.host.until(f"memnetctl -j link show {offload.LINK} | grep -qE '\"last_reason\": *\"[^\"]'", timeout=60, what=f"{HOST_SAN} to be refused")
+        offload.down(lab)
+    leaks(lab)
+
+
+for _name, _test in list(globals().items()):
+    if _name.startswith("test_"):
+        _test.timeout = 600
