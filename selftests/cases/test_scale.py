@@ -130,10 +130,10 @@ def test_senders_wait_for_receivers_that_do_not_read(lab):
 
 
 def test_2000_peers_that_never_read(lab):
-    """We send to peers that do not read until nothing more is taken."""
+    """We send to peers that do not read until nothing more is taken, long before 2 MiB each."""
     n = count(lab, 2000)
-    native = mnmany(lab, offload.native(), f"--bytes 512K flood {n}")
-    last, note = watched(lab, f"--hold 3 --bytes 512K flood {n}", connects=n)
+    native = mnmany(lab, offload.native(), f"--bytes 2M flood {n}")
+    last, note = watched(lab, f"--hold 3 --bytes 2M flood {n}", connects=n)
     assert last["full"] == n and last["alive"] == 1, note
     return f"native took {native['accepted']}; {note}"
 
