@@ -11,6 +11,10 @@
  * Nothing is read while something is pending or the channel is dry, so TCP's own window holds the
  * sender back. When the host's window is dry it is asked once, by WANT_WINDOW.
  *
+ * TCP enlarges a receive buffer for a program that reads (tcp_rcv_space_adjust()), and takes the
+ * pump for one. It is kept from it until the application on the host has read as much as may wait
+ * there unread, lest each connection whose program does not read fill the node's TCP memory.
+ *
  * read_sock() stops for ever at urgent data. Where the mark is next, and no byte before it,
  * recvmsg() steps over it, skipping the urgent byte as a program without SO_OOBINLINE sees it.
  *
@@ -26,6 +30,7 @@
 
 #define BUDGET 65536 /* bytes in one turn */
 #define COPY_SIZE SKB_WITH_OVERHEAD(PAGE_SIZE)
+#define READER 65536 /* bytes after which an application is one that reads */
 
 /**
  * struct round - what the actor fills
@@ -160,6 +165,18 @@ static void want_window(struct tcps_endpoint *ep)
 	ep->tc->window_stalls++;
 }
 
+/* The socket is locked. */
+static void moderate(struct tcps_endpoint *ep, struct sock *sk)
+{
+	if (ep->rx.reader)
+		return;
+	ep->rx.reader = ep->rx.consumed >= READER;
+	if (ep->rx.reader)
+		sk->sk_userlocks &= ~SOCK_RCVBUF_LOCK;
+	else
+		sk->sk_userlocks |= SOCK_RCVBUF_LOCK;
+}
+
 /**
  * tcps_rx_pump() - take from TCP what the host may have
  * @ep: endpoint that has or had a connection
@@ -187,6 +204,7 @@ void tcps_rx_pump(struct tcps_endpoint *ep, int events)
 	ep->rx.blocked = false;
 
 	lock_sock(sk);
+	moderate(ep, sk);
 	if (desc.count)
 		ep->sock->ops->read_sock(sk, &desc, actor);
 	if (desc.count && !round.failed && at_mark(sk)) {
