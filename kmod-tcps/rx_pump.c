@@ -12,8 +12,10 @@
  * sender back. When the host's window is dry it is asked once, by WANT_WINDOW.
  *
  * TCP enlarges a receive buffer for a program that reads (tcp_rcv_space_adjust()), and takes the
- * pump for one. It is kept from it until the application on the host has read as much as may wait
- * there unread, lest each connection whose program does not read fill the node's TCP memory.
+ * pump for one. It may do so only while the pump takes all there is, so that the network is what
+ * limits the stream, and when the application on the host has read as much as may wait there
+ * unread. Else each connection whose program reads slowly or not at all would fill the node's TCP
+ * memory, and a machine whose TCP is short of memory drops what it receives.
  *
  * read_sock() stops for ever at urgent data. Where the mark is next, and no byte before it,
  * recvmsg() steps over it, skipping the urgent byte as a program without SO_OOBINLINE sees it.
@@ -168,10 +170,7 @@ static void want_window(struct tcps_endpoint *ep)
 /* The socket is locked. */
 static void moderate(struct tcps_endpoint *ep, struct sock *sk)
 {
-	if (ep->rx.reader)
-		return;
-	ep->rx.reader = ep->rx.consumed >= READER;
-	if (ep->rx.reader)
+	if (ep->rx.consumed >= READER && !ep->rx.behind)
 		sk->sk_userlocks &= ~SOCK_RCVBUF_LOCK;
 	else
 		sk->sk_userlocks |= SOCK_RCVBUF_LOCK;
@@ -213,6 +212,7 @@ void tcps_rx_pump(struct tcps_endpoint *ep, int events)
 		lock_sock(sk);
 	}
 	unread = tcps_native_unread(sk);
+	ep->rx.behind = unread;
 	if (!unread && !at_mark(sk) &&
 	    (sk->sk_shutdown & RCV_SHUTDOWN || sk->sk_state == TCP_CLOSE))
 		ep->rx.eof = true;

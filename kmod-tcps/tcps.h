@@ -413,7 +413,7 @@ struct tcps_endpoint {
 		u64			want;		/* limit for which we asked */
 		u64			end;		/* of RESET */
 		bool			blocked;	/* the host's window is dry */
-		bool			reader;		/* the application has read enough */
+		bool			behind;		/* TCP has more than the host took */
 		bool			eof;		/* TCP's end was reached */
 		bool			fin;		/* and told */
 	} rx;

@@ -162,6 +162,13 @@ def memory(vm):
     return {"available": info["MemAvailable"], "slab": info["Slab"], "unreclaimable": info["SUnreclaim"]}
 
 
+def tcp_drops(vm):
+    """Segments that a guest's TCP has dropped for lack of memory."""
+    names, values = vm.sh("grep ^TcpExt: /proc/net/netstat").splitlines()
+    ext = dict(zip(names.split()[1:], map(int, values.split()[1:])))
+    return ext["TCPRcvQDrop"] + ext["TCPOFODrop"]
+
+
 def words(line):
     """The key=value words of a program's summary line, numbers as numbers."""
     out = {}

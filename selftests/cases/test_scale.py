@@ -123,20 +123,13 @@ def test_senders_wait_for_receivers_that_do_not_read(lab):
     """Far more is sent than the windows and buffers of host and node take: the rest waits at the peers."""
     n = count(lab, 100)
     mnmany(lab, offload.native(), f"--bytes 512K noread {n}")
-    dropped = tcp_drops(lab.node)
+    dropped = offload.tcp_drops(lab.node)
     last, note = watched(lab, f"--hold 3 --bytes 512K noread {n}", connects=n)
     assert last["complete"] == n and last["alive"] == 1, note
     assert last["queued"] <= n * (256 << 10), note
-    dropped = tcp_drops(lab.node) - dropped
+    dropped = offload.tcp_drops(lab.node) - dropped
     assert not dropped, f"the node's TCP was short of memory and dropped {dropped} segments; {note}"
     return note
-
-
-def tcp_drops(vm):
-    """Segments that a guest's TCP has dropped for lack of memory."""
-    names, values = vm.sh("grep ^TcpExt: /proc/net/netstat").splitlines()
-    counters = dict(zip(names.split()[1:], map(int, values.split()[1:])))
-    return counters["TCPRcvQDrop"] + counters["TCPOFODrop"] + counters["PruneCalled"]
 
 
 def test_2000_peers_that_never_read(lab):

@@ -25,11 +25,14 @@ def both(lab, streams, more, v6=False, share=1):
     size = (8 if offload.small(lab) else 64) * MIB // share
     amount = f"--streams {streams} --send {size} --recv {size} {more}"
     native = mnstream(lab, offload.native(v6), amount)
+    drops = offload.tcp_drops(lab.node)
     with offload.Watch(lab) as w:
         memnet = mnstream(lab, offload.memnet(v6), amount)
     # besides the streams there are connections by which the peer is told to call
     by = [l["side"] for l in memnet]
     w.proves(connects=streams * by.count("connect"), accepts=streams * by.count("accept"))
+    drops = offload.tcp_drops(lab.node) - drops
+    assert not drops, f"the node's TCP was short of memory and dropped {drops} segments"
     sent, received = (sum(l[k] for l in memnet) for k in ("sent", "received"))
     assert sent == received == size // streams * streams, memnet
     for name, vm, least in (("host.copied_to_user_bytes", w.host, received), ("core.bytes_sent", w.host, sent),
