@@ -37,6 +37,13 @@
 #define skb_frags_readable(skb) ((void)(skb), true)
 #endif
 
+/* to be able to read memory for long, beside FOLL_LONGTERM */
+#ifdef MEMNET_HAVE_gup_must_unshare
+#define MEMNET_PIN_READ (FOLL_WRITE | FOLL_FORCE)
+#else
+#define MEMNET_PIN_READ 0
+#endif
+
 /* have SOL_SOCKET options come to proto_ops.setsockopt, where a family may ask for that */
 #ifdef MEMNET_HAVE_custom_sockopt
 #define memnet_custom_sockopt(sock) set_bit(SOCK_CUSTOM_SOCKOPT, &(sock)->flags)

@@ -69,6 +69,23 @@ struct memnet_rx {
 };
 
 /**
+ * struct memnet_hold - memory mapped by its owner, which posted work requests use
+ * @refs:	the owner's references and one for each work request
+ * @release:	called when the last one is gone; may be under tx.lock, so it takes no lock of an
+ *		endpoint and does not sleep
+ */
+struct memnet_hold {
+	refcount_t refs;
+	void (*release)(struct memnet_hold *hold);
+};
+
+static inline void memnet_hold_put(struct memnet_hold *hold)
+{
+	if (refcount_dec_and_test(&hold->refs))
+		hold->release(hold);
+}
+
+/**
  * struct memnet_tx - one entry of the send ring, in posting order
  * @cqe:	completion; only signalled entries get one, it stands for all before it
  * @wr:		the work request
@@ -76,6 +93,7 @@ struct memnet_rx {
  * @msg:	header slot
  * @msg_dma:	its mapping
  * @skb:	reference to the buffer the payload is sent from, or NULL
+ * @hold:	reference to the owner of memory that is sent from as it is mapped, or NULL
  * @frag_map:	bit i: @sge[i] was mapped as a page, else as a single buffer
  * @nr_sge:	entries used; entries from 1 on are mapped for this request alone
  */
@@ -90,6 +108,7 @@ struct memnet_tx {
 	struct wire_msg		*msg;
 	u64			msg_dma;
 	struct sk_buff		*skb;
+	struct memnet_hold	*hold;
 	unsigned long		frag_map;
 	u8			nr_sge;
 };
@@ -338,6 +357,9 @@ void memnet_tx_teardown(struct memnet_channel *ch);
 void memnet_tx_begin(struct memnet_channel *ch);
 int memnet_tx_queue(struct memnet_channel *ch, struct wire_msg *msg, struct sk_buff *skb,
 		    u32 offset, u32 len, unsigned int flags);
+int memnet_tx_queue_mapped(struct memnet_channel *ch, struct wire_msg *msg,
+			   const struct ib_sge *sge, u32 nr, struct memnet_hold *hold,
+			   unsigned int flags);
 u32 memnet_tx_fit(struct memnet_channel *ch, struct sk_buff *skb, u32 offset, u32 len);
 int memnet_tx_queue_write(struct memnet_channel *ch, u64 dma, u32 len, u64 addr, u32 key,
 			  unsigned int flags);

@@ -34,6 +34,10 @@
  * @MEMNET_STAT_HOST_COPIED_IN: bytes copied by send calls
  * @MEMNET_STAT_HOST_COPIED_OUT: bytes copied by receive calls
  * @MEMNET_STAT_HOST_SPLICED: bytes sent from page references, uncopied
+ * @MEMNET_STAT_HOST_DIRECT: bytes sent from registered memory, uncopied
+ * @MEMNET_STAT_HOST_REGIONS: gauge: registered regions, those that are still sent from included
+ * @MEMNET_STAT_HOST_PINNED: gauge: their pages
+ * @MEMNET_STAT_HOST_JOBS: gauge: direct transfers under way
  * @MEMNET_STAT_HOST_LINK_DEATHS: links that failed
  * @MEMNET_STAT_TCPS_SESSIONS: gauge: sessions
  * @MEMNET_STAT_TCPS_ENDPOINTS: gauge: endpoints
@@ -78,6 +82,10 @@ enum memnet_stat {
 	MEMNET_STAT_HOST_COPIED_IN,
 	MEMNET_STAT_HOST_COPIED_OUT,
 	MEMNET_STAT_HOST_SPLICED,
+	MEMNET_STAT_HOST_DIRECT,
+	MEMNET_STAT_HOST_REGIONS,
+	MEMNET_STAT_HOST_PINNED,
+	MEMNET_STAT_HOST_JOBS,
 	MEMNET_STAT_HOST_LINK_DEATHS,
 	MEMNET_STAT_TCPS_SESSIONS,
 	MEMNET_STAT_TCPS_ENDPOINTS,

@@ -20,6 +20,9 @@
  * has come (tx.notify_to). Buffers leave through
  * tx.done and are freed outside of all locks, because freeing may wake their socket.
  *
+ * Payload is a buffer, mapped here for one request, or memory that its owner has mapped (struct
+ * memnet_hold), a reference to which each request has until it is complete.
+ *
  * Locks: everything here is under tx.lock (BH), which nests inside the endpoint locks of the
  * owner. Nothing is posted once tx.stopped is set.
  */
@@ -61,6 +64,10 @@ static void tx_release(struct memnet_channel *ch, struct memnet_tx *tx)
 		if (skb_unref(tx->skb))
 			__skb_queue_tail(&ch->tx.done, tx->skb);
 		tx->skb = NULL;
+	}
+	if (tx->hold) {
+		memnet_hold_put(tx->hold);
+		tx->hold = NULL;
 	}
 }
 
@@ -259,6 +266,40 @@ static bool tx_has_room(struct memnet_channel *ch, u32 reserve)
 	return tx_free(ch) > reserve;
 }
 
+/* Whether a message may be queued now. */
+static int tx_admit(struct memnet_channel *ch, const struct wire_msg *msg)
+{
+	bool grant = msg->hdr.opcode == WIRE_CREDIT || msg->hdr.opcode == WIRE_GOODBYE;
+
+	lockdep_assert_held(&ch->tx.lock);
+	if (ch->tx.stopped)
+		return -ENOTCONN;
+	if (ch->tx.credits < (grant ? 1 : 2) ||
+	    !tx_has_room(ch, grant ? RESERVE_DRAIN : RESERVE_GRANT))
+		return -EAGAIN;
+	return 0;
+}
+
+/* The next entry becomes this message; its payload, @nr entries of the gather list, is in place. */
+static struct memnet_tx *tx_message(struct memnet_channel *ch, struct wire_msg *msg, u32 nr,
+				    u32 len, unsigned int flags)
+{
+	struct memnet_tx *tx = tx_next(ch, IB_WR_SEND, flags);
+
+	ch->tx.credits--;
+	msg->hdr.grant = cpu_to_le16(memnet_rx_take_owed(ch));
+	msg->hdr.len = cpu_to_le32(len);
+	ib_dma_sync_single_for_cpu(ch->rdma.dev, tx->msg_dma, WIRE_SLOT, DMA_TO_DEVICE);
+	memcpy(tx->msg, msg, sizeof(*msg));
+	ib_dma_sync_single_for_device(ch->rdma.dev, tx->msg_dma, WIRE_SLOT, DMA_TO_DEVICE);
+	tx->sge[0] = (struct ib_sge){ .addr = tx->msg_dma, .length = WIRE_SLOT,
+				      .lkey = ch->rdma.domain->pd->local_dma_lkey };
+	tx->wr.send.num_sge = nr + 1;
+	memnet_stat_inc(MEMNET_STAT_MSG_SENT);
+	memnet_stat_add(MEMNET_STAT_BYTES_SENT, len);
+	return tx;
+}
+
 /**
  * memnet_tx_queue() - queue a message
  * @ch: channel, in a batch
@@ -273,17 +314,14 @@ static bool tx_has_room(struct memnet_channel *ch, u32 reserve)
 int memnet_tx_queue(struct memnet_channel *ch, struct wire_msg *msg, struct sk_buff *skb,
 		    u32 offset, u32 len, unsigned int flags)
 {
-	bool grant = msg->hdr.opcode == WIRE_CREDIT || msg->hdr.opcode == WIRE_GOODBYE;
 	struct segment seg[MEMNET_TX_SGE];
 	struct memnet_tx *tx;
 	u32 nr = 0;
+	int ret;
 
-	lockdep_assert_held(&ch->tx.lock);
-	if (ch->tx.stopped)
-		return -ENOTCONN;
-	if (ch->tx.credits < (grant ? 1 : 2) ||
-	    !tx_has_room(ch, grant ? RESERVE_DRAIN : RESERVE_GRANT))
-		return -EAGAIN;
+	ret = tx_admit(ch, msg);
+	if (ret)
+		return ret;
 	if (skb && WARN_ON_ONCE(gather(skb, offset, len, seg, ch->tx.max_sge - 1, &nr) != len))
 		return -EINVAL;
 	tx = &ch->tx.ring[ch->tx.head & (ch->tx.depth - 1)];
@@ -291,22 +329,47 @@ int memnet_tx_queue(struct memnet_channel *ch, struct wire_msg *msg, struct sk_b
 		tx_release(ch, tx);
 		return -ENOMEM;
 	}
-	ch->tx.credits--;
-	tx_next(ch, IB_WR_SEND, flags);
-	msg->hdr.grant = cpu_to_le16(memnet_rx_take_owed(ch));
-	msg->hdr.len = cpu_to_le32(len);
-	ib_dma_sync_single_for_cpu(ch->rdma.dev, tx->msg_dma, WIRE_SLOT, DMA_TO_DEVICE);
-	memcpy(tx->msg, msg, sizeof(*msg));
-	ib_dma_sync_single_for_device(ch->rdma.dev, tx->msg_dma, WIRE_SLOT, DMA_TO_DEVICE);
-	tx->sge[0] = (struct ib_sge){ .addr = tx->msg_dma, .length = WIRE_SLOT,
-				      .lkey = ch->rdma.domain->pd->local_dma_lkey };
-	tx->wr.send.num_sge = nr + 1;
+	tx_message(ch, msg, nr, len, flags);
 	tx->skb = skb;
-	memnet_stat_inc(MEMNET_STAT_MSG_SENT);
-	memnet_stat_add(MEMNET_STAT_BYTES_SENT, len);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(memnet_tx_queue);
+
+/**
+ * memnet_tx_queue_mapped() - queue a message whose payload its owner has mapped
+ * @ch: channel, in a batch
+ * @msg: the message; its grant and length are filled in
+ * @sge: addresses and lengths of the payload, mapped for the channel's device
+ * @nr: how many, at most tx.max_sge - 1
+ * @hold: owner of the mapping; one reference is taken over on success
+ * @flags: MEMNET_TX_*
+ *
+ * Return: 0; -EAGAIN for lack of credits or room; -ENOTCONN when the channel is down.
+ */
+int memnet_tx_queue_mapped(struct memnet_channel *ch, struct wire_msg *msg,
+			   const struct ib_sge *sge, u32 nr, struct memnet_hold *hold,
+			   unsigned int flags)
+{
+	struct memnet_tx *tx;
+	u32 i, len = 0;
+	int ret;
+
+	ret = tx_admit(ch, msg);
+	if (ret)
+		return ret;
+	tx = &ch->tx.ring[ch->tx.head & (ch->tx.depth - 1)];
+	for (i = 0; i < nr; i++) {
+		ib_dma_sync_single_for_device(ch->rdma.dev, sge[i].addr, sge[i].length,
+					      DMA_TO_DEVICE);
+		tx->sge[i + 1] = sge[i];
+		tx->sge[i + 1].lkey = ch->rdma.domain->pd->local_dma_lkey;
+		len += sge[i].length;
+	}
+	tx_message(ch, msg, nr, len, flags);
+	tx->hold = hold;
+	return 0;
+}
+EXPORT_SYMBOL_GPL(memnet_tx_queue_mapped);
 
 /**
  * memnet_tx_queue_write() - queue an RDMA write

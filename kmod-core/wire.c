@@ -45,9 +45,10 @@ static const struct {
 	[WIRE_RESET] = { "RESET", FROM_NODE | ENDPOINT, 0 },
 	[WIRE_CLOSED] = { "CLOSED", FROM_NODE | ENDPOINT, 0 },
 	[WIRE_DATA] = { "DATA", FROM_HOST | FROM_NODE | ENDPOINT | PAYLOAD,
-			WIRE_F_FIN | WIRE_F_MORE },
+			WIRE_F_FIN | WIRE_F_MORE | WIRE_F_TELL },
 	[WIRE_WINDOW] = { "WINDOW", FROM_HOST | FROM_NODE | ENDPOINT, 0 },
 	[WIRE_WANT_WINDOW] = { "WANT_WINDOW", FROM_HOST | FROM_NODE | ENDPOINT, 0 },
+	[WIRE_WANT_TAKEN] = { "WANT_TAKEN", FROM_HOST | ENDPOINT, 0 },
 };
 
 static const char * const reasons[WIRE_REASON_END] = {
@@ -191,7 +192,7 @@ int wire_check(const struct wire_msg *msg, u32 bytes, bool from_host)
 	rules = opcodes[op].rules;
 	if (!(rules & (from_host ? FROM_HOST : FROM_NODE)))
 		return -EPROTO;
-	if (msg->hdr.flags & ~opcodes[op].flags)
+	if (msg->hdr.flags & ~opcodes[op].flags || (msg->hdr.flags & WIRE_F_TELL && !from_host))
 		return -EPROTO;
 	if (len && !(rules & PAYLOAD))
 		return -EPROTO;

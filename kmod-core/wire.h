@@ -73,6 +73,7 @@ typedef __u64 u64;
  * @WIRE_DATA:		both: bytes of the stream and/or its end
  * @WIRE_WINDOW:	both: the window word as a message, answers WANT_WINDOW
  * @WIRE_WANT_WINDOW:	both: the sender ran dry and asks for a WINDOW when there is more
+ * @WIRE_WANT_TAKEN:	host: asks for a WINDOW when TCP has taken all bytes up to a position
  * @WIRE_OPCODE_END:	how many there are
  */
 enum wire_opcode {
@@ -94,6 +95,7 @@ enum wire_opcode {
 	WIRE_DATA,
 	WIRE_WINDOW,
 	WIRE_WANT_WINDOW,
+	WIRE_WANT_TAKEN,
 	WIRE_OPCODE_END,
 };
 
@@ -103,6 +105,7 @@ enum wire_opcode {
 #define WIRE_F_REPLY	0x04	/* SETOPT: answer with REPLY */
 #define WIRE_F_ABORT	0x08	/* CLOSE: reset the connection */
 #define WIRE_F_LINGER	0x10	/* CLOSE: answer when the peer has everything, or in time */
+#define WIRE_F_TELL	0x20	/* DATA of a host: as WANT_TAKEN for the end of this payload */
 
 /**
  * struct wire_hdr - common part of every message
@@ -250,6 +253,10 @@ struct wire_want {
 	__le64	limit;		/* the last limit the asker has seen, a plain position */
 };
 
+struct wire_taken {
+	__le64	pos;		/* the end of what is waited for, a plain position */
+};
+
 /* A header slot: the common part and the body of the opcode. */
 struct wire_msg {
 	struct wire_hdr hdr;
@@ -270,6 +277,7 @@ struct wire_msg {
 		struct wire_closed closed;
 		struct wire_window window;
 		struct wire_want want;
+		struct wire_taken taken;
 		u8 body[WIRE_SLOT - sizeof(struct wire_hdr)];
 	};
 };
@@ -292,6 +300,7 @@ static_assert(sizeof(struct wire_reset) == 16);
 static_assert(sizeof(struct wire_closed) == 8);
 static_assert(sizeof(struct wire_window) == 16);
 static_assert(sizeof(struct wire_want) == 8);
+static_assert(sizeof(struct wire_taken) == 8);
 static_assert(sizeof(struct wire_msg) == WIRE_SLOT);
 
 /*

@@ -94,7 +94,7 @@ void memnet_endpoint_put(struct memnet_endpoint *ep)
 	memnet_stat_add(MEMNET_STAT_PAGES_HELD, -(long)ep->rx.pages);
 	memnet_rcv_window_end(ep);
 	__skb_queue_purge(&ep->rx.queue);
-	WARN_ON_ONCE(!skb_queue_empty(&ep->tx.queue));
+	WARN_ON_ONCE(!list_empty(&ep->tx.queue) || !list_empty(&ep->tx.jobs));
 	kfree_skb(ep->request.skb);
 	if (ep->lc) {
 		atomic_dec(&ep->lc->link->endpoints);
@@ -116,6 +116,7 @@ void memnet_endpoint_gone(struct memnet_endpoint *ep)
 	spin_lock_bh(&ep->lock);
 	first = !ep->gone;
 	ep->gone = true;
+	memnet_jobs_fail(ep);
 	lc = ep->lc;
 	spin_unlock_bh(&ep->lock);
 	if (!first)
@@ -134,9 +135,9 @@ void memnet_endpoint_gone(struct memnet_endpoint *ep)
 static void orphan_expired(struct timer_list *timer)
 {
 	struct memnet_endpoint *ep = container_of(timer, struct memnet_endpoint, orphan);
-	struct sk_buff_head drop;
+	struct list_head drop;
 
-	__skb_queue_head_init(&drop);
+	INIT_LIST_HEAD(&drop);
 	spin_lock_bh(&ep->lock);
 	if (!ep->tx.close_sent) {
 		ep->tx.close_flags = WIRE_F_ABORT;
@@ -144,7 +145,7 @@ static void orphan_expired(struct timer_list *timer)
 		memnet_transmit(ep);
 	}
 	spin_unlock_bh(&ep->lock);
-	__skb_queue_purge(&drop);
+	memnet_transmit_purge(&drop);
 	memnet_stat_dec(MEMNET_STAT_HOST_ORPHANS);
 	memnet_endpoint_put(ep);
 }
@@ -164,7 +165,6 @@ struct memnet_endpoint *memnet_endpoint_create(gfp_t gfp)
 		return NULL;
 	spin_lock_init(&ep->lock);
 	ep->state = TCP_CLOSE;
-	__skb_queue_head_init(&ep->tx.queue);
 	__skb_queue_head_init(&ep->rx.queue);
 	init_waitqueue_head(&ep->request.wait);
 	INIT_LIST_HEAD(&ep->listener.queue);
@@ -238,17 +238,18 @@ void memnet_endpoint_attach(struct memnet_endpoint *ep, struct sock *sk)
  * memnet_endpoint_dead() - the connection is over: state, error, waiters
  * @ep: endpoint, locked
  * @error: positive errno for the socket
- * @drop: takes the buffers, to be purged without the lock
+ * @drop: takes what was queued, to be purged without the lock
  *
  * The socket reads what has come; nothing is sent any more.
  */
-void memnet_endpoint_dead(struct memnet_endpoint *ep, int error, struct sk_buff_head *drop)
+void memnet_endpoint_dead(struct memnet_endpoint *ep, int error, struct list_head *drop)
 {
 	bool connected = ep->state != TCP_CLOSE;
 
 	lockdep_assert_held(&ep->lock);
 	memnet_endpoint_change_state(ep, TCP_CLOSE);
 	memnet_transmit_release(ep, drop);
+	memnet_jobs_fail(ep);
 	if (ep->sk && connected) {
 		WRITE_ONCE(ep->sk->sk_err, error);
 		WRITE_ONCE(ep->sk->sk_shutdown, SHUTDOWN_MASK);
@@ -270,10 +271,10 @@ void memnet_endpoint_dead(struct memnet_endpoint *ep, int error, struct sk_buff_
 void memnet_endpoint_kill(struct memnet_endpoint *ep, int error)
 {
 	struct memnet_endpoint *child;
-	struct sk_buff_head drop;
+	struct list_head drop;
 	struct link_channel *lc;
 
-	__skb_queue_head_init(&drop);
+	INIT_LIST_HEAD(&drop);
 	spin_lock_bh(&ep->lock);
 	if (ep->rx.end > ep->rx.received || !ep->rx.end)
 		ep->rx.end = ep->rx.received;
@@ -284,7 +285,7 @@ void memnet_endpoint_kill(struct memnet_endpoint *ep, int error)
 		memnet_endpoint_dead(ep, error, &drop);
 	}
 	spin_unlock_bh(&ep->lock);
-	__skb_queue_purge(&drop);
+	memnet_transmit_purge(&drop);
 
 	while ((child = memnet_endpoint_next_child(ep)))
 		memnet_endpoint_put(child);
@@ -367,9 +368,9 @@ struct memnet_endpoint *memnet_endpoint_next_child(struct memnet_endpoint *ep)
 void memnet_endpoint_close(struct memnet_endpoint *ep, u32 flags, u32 linger_ms)
 {
 	struct memnet_endpoint *child;
-	struct sk_buff_head drop;
+	struct list_head drop;
 
-	__skb_queue_head_init(&drop);
+	INIT_LIST_HEAD(&drop);
 	spin_lock_bh(&ep->lock);
 	ep->listener.backlog = 0;
 	if (ep->state == TCP_LISTEN)
@@ -389,7 +390,7 @@ void memnet_endpoint_close(struct memnet_endpoint *ep, u32 flags, u32 linger_ms)
 		}
 	}
 	spin_unlock_bh(&ep->lock);
-	__skb_queue_purge(&drop);
+	memnet_transmit_purge(&drop);
 	while ((child = memnet_endpoint_next_child(ep))) {
 		memnet_endpoint_close(child, WIRE_F_ABORT, 0);
 		memnet_endpoint_put(child);

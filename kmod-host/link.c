@@ -5,9 +5,9 @@
  * A link's work item is the only one that connects it and takes it down. It connects all
  * channels ahead of use; when the last is up sockets may choose one (memnet_link_choose()) and
  * listeners that outlived the former session are set up again. When a channel fails, the work
- * takes the whole session down: channels stopped, then their endpoints killed, then, after a
- * back-off, it connects anew. link_channels are never reused, so an endpoint of the old session
- * cannot meet the new one.
+ * takes the whole session down: channels stopped, their endpoints killed, registered memory
+ * unmapped; then, after a back-off, it connects anew. link_channels are never reused, so an
+ * endpoint of the old session cannot meet the new one.
  *
  * Locks: links_mutex for adding and deleting; link.lock (BH, nests inside lock_sock(), outside
  * nothing) for state and the arrays. The list is walked under RCU.
@@ -20,6 +20,7 @@
 #include <net/net_namespace.h>
 
 #include "memnet.h"
+#include "region.h"
 
 #define BACKOFF_MIN_MS	100
 #define BACKOFF_MAX_MS	3000
@@ -152,6 +153,8 @@ static void link_take_down(struct memnet_link *link, u32 reason)
 		memnet_endpoint_lost(lc[i]);
 		memnet_lc_put(lc[i]);
 	}
+	if (link->domain)
+		memnet_regions_lost(link->domain);
 	memnet_domain_put(link->domain);
 	link->domain = NULL;
 	if (was_up) {

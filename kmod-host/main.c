@@ -10,6 +10,7 @@
 #include <net/net_namespace.h>
 
 #include "memnet.h"
+#include "region.h"
 
 module_param_named(family, memnet_family_number, uint, 0444);
 MODULE_PARM_DESC(family, "Number of the address family (default 25; autoload knows only that)");
@@ -92,9 +93,15 @@ static int __init host_init(void)
 	ret = memnet_endpoints_init();
 	if (ret)
 		goto free;
-	ret = memnet_links_init();
+	ret = memnet_jobs_init();
 	if (ret)
 		goto endpoints;
+	ret = memnet_regions_init();
+	if (ret)
+		goto jobs;
+	ret = memnet_links_init();
+	if (ret)
+		goto regions;
 	ret = memnet_family_init();
 	if (ret) {
 		pr_err("memnet: address family %u is not to be had: error %d\n",
@@ -104,19 +111,28 @@ static int __init host_init(void)
 	ret = memnet_host_netlink_init();
 	if (ret)
 		goto family;
+	ret = memnet_context_init();
+	if (ret)
+		goto netlink;
 	if (cfg) {
 		ret = memnet_link_add(&init_net, cfg, NULL);
 		if (ret)
-			goto netlink;
+			goto context;
 		kfree_sensitive(cfg);
 	}
 	return 0;
+context:
+	memnet_context_exit();
 netlink:
 	memnet_host_netlink_exit();
 family:
 	memnet_family_exit();
 links:
 	memnet_links_exit();
+regions:
+	memnet_regions_exit();
+jobs:
+	memnet_jobs_exit();
 endpoints:
 	memnet_endpoints_exit();
 free:
@@ -126,9 +142,12 @@ free:
 
 static void __exit host_exit(void)
 {
+	memnet_context_exit();
 	memnet_host_netlink_exit();
 	memnet_family_exit();
 	memnet_links_exit();
+	memnet_regions_exit();
+	memnet_jobs_exit();
 	memnet_endpoints_exit();
 }
 

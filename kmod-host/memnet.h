@@ -8,6 +8,9 @@
  *   receive.c     messages from the node
  *   rcv_window.c  how far the node may send
  *   transmit.c    its outgoing queue: what is sent when
+ *   job.c         direct transfers from registered memory
+ *   region.c      registered memory: pinned, charged, mapped for a link
+ *   context.c     /dev/memnet
  *   request.c     requests that wait for the node's answer
  *   family.c      AF_MEMNET: create, shutdown, release
  *   address.c     addresses and names
@@ -122,13 +125,15 @@ struct memnet_endpoint {
 	bool			gone;
 
 	struct {
-		struct sk_buff_head	queue;
-		u32			offset;		/* bytes of the first buffer already sent */
+		struct list_head	queue;		/* struct memnet_entry */
+		struct list_head	jobs;		/* not taken yet, in the stream's order */
+		u64			offset;		/* bytes of the first entry already sent */
 		u64			end;		/* position after the last queued byte */
 		u64			sent;
 		u64			limit;		/* the node's window */
 		u64			consumed;	/* taken by the node's TCP */
 		u64			asked;	/* limit + 1 of WANT_WINDOW, 0 if answered */
+		u64			tell;	/* position the node is to tell of, 0 for none */
 		bool			fin;		/* end of stream follows the queue */
 		bool			fin_sent;
 		bool			want;		/* wait for window with nothing queued */
@@ -176,23 +181,52 @@ struct memnet_endpoint {
 };
 
 /**
- * struct memnet_cb - control block of an outgoing buffer
- * @ep:		charged endpoint, held
- * @charged:	bytes charged to @ep->wmem
- * @control:	the linear part is a whole message, struct wire_msg
+ * enum memnet_entry_kind - what may stand in an endpoint's outgoing queue
+ * @MEMNET_ENTRY_DATA:	a buffer of bytes
+ * @MEMNET_ENTRY_CONTROL: a buffer whose linear part is a whole message, struct wire_msg
+ * @MEMNET_ENTRY_JOB:	bytes of a region, struct memnet_job
+ */
+enum memnet_entry_kind {
+	MEMNET_ENTRY_DATA,
+	MEMNET_ENTRY_CONTROL,
+	MEMNET_ENTRY_JOB,
+};
+
+/**
+ * struct memnet_entry - an entry of an endpoint's outgoing queue
+ * @node:	on the queue
+ * @kind:	enum memnet_entry_kind
  * @more:	the application announced more
  */
+struct memnet_entry {
+	struct list_head	node;
+	u8			kind;
+	bool			more;
+};
+
+/**
+ * struct memnet_cb - control block of an outgoing buffer
+ * @entry:	its place in the queue
+ * @ep:		charged endpoint, held
+ * @charged:	bytes charged to @ep->wmem
+ */
 struct memnet_cb {
+	struct memnet_entry	entry;
 	struct memnet_endpoint	*ep;
 	u32			charged;
-	bool			control;
-	bool			more;
 };
 
 static inline struct memnet_cb *memnet_cb(struct sk_buff *skb)
 {
 	BUILD_BUG_ON(sizeof(struct memnet_cb) > sizeof(skb->cb));
 	return (struct memnet_cb *)skb->cb;
+}
+
+/* The buffer of an entry that is not a job. */
+static inline struct sk_buff *memnet_entry_skb(struct memnet_entry *entry)
+{
+	return container_of((void *)container_of(entry, struct memnet_cb, entry), struct sk_buff,
+			    cb);
 }
 
 /* Options kept on the host and copied to the node; an index into memnet_sock.opt. */
@@ -347,7 +381,7 @@ void memnet_endpoint_close(struct memnet_endpoint *ep, u32 flags, u32 linger_ms)
 void memnet_endpoint_kill(struct memnet_endpoint *ep, int error);
 void memnet_endpoint_lost(struct link_channel *lc);
 struct memnet_endpoint *memnet_endpoint_next_child(struct memnet_endpoint *ep);
-void memnet_endpoint_dead(struct memnet_endpoint *ep, int error, struct sk_buff_head *drop);
+void memnet_endpoint_dead(struct memnet_endpoint *ep, int error, struct list_head *drop);
 void memnet_endpoint_gone(struct memnet_endpoint *ep);
 
 static inline struct memnet_endpoint *memnet_endpoint_get(struct memnet_endpoint *ep)
@@ -382,10 +416,21 @@ struct sk_buff *memnet_transmit_control(struct memnet_endpoint *ep, struct wire_
 					gfp_t gfp);
 void memnet_transmit(struct memnet_endpoint *ep);
 void memnet_transmit_reap(struct memnet_endpoint *ep);
-void memnet_transmit_release(struct memnet_endpoint *ep, struct sk_buff_head *drop);
+void memnet_transmit_release(struct memnet_endpoint *ep, struct list_head *drop);
+void memnet_transmit_purge(struct list_head *drop);
 bool memnet_transmit_writable(struct memnet_endpoint *ep, struct sock *sk);
 void memnet_transmit_want(struct memnet_endpoint *ep);
 void memnet_transmit_refresh(struct memnet_endpoint *ep);
+
+/* job.c */
+int memnet_jobs_init(void);
+void memnet_jobs_exit(void);
+void memnet_jobs_taken(struct memnet_endpoint *ep);
+void memnet_jobs_fail(struct memnet_endpoint *ep);
+
+/* context.c */
+int memnet_context_init(void);
+void memnet_context_exit(void);
 
 /* request.c */
 int memnet_post(struct memnet_endpoint *ep, struct wire_msg *msg);
@@ -431,6 +476,7 @@ int memnet_disconnect(struct socket *sock);
 int memnet_connect(struct socket *sock, memnet_sockaddr *uaddr, int len, int flags);
 
 /* stream.c */
+int memnet_wait_connected(struct sock *sk, long *timeo);
 int memnet_sendmsg(struct socket *sock, struct msghdr *msg, size_t len);
 int memnet_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flags);
 int memnet_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg);

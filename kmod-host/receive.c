@@ -39,7 +39,7 @@ static int receive_data(struct memnet_endpoint *ep, struct memnet_rx *rx)
 }
 
 static int receive_reset(struct memnet_endpoint *ep, const struct wire_msg *msg,
-			 struct sk_buff_head *drop)
+			 struct list_head *drop)
 {
 	u64 end = le64_to_cpu(msg->reset.end);
 
@@ -63,6 +63,7 @@ static int receive_window(struct memnet_endpoint *ep, const struct wire_msg *msg
 	if (ep->tx.consumed > ep->tx.sent)
 		return -EPROTO;
 	ep->tx.asked = 0;
+	memnet_jobs_taken(ep);
 	/* Who sleeps for room and has not got enough is to be told again. */
 	if (!ep->sk || memnet_transmit_writable(ep, ep->sk))
 		ep->tx.want = false;
@@ -155,7 +156,7 @@ static int host_receive(struct memnet_channel *ch, struct memnet_rx *rx, gfp_t g
 	struct link_channel *lc = ch->owner;
 	const struct wire_msg *msg = &rx->msg;
 	struct memnet_endpoint *ep;
-	struct sk_buff_head drop;
+	struct list_head drop;
 	bool closed = false;
 	int ret;
 
@@ -168,7 +169,7 @@ static int host_receive(struct memnet_channel *ch, struct memnet_rx *rx, gfp_t g
 			memnet_endpoint_put(ep);
 		return 0;
 	}
-	__skb_queue_head_init(&drop);
+	INIT_LIST_HEAD(&drop);
 	spin_lock_bh(&ep->lock);
 	switch (msg->hdr.opcode) {
 	case WIRE_DATA:
@@ -202,7 +203,7 @@ static int host_receive(struct memnet_channel *ch, struct memnet_rx *rx, gfp_t g
 		ret = -EPROTO;
 	}
 	spin_unlock_bh(&ep->lock);
-	__skb_queue_purge(&drop);
+	memnet_transmit_purge(&drop);
 	if (closed) {
 		memnet_endpoint_gone(ep);
 		spin_lock_bh(&ep->lock);

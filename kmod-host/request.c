@@ -28,7 +28,7 @@ int memnet_post(struct memnet_endpoint *ep, struct wire_msg *msg)
 		kfree_skb(skb);
 		return 0;
 	}
-	__skb_queue_tail(&ep->tx.queue, skb);
+	list_add_tail(&memnet_cb(skb)->entry.node, &ep->tx.queue);
 	memnet_transmit(ep);
 	spin_unlock_bh(&ep->lock);
 	return 0;
@@ -60,7 +60,7 @@ int memnet_request_start(struct memnet_endpoint *ep, struct wire_msg *msg, bool 
 		ep->request.opcode = msg->hdr.opcode;
 		ep->request.busy = true;
 		if (ordered)
-			__skb_queue_tail(&ep->tx.queue, skb);
+			list_add_tail(&memnet_cb(skb)->entry.node, &ep->tx.queue);
 		else
 			ep->request.skb = skb;
 		memnet_transmit(ep);

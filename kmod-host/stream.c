@@ -55,7 +55,14 @@ static int wait_for_room(struct sock *sk, long *timeo)
 	return ret;
 }
 
-static int wait_for_connection(struct sock *sk, long *timeo)
+/**
+ * memnet_wait_connected() - wait for a connection to be made
+ * @sk: socket, locked, connecting; unlocked while waiting
+ * @timeo: jiffies, reduced
+ *
+ * Return: 0 or a negative errno.
+ */
+int memnet_wait_connected(struct sock *sk, long *timeo)
 {
 	DEFINE_WAIT_FUNC(wait, woken_wake_function);
 	int ret = 0;
@@ -84,12 +91,19 @@ static int wait_for_connection(struct sock *sk, long *timeo)
 /* The last buffer of the queue, if more may be added to it: nothing of it was sent. */
 static struct sk_buff *tail_buffer(struct memnet_endpoint *ep)
 {
-	struct sk_buff *skb = skb_peek_tail(&ep->tx.queue);
+	struct memnet_entry *last;
+	struct sk_buff *skb;
 
-	if (!skb || memnet_cb(skb)->control || skb->len >= WIRE_MAX_PAYLOAD ||
-	    skb_shinfo(skb)->nr_frags == MAX_SKB_FRAGS)
+	if (list_empty(&ep->tx.queue))
 		return NULL;
-	return skb == skb_peek(&ep->tx.queue) && ep->tx.offset ? NULL : skb;
+	last = list_last_entry(&ep->tx.queue, struct memnet_entry, node);
+	if (last->kind != MEMNET_ENTRY_DATA ||
+	    (ep->tx.offset && list_is_first(&last->node, &ep->tx.queue)))
+		return NULL;
+	skb = memnet_entry_skb(last);
+	if (skb->len >= WIRE_MAX_PAYLOAD || skb_shinfo(skb)->nr_frags == MAX_SKB_FRAGS)
+		return NULL;
+	return skb;
 }
 
 /*
@@ -104,7 +118,7 @@ static struct sk_buff *tail_get(struct memnet_endpoint *ep, gfp_t gfp)
 	spin_lock_bh(&ep->lock);
 	skb = tail_buffer(ep);
 	if (skb)
-		__skb_unlink(skb, &ep->tx.queue);
+		list_del(&memnet_cb(skb)->entry.node);
 	spin_unlock_bh(&ep->lock);
 	return skb ?: memnet_transmit_alloc(ep, 0, gfp);
 }
@@ -114,11 +128,11 @@ static bool tail_put(struct memnet_endpoint *ep, struct sk_buff *skb, u32 added,
 {
 	bool ok;
 
-	memnet_cb(skb)->more = more;
+	memnet_cb(skb)->entry.more = more;
 	spin_lock_bh(&ep->lock);
 	ok = ep->state != TCP_CLOSE && !ep->gone;
 	if (ok && skb->len) {
-		__skb_queue_tail(&ep->tx.queue, skb);
+		list_add_tail(&memnet_cb(skb)->entry.node, &ep->tx.queue);
 		WRITE_ONCE(ep->tx.end, ep->tx.end + added);
 		/*
 		 * Also with MSG_MORE: it is the node's TCP that corks, and that knows when to
@@ -193,7 +207,7 @@ static int send_locked(struct sock *sk, struct msghdr *msg, size_t len)
 	int ret = 0;
 
 	if (sk->sk_state == TCP_SYN_SENT) {
-		ret = wait_for_connection(sk, &timeo);
+		ret = memnet_wait_connected(sk, &timeo);
 		if (ret)
 			goto out;
 	}

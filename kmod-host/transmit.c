@@ -2,11 +2,12 @@
 /*
  * What an endpoint sends, and when.
  *
- * tx.queue holds, in stream order, buffers of data and whole messages (options, requests);
- * tx.fin and tx.close come after it. memnet_transmit() sends as much as the node's window, the
- * peer's credits and the send ring allow, in one batch, together with what else is due: a
- * request out of order, ACCEPTED, window words. It is called, with the endpoint locked, by
- * whoever adds something and by the channel when it can send again (the waiter).
+ * tx.queue holds, in stream order, buffers of data, whole messages (options, requests) and jobs,
+ * which send from registered memory; tx.fin and tx.close come after it. memnet_transmit() sends
+ * as much as the node's window, the peer's credits and the send ring allow, in one batch,
+ * together with what else is due: a request out of order, ACCEPTED, window words. It is called,
+ * with the endpoint locked, by whoever adds something and by the channel when it can send again
+ * (the waiter).
  *
  * The window is read from the table, where the node writes it without a word. A sender that has
  * run dry asks once (WANT_WINDOW) and the node answers with WINDOW when there is more; pollers
@@ -19,7 +20,7 @@
  */
 #include <linux/percpu_counter.h>
 
-#include "memnet.h"
+#include "job.h"
 
 #define TOTAL_BATCH	65536	/* bytes a CPU counts for itself */
 #define MIN_SNDBUF	4096	/* what a socket may hold under pressure, as tcp_wmem[0] */
@@ -94,7 +95,7 @@ struct sk_buff *memnet_transmit_control(struct memnet_endpoint *ep, struct wire_
 	if (!skb)
 		return NULL;
 	skb_put_data(skb, msg, sizeof(*msg));
-	*memnet_cb(skb) = (struct memnet_cb){ .control = true };
+	*memnet_cb(skb) = (struct memnet_cb){ .entry.kind = MEMNET_ENTRY_CONTROL };
 	return skb;
 }
 
@@ -131,72 +132,97 @@ static int send_control(struct memnet_endpoint *ep, struct sk_buff *skb)
 	return send_message(ep, msg->hdr.opcode, msg);
 }
 
-/* One message of the buffer at the head of the queue. Returns 1 when the window is dry. */
-static int send_data(struct memnet_endpoint *ep, struct sk_buff *skb)
+/* The next @len bytes, at most, of a buffer; returns how many or a negative errno. */
+static int send_buffer(struct memnet_endpoint *ep, struct sk_buff *skb, struct wire_msg *msg,
+		       u32 len, u8 flags)
 {
-	u32 len = min_t(u64, skb->len - ep->tx.offset, ep->tx.limit - ep->tx.sent);
-	bool last, whole, notify;
+	bool notify = ep->sk && atomic_read(&ep->wmem) > READ_ONCE(ep->sk->sk_sndbuf) / 2;
+	bool whole;
+	int ret;
+
+	len = memnet_tx_fit(ep->lc->ch, skb, ep->tx.offset, len);
+	whole = ep->tx.offset + len == skb->len;
+	if (whole)
+		msg->hdr.flags |= flags;
+	else
+		msg->hdr.flags |= WIRE_F_MORE;
+	if (!whole)
+		skb_get(skb);
+	ret = memnet_tx_queue(ep->lc->ch, msg, skb, ep->tx.offset, len,
+			      notify ? MEMNET_TX_NOTIFY : 0);
+	if (ret && !whole)
+		refcount_dec(&skb->users);
+	return ret ?: len;
+}
+
+static u64 entry_len(struct memnet_entry *entry)
+{
+	if (entry->kind == MEMNET_ENTRY_JOB)
+		return memnet_entry_job(entry)->len;
+	return memnet_entry_skb(entry)->len;
+}
+
+/* One message of the entry at the head of the queue. Returns 1 when the window is dry. */
+static int send_data(struct memnet_endpoint *ep, struct memnet_entry *entry)
+{
+	u64 left = entry_len(entry) - ep->tx.offset;
+	u32 len = min3(left, ep->tx.limit - ep->tx.sent, (u64)WIRE_MAX_PAYLOAD);
+	bool last = list_is_last(&entry->node, &ep->tx.queue);
 	struct wire_msg msg;
+	u8 flags;
 	int ret;
 
 	if (!len)
 		return 1;
-	len = memnet_tx_fit(ep->lc->ch, skb, ep->tx.offset, len);
-	whole = ep->tx.offset + len == skb->len;
-	last = whole && skb_queue_is_last(&ep->tx.queue, skb);
-	notify = ep->sk && atomic_read(&ep->wmem) > READ_ONCE(ep->sk->sk_sndbuf) / 2;
+	flags = last && ep->tx.fin ? WIRE_F_FIN : !last || entry->more ? WIRE_F_MORE : 0;
 	wire_init(&msg, WIRE_DATA, ep->index, ep->gen);
 	msg.hdr.pos = cpu_to_le64(ep->tx.sent);
-	if (last && ep->tx.fin)
-		msg.hdr.flags |= WIRE_F_FIN;
-	else if (!last || memnet_cb(skb)->more)
-		msg.hdr.flags |= WIRE_F_MORE;
-	if (!whole)
-		skb_get(skb);
-	ret = memnet_tx_queue(ep->lc->ch, &msg, skb, ep->tx.offset, len,
-			      notify ? MEMNET_TX_NOTIFY : 0);
-	if (ret) {
-		if (!whole)
-			refcount_dec(&skb->users);
+	if (entry->kind == MEMNET_ENTRY_JOB)
+		ret = memnet_job_transmit(ep, memnet_entry_job(entry), &msg, len, flags);
+	else
+		ret = send_buffer(ep, memnet_entry_skb(entry), &msg, len, flags);
+	if (ret < 0)
 		return ret;
-	}
-	ep->tx.sent += len;
-	ep->tx.offset += len;
-	if (whole) {
-		__skb_unlink(skb, &ep->tx.queue);
+	ep->tx.sent += ret;
+	ep->tx.offset += ret;
+	if (ret == left) {
+		list_del(&entry->node);
 		ep->tx.offset = 0;
+		if (last && ep->tx.fin)
+			ep->tx.fin_sent = true;
+		if (entry->kind == MEMNET_ENTRY_JOB)
+			memnet_hold_put(&memnet_entry_job(entry)->hold);
 	}
-	if (last && ep->tx.fin)
-		ep->tx.fin_sent = true;
 	return 0;
 }
 
 /* Returns 0 when nothing is left or the window is dry. */
 static int send_queue(struct memnet_endpoint *ep)
 {
-	struct sk_buff *skb;
+	struct memnet_entry *entry;
 	struct wire_msg msg;
 	int ret;
 
-	while ((skb = skb_peek(&ep->tx.queue))) {
-		if (memnet_cb(skb)->control) {
+	while ((entry = list_first_entry_or_null(&ep->tx.queue, struct memnet_entry, node))) {
+		if (entry->kind == MEMNET_ENTRY_CONTROL) {
+			struct sk_buff *skb = memnet_entry_skb(entry);
+
 			ret = send_control(ep, skb);
 			if (ret)
 				return ret;
-			__skb_unlink(skb, &ep->tx.queue);
+			list_del(&entry->node);
 			kfree_skb(skb);
 			continue;
 		}
-		if (ep->tx.limit == ep->tx.sent ||
-		    ep->tx.limit - ep->tx.sent < skb->len - ep->tx.offset)
+		if (ep->tx.limit - ep->tx.sent < entry_len(entry) - ep->tx.offset)
 			memnet_transmit_refresh(ep);
-		ret = send_data(ep, skb);
+		ret = send_data(ep, entry);
 		if (ret == 1)
 			break;
 		if (ret)
 			return ret;
 	}
-	if (!skb && ep->tx.fin && !ep->tx.fin_sent) {
+	if (!entry && ep->tx.fin && !ep->tx.fin_sent) {
 		memset(&msg, 0, sizeof(msg));
 		msg.hdr.flags = WIRE_F_FIN;
 		msg.hdr.pos = cpu_to_le64(ep->tx.sent);
@@ -205,7 +231,7 @@ static int send_queue(struct memnet_endpoint *ep)
 			return ret;
 		ep->tx.fin_sent = true;
 	}
-	if ((skb || ep->tx.want) && ep->tx.asked != ep->tx.limit + 1) {
+	if ((entry || ep->tx.want) && ep->tx.asked != ep->tx.limit + 1) {
 		memset(&msg, 0, sizeof(msg));
 		msg.want.limit = cpu_to_le64(ep->tx.limit);
 		ret = send_message(ep, WIRE_WANT_WINDOW, &msg);
@@ -213,7 +239,7 @@ static int send_queue(struct memnet_endpoint *ep)
 			return ret;
 		ep->tx.asked = ep->tx.limit + 1;
 	}
-	if (skb || !ep->tx.close || ep->tx.close_sent)
+	if (entry || !ep->tx.close || ep->tx.close_sent)
 		return 0;
 	memset(&msg, 0, sizeof(msg));
 	msg.hdr.flags = ep->tx.close_flags;
@@ -248,6 +274,12 @@ static int send_aside(struct memnet_endpoint *ep)
 		ep->rx.tell = false;
 		ep->rx.peer_wants = false;
 		ep->rx.publish = false;
+	}
+	if (memnet_job_untold(ep, &msg)) {
+		ret = send_message(ep, WIRE_WANT_TAKEN, &msg);
+		if (ret)
+			return ret;
+		ep->tx.tell = le64_to_cpu(msg.taken.pos);
 	}
 	if (ep->listener.collected && ep->state == TCP_LISTEN &&
 	    (ep->listener.collected > ep->listener.backlog / 2 || !ep->listener.queued)) {
@@ -310,6 +342,8 @@ static void resume(struct memnet_waiter *w)
  */
 void memnet_transmit_init(struct memnet_endpoint *ep)
 {
+	INIT_LIST_HEAD(&ep->tx.queue);
+	INIT_LIST_HEAD(&ep->tx.jobs);
 	INIT_LIST_HEAD(&ep->waiter.node);
 	ep->waiter.resume = resume;
 }
@@ -328,18 +362,35 @@ void memnet_transmit_reap(struct memnet_endpoint *ep)
 /**
  * memnet_transmit_release() - send nothing of what is queued
  * @ep: endpoint, locked
- * @drop: takes the buffers, to be purged without the lock
+ * @drop: takes it, to be purged without the lock
  */
-void memnet_transmit_release(struct memnet_endpoint *ep, struct sk_buff_head *drop)
+void memnet_transmit_release(struct memnet_endpoint *ep, struct list_head *drop)
 {
 	lockdep_assert_held(&ep->lock);
-	skb_queue_splice_tail_init(&ep->tx.queue, drop);
+	list_splice_tail_init(&ep->tx.queue, drop);
 	ep->tx.offset = 0;
 	ep->tx.fin = false;
 	ep->tx.end = ep->tx.sent;
 	if (ep->request.skb)
-		__skb_queue_tail(drop, ep->request.skb);
+		list_add_tail(&memnet_cb(ep->request.skb)->entry.node, drop);
 	ep->request.skb = NULL;
+}
+
+/**
+ * memnet_transmit_purge() - free what will not be sent
+ * @drop: list of entries
+ */
+void memnet_transmit_purge(struct list_head *drop)
+{
+	struct memnet_entry *entry, *next;
+
+	list_for_each_entry_safe(entry, next, drop, node) {
+		list_del(&entry->node);
+		if (entry->kind == MEMNET_ENTRY_JOB)
+			memnet_hold_put(&memnet_entry_job(entry)->hold);
+		else
+			kfree_skb(memnet_entry_skb(entry));
+	}
 }
 
 /**

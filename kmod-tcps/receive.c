@@ -60,6 +60,8 @@ static int receive_data(struct tcps_endpoint *ep, struct memnet_rx *rx)
 		return -EPROTO;
 	ep->in.pos += rx->len;
 	ep->in.fin = rx->msg.hdr.flags & WIRE_F_FIN;
+	if (rx->msg.hdr.flags & WIRE_F_TELL)
+		ep->in.tell = ep->in.pos;
 	if (ep->in.dead || !rx->len)
 		return 0;
 	pages = memnet_rx_enqueue(rx, &ep->in.queue, &copied);
@@ -163,6 +165,16 @@ static void receive_want(struct tcps_endpoint *ep, const struct wire_msg *msg)
 	ep->in.grow = ep->in.want >= ep->in.limit;
 }
 
+static int receive_want_taken(struct tcps_endpoint *ep, const struct wire_msg *msg)
+{
+	u64 pos = le64_to_cpu(msg->taken.pos);
+
+	if (!ep->in.open || pos > ep->in.pos)
+		return -EPROTO;
+	ep->in.tell = pos;
+	return 0;
+}
+
 static void receive_close(struct tcps_endpoint *ep, const struct wire_msg *msg)
 {
 	ep->in.close_flags = msg->hdr.flags;
@@ -194,6 +206,8 @@ static int receive_locked(struct tcps_endpoint *ep, struct memnet_rx *rx, struct
 	case WIRE_WANT_WINDOW:
 		receive_want(ep, &rx->msg);
 		return 0;
+	case WIRE_WANT_TAKEN:
+		return receive_want_taken(ep, &rx->msg);
 	case WIRE_CLOSE:
 		receive_close(ep, &rx->msg);
 		return 0;

@@ -373,6 +373,7 @@ struct tcps_endpoint {
 		u64			pos;		/* bytes that came */
 		u64			limit;		/* bytes that may come */
 		u64			want;		/* limit the host knows, with @wanted */
+		u64			tell;		/* tell when this is taken, 0 for nothing */
 		u64			consumed;	/* of CLOSE */
 		u32			linger_ms;	/* of CLOSE */
 		u32			pages;		/* held */

@@ -16,6 +16,9 @@
  * a grant cannot be taken back; when pages held and charged pass their limits it is not renewed
  * beyond 4 KiB.
  *
+ * A host that waits for TCP to take what it sent (WIRE_F_TELL, WANT_TAKEN) is told by WINDOW as
+ * soon as that position is passed.
+ *
  * Runs in the channel's worker; endpoint.lock for in.*.
  */
 #include <linux/bvec.h>
@@ -301,6 +304,10 @@ void tcps_tx_window(struct tcps_endpoint *ep)
 
 	spin_lock_bh(&ep->lock);
 	ep->in.grow = false;
+	if (ep->in.tell && ep->tx.taken >= ep->in.tell) {
+		ep->in.tell = 0;
+		ep->owed |= TCPS_OWE_WINDOW;
+	}
 	if (ep->in.fin || ep->in.closed) {
 		ep->in.wanted = false;
 		goto out;

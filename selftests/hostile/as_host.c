@@ -538,6 +538,30 @@ static int want(struct peer *p, u32 index, u64 limit)
 	return index ? peer_say(p, &msg, 0) : -1;
 }
 
+static int want_taken(struct peer *p, u32 index, u64 pos)
+{
+	struct wire_msg msg;
+
+	wire_init(&msg, WIRE_WANT_TAKEN, index, 1);
+	msg.taken.pos = cpu_to_le64(pos);
+	return index ? peer_say(p, &msg, 0) : -1;
+}
+
+ATTACK(want_taken_unconnected, want_taken(p, open_endpoint(p, 0), 0))
+ATTACK(want_taken_unsent, want_taken(p, connected(p), 1))
+
+static int want_taken_flood(struct peer *p)
+{
+	u32 index = connected(p), i;
+
+	if (say_data(p, index, 0, 1000, WIRE_F_TELL))
+		return -1;
+	for (i = 0; i < 1000; i++)
+		if (want_taken(p, index, i))
+			return -1;
+	return 0;
+}
+
 static int want_flood(struct peer *p)
 {
 	u32 index = connected(p), i;
@@ -612,6 +636,9 @@ static const struct attack attacks[] = {
 	{ "CLOSE that has read too much", close_consumed, WIRE_REASON_PROTOCOL },
 	{ "CLOSE that lingers 49 days", close_lingering, LIVES },
 	{ "1000 WANT_WINDOWs", want_flood, LIVES },
+	{ "WANT_TAKEN before connected", want_taken_unconnected, WIRE_REASON_PROTOCOL },
+	{ "WANT_TAKEN of what was not sent", want_taken_unsent, WIRE_REASON_PROTOCOL },
+	{ "1000 WANT_TAKENs", want_taken_flood, LIVES },
 	{ "WANT_WINDOW unconnected", want_unconnected, LIVES },
 	{ "connections left alone", connect_many, LIVES },
 };

@@ -99,6 +99,9 @@ static void change_mildly(struct wire_msg *msg)
 		if (one_in(3))
 			msg->want.limit = 0;
 		break;
+	case WIRE_WANT_TAKEN:
+		msg->taken.pos = cpu_to_le64(one_in(10) ? x : 0);
+		break;
 	case WIRE_REPLY:
 		msg->reply.error = cpu_to_le32(one_in(100) ? below(4096) : 0);
 		msg->reply.value = cpu_to_le64(x);

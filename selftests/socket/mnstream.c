@@ -40,6 +40,7 @@ static int usage(void)
 		"      --size N             all calls of this size, not random\n"
 		"      --max N              largest random size (256K)\n"
 		"      --sendfile           send by sendfile()\n"
+		"      --direct N           N of 4 sends are direct, from registered memory\n"
 		"      --seed N             repeat a run\n"
 		"      --bound SECONDS      give up after this time (600)\n"
 		"BYTES and N take K, M, G.\n");
@@ -179,7 +180,7 @@ static int run(bool accepted)
 	return bad;
 }
 
-enum { EACH = 1, SIDE, IO, SIZE, MAX, SENDFILE, SEED, BOUND };
+enum { EACH = 1, SIDE, IO, SIZE, MAX, SENDFILE, DIRECT, SEED, BOUND };
 
 int main(int argc, char **argv)
 {
@@ -194,6 +195,7 @@ int main(int argc, char **argv)
 		{ "size", required_argument, NULL, SIZE },
 		{ "max", required_argument, NULL, MAX },
 		{ "sendfile", no_argument, NULL, SENDFILE },
+		{ "direct", required_argument, NULL, DIRECT },
 		{ "seed", required_argument, NULL, SEED },
 		{ "bound", required_argument, NULL, BOUND },
 		{ 0 }
@@ -235,6 +237,9 @@ int main(int argc, char **argv)
 			break;
 		case SENDFILE:
 			options.sendfile = true;
+			break;
+		case DIRECT:
+			options.direct = (unsigned int)number(optarg);
 			break;
 		case SEED:
 			options.seed = strtoull(optarg, NULL, 0);

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "memnet.h"
 #include "net.h"
 #include "pattern.h"
 #include "peer.h"
@@ -20,6 +21,7 @@ struct stream_options {
 	unsigned int streams;
 	bool block;
 	bool sendfile;
+	unsigned int direct;	/* of 4 sends, this many are direct */
 	size_t size;		/* of every call; 0: random up to max */
 	size_t max;
 	uint64_t seed;
@@ -38,6 +40,8 @@ struct stream {
 	struct sum sum;		/* of what was sent */
 	bool ended;
 	char *out;
+	char *registered;	/* with --direct */
+	memnet_region region;
 
 	/* the receiver's */
 	uint64_t received;

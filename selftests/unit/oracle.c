@@ -27,9 +27,10 @@ const struct rule rules[] = {
 	{ WIRE_NEW_CONNECTION,	"NEW_CONNECTION", false, true,	true,  false, 0 },
 	{ WIRE_RESET,		"RESET",	  false, true,	true,  false, 0 },
 	{ WIRE_CLOSED,		"CLOSED",	  false, true,	true,  false, 0 },
-	{ WIRE_DATA,		"DATA",		  true,	 true,	true,  true,  0x03 },
+	{ WIRE_DATA,		"DATA",		  true,	 true,	true,  true,  0x23 },
 	{ WIRE_WINDOW,		"WINDOW",	  true,	 true,	true,  false, 0 },
 	{ WIRE_WANT_WINDOW,	"WANT_WINDOW",	  true,	 true,	true,  false, 0 },
+	{ WIRE_WANT_TAKEN,	"WANT_TAKEN",	  true,	 false,	true,  false, 0 },
 };
 
 const unsigned int nr_rules = sizeof(rules) / sizeof(rules[0]);
@@ -96,6 +97,7 @@ bool oracle_message(const struct wire_msg *msg, u32 bytes, bool from_host)
 	       len + WIRE_SLOT == bytes &&
 	       len <= (rule->payload ? WIRE_MAX_PAYLOAD : 0) &&
 	       (msg->hdr.flags | rule->flags) == rule->flags &&
+	       (from_host || !(msg->hdr.flags & 0x20)) &&
 	       (le32_to_cpu(msg->hdr.index) != 0) == rule->endpoint &&
 	       oracle_body(msg);
 }

@@ -82,7 +82,7 @@ TEST(bodies_without_bounds)
 {
 	static const u8 opcodes[] = { WIRE_HELLO, WIRE_GOODBYE, WIRE_CREDIT, WIRE_LISTEN,
 				      WIRE_ACCEPTED, WIRE_CLOSE, WIRE_DATA, WIRE_WINDOW,
-				      WIRE_WANT_WINDOW };
+				      WIRE_WANT_WINDOW, WIRE_WANT_TAKEN };
 	unsigned int i;
 
 	for (i = 0; i < sizeof(opcodes); i++) {

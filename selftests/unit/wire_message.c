@@ -137,7 +137,12 @@ TEST(flags)
 		for (flags = 0; flags < 256; flags++) {
 			note("%s with flags %#x", rule->name, flags);
 			msg.hdr.flags = flags;
-			judge(rule, &msg, WIRE_SLOT, !(flags & ~rule->flags));
+			if (rule->host)
+				EQ(wire_check(&msg, WIRE_SLOT, true),
+				   flags & ~rule->flags ? -EPROTO : 0);
+			if (rule->node)
+				EQ(wire_check(&msg, WIRE_SLOT, false),
+				   flags & ~rule->flags || flags & WIRE_F_TELL ? -EPROTO : 0);
 		}
 	}
 }

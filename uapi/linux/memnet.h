@@ -92,4 +92,79 @@ struct memnet_info {
 	__u64 bytes_received;
 };
 
+/* ---- /dev/memnet: registered memory and direct transfers ---- */
+
+/*
+ * Each open file is a context with regions of its own. All structures begin
+ * with their size as the caller knows it: a kernel that knows less of one
+ * refuses (E2BIG) what it does not know unless it is zero. What is reserved
+ * must be zero.
+ */
+#define MEMNET_IOC_REGISTER	_IO('M', 0xE0)	/* struct memnet_register */
+#define MEMNET_IOC_DEREGISTER	_IO('M', 0xE1)	/* struct memnet_deregister */
+#define MEMNET_IOC_SEND_DIRECT	_IO('M', 0xE2)	/* struct memnet_direct */
+
+#define MEMNET_REGIONS_MAX	65536	/* of a context */
+
+/**
+ * struct memnet_register - register memory to be sent from
+ * @size: of this structure
+ * @flags: 0
+ * @addr: its first byte, in the calling process
+ * @len: bytes
+ * @region: result: the region's number in this context, not 0
+ * @reserved: 0
+ *
+ * The memory is pinned and charged to RLIMIT_MEMLOCK (ENOMEM) of the process.
+ */
+struct memnet_register {
+	__u32 size;
+	__u32 flags;
+	__u64 addr;
+	__u64 len;
+	__u32 region;
+	__u32 reserved;
+};
+
+/**
+ * struct memnet_deregister - give a region back
+ * @size: of this structure
+ * @region: its number
+ *
+ * What is being sent from it goes on; it stays pinned until then.
+ */
+struct memnet_deregister {
+	__u32 size;
+	__u32 region;
+};
+
+#define MEMNET_DIRECT_NOSIGNAL	0x1	/* as MSG_NOSIGNAL */
+#define MEMNET_DIRECT_MORE	0x2	/* as MSG_MORE */
+#define MEMNET_DIRECT_COPY	0x4	/* copy, where the socket is not offloaded */
+
+/**
+ * struct memnet_direct - send registered memory in place
+ * @size: of this structure
+ * @flags: MEMNET_DIRECT_*
+ * @fd: connected socket
+ * @region: number of the region
+ * @offset: first byte in the region
+ * @len: bytes
+ * @done: result: bytes sent
+ *
+ * Returns when the node's TCP has taken all bytes, also on a non-blocking
+ * socket; a signal, SO_SNDTIMEO or an error ends it with fewer. The memory may
+ * be used again then. A socket that is not offloaded is EOPNOTSUPP, without
+ * MEMNET_DIRECT_COPY.
+ */
+struct memnet_direct {
+	__u32 size;
+	__u32 flags;
+	__s32 fd;
+	__u32 region;
+	__u64 offset;
+	__u64 len;
+	__u64 done;
+};
+
 #endif /* _UAPI_LINUX_MEMNET_H */

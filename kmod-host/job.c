@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Jobs: bytes of registered memory that are sent in place (paper, 4.3 and 5.1).
+ *
+ * A job stands in its endpoint's outgoing queue among buffers of ordinary calls, so all keep the
+ * stream's order, and its messages gather straight from the region. It is over when the node's
+ * TCP has taken its last byte, which the node tells by the consumed position it publishes
+ * anyway. Who waits is told by a WINDOW message: the last message of a job asks for it
+ * (WIRE_F_TELL), unless the node has been asked about a position already; then the next one is
+ * asked for when that is answered (WANT_TAKEN). So the node remembers one position for each
+ * endpoint.
+ *
+ * The memory may be used again when the job is over, or, where it was interrupted, when the
+ * device has read what was sent (job.left): what had not been sent is cut off the stream, and the
+ * positions behind it move.
+ *
+ * All fields are under the endpoint's lock.
+ */
+#include <linux/slab.h>
+#include <linux/sched/signal.h>
+#include <net/sock.h>
+
+#include "job.h"
+
+static struct kmem_cache *cache;
+
+static void job_put(struct memnet_job *job)
+{
+	if (!refcount_dec_and_test(&job->refs))
+		return;
+	memnet_region_map_put(job->map);
+	memnet_stat_dec(MEMNET_STAT_HOST_JOBS);
+	kmem_cache_free(cache, job);
+}
+
+static void job_left(struct memnet_hold *hold)
+{
+	struct memnet_job *job = container_of(hold, struct memnet_job, hold);
+
+	complete_all(&job->left);
+	job_put(job);
+}
+
+static struct memnet_job *job_alloc(struct memnet_region_map *map, u64 offset, u64 len)
+{
+	struct memnet_job *job = kmem_cache_zalloc(cache, GFP_KERNEL_ACCOUNT);
+
+	if (!job)
+		return NULL;
+	refcount_set(&job->refs, 3);
+	refcount_set(&job->hold.refs, 1);
+	job->hold.release = job_left;
+	job->entry.kind = MEMNET_ENTRY_JOB;
+	init_completion(&job->left);
+	init_completion(&job->finished);
+	job->map = map;
+	job->offset = offset;
+	job->len = len;
+	memnet_stat_inc(MEMNET_STAT_HOST_JOBS);
+	return job;
+}
+
+/* The job is off the endpoint's list. */
+static void job_finish(struct memnet_job *job, u64 taken)
+{
+	job->taken = taken;
+	list_del_init(&job->node);
+	complete_all(&job->finished);
+	job_put(job);
+}
+
+static u64 job_start(const struct memnet_job *job)
+{
+	return job->end - job->len;
+}
+
+/**
+ * memnet_jobs_taken() - the node has said what TCP has taken
+ * @ep: endpoint, locked
+ */
+void memnet_jobs_taken(struct memnet_endpoint *ep)
+{
+	struct memnet_job *job, *next;
+
+	lockdep_assert_held(&ep->lock);
+	if (ep->tx.tell && ep->tx.consumed >= ep->tx.tell)
+		ep->tx.tell = 0;
+	list_for_each_entry_safe(job, next, &ep->tx.jobs, node) {
+		if (job->end > ep->tx.consumed)
+			break;
+		job_finish(job, job->len);
+	}
+}
+
+/**
+ * memnet_jobs_fail() - nothing more will be taken
+ * @ep: endpoint, locked
+ */
+void memnet_jobs_fail(struct memnet_endpoint *ep)
+{
+	struct memnet_job *job, *next;
+
+	lockdep_assert_held(&ep->lock);
+	if (list_empty(&ep->tx.jobs))
+		return;
+	memnet_transmit_refresh(ep);
+	list_for_each_entry_safe(job, next, &ep->tx.jobs, node)
+		job_finish(job, clamp_t(s64, ep->tx.consumed - job_start(job), 0, job->len));
+}
+
+/**
+ * memnet_job_transmit() - queue a message of a job
+ * @ep: endpoint, locked, in a batch
+ * @job: first in its queue
+ * @msg: the message, DATA
+ * @len: bytes, at most
+ * @flags: of the message if it ends the job
+ *
+ * Return: bytes queued, or a negative errno as memnet_tx_queue_mapped().
+ */
+int memnet_job_transmit(struct memnet_endpoint *ep, struct memnet_job *job, struct wire_msg *msg,
+			u32 len, u8 flags)
+{
+	struct memnet_channel *ch = ep->lc->ch;
+	struct ib_sge sge[MEMNET_TX_SGE - 1];
+	bool whole, tell;
+	int ret;
+	u32 nr;
+
+	len = memnet_region_gather(job->map, job->offset + ep->tx.offset, len, sge,
+				   ch->tx.max_sge - 1, &nr);
+	whole = ep->tx.offset + len == job->len;
+	tell = whole && !ep->tx.tell;
+	msg->hdr.flags |= (whole ? flags : WIRE_F_MORE) | (tell ? WIRE_F_TELL : 0);
+	refcount_inc(&job->hold.refs);
+	ret = memnet_tx_queue_mapped(ch, msg, sge, nr, &job->hold, 0);
+	if (ret) {
+		refcount_dec(&job->hold.refs);
+		return ret;
+	}
+	if (tell)
+		ep->tx.tell = job->end;
+	memnet_stat_add(MEMNET_STAT_HOST_DIRECT, len);
+	return len;
+}
+
+/**
+ * memnet_job_untold() - somebody waits for a job the node does not know of
+ * @ep: endpoint, locked
+ * @msg: filled in for WANT_TAKEN
+ *
+ * Return: whether it is to be sent.
+ */
+bool memnet_job_untold(struct memnet_endpoint *ep, struct wire_msg *msg)
+{
+	struct memnet_job *job = list_first_entry_or_null(&ep->tx.jobs, struct memnet_job, node);
+
+	/* One that is not sent whole asks by itself. */
+	if (!job || ep->tx.tell || job->end > ep->tx.sent)
+		return false;
+	memset(msg, 0, sizeof(*msg));
+	msg->taken.pos = cpu_to_le64(job->end);
+	return true;
+}
+
+/* What was not sent is cut off; returns what was. */
+static u64 job_cut(struct memnet_endpoint *ep, struct memnet_job *job)
+{
+	struct memnet_job *later = job;
+	u64 sent = 0, cut;
+
+	if (list_empty(&job->node))
+		return job->taken;
+	if (job->end <= ep->tx.sent)
+		return job->len;
+	if (list_is_first(&job->entry.node, &ep->tx.queue)) {
+		sent = ep->tx.offset;
+		ep->tx.offset = 0;
+	}
+	list_del(&job->entry.node);
+	cut = job->len - sent;
+	job->len = sent;
+	list_for_each_entry_from(later, &ep->tx.jobs, node)
+		later->end -= cut;
+	WRITE_ONCE(ep->tx.end, ep->tx.end - cut);
+	memnet_hold_put(&job->hold);
+	return sent;
+}
+
+/*
+ * Nobody waits for the job any more, but for the device to have read what was sent; that takes
+ * no longer than the link lives.
+ */
+static u64 job_interrupt(struct memnet_endpoint *ep, struct memnet_job *job)
+{
+	u64 sent;
+
+	spin_lock_bh(&ep->lock);
+	sent = job_cut(ep, job);
+	if (!list_empty(&job->node))
+		job_finish(job, sent);
+	memnet_transmit(ep);
+	spin_unlock_bh(&ep->lock);
+	memnet_tx_flush(ep->lc->ch);
+	wait_for_completion(&job->left);
+	return sent;
+}
+
+static int job_queue(struct sock *sk, struct memnet_endpoint *ep, struct memnet_job *job)
+{
+	bool ok;
+
+	spin_lock_bh(&ep->lock);
+	ok = ep->state != TCP_CLOSE && !ep->gone && !(sk->sk_shutdown & SEND_SHUTDOWN);
+	if (ok) {
+		job->end = ep->tx.end + job->len;
+		WRITE_ONCE(ep->tx.end, job->end);
+		list_add_tail(&job->entry.node, &ep->tx.queue);
+		list_add_tail(&job->node, &ep->tx.jobs);
+		memnet_transmit(ep);
+	}
+	spin_unlock_bh(&ep->lock);
+	return ok ? 0 : -EPIPE;
+}
+
+static int send_locked(struct sock *sk, struct memnet_region *region, u64 offset, u64 len,
+		       bool more, long *timeo, struct memnet_job **result)
+{
+	struct memnet_region_map *map;
+	struct memnet_endpoint *ep;
+	struct memnet_job *job;
+	int ret;
+
+	if (sk->sk_state == TCP_SYN_SENT) {
+		ret = memnet_wait_connected(sk, timeo);
+		if (ret)
+			return ret;
+	}
+	ep = memnet_sk(sk)->ep;
+	if (!ep || !ep->connected || sk->sk_err || sk->sk_shutdown & SEND_SHUTDOWN)
+		return -EPIPE;
+	map = memnet_region_map(region, ep->lc->ch);
+	if (IS_ERR(map))
+		return PTR_ERR(map) == -ENETDOWN ? -EPIPE : PTR_ERR(map);
+	job = job_alloc(map, offset, len);
+	if (!job) {
+		memnet_region_map_put(map);
+		return -ENOMEM;
+	}
+	job->entry.more = more;
+	ret = job_queue(sk, ep, job);
+	if (ret) {
+		memnet_hold_put(&job->hold);
+		job_put(job);
+		job_put(job);
+		return ret;
+	}
+	*result = job;
+	return 0;
+}
+
+/**
+ * memnet_send_direct() - send registered memory and wait until the node's TCP has taken it
+ * @sock: an offloaded socket
+ * @region: region
+ * @offset: first byte in it
+ * @len: bytes, within the region and not 0
+ * @flags: MSG_NOSIGNAL, MSG_MORE
+ * @done: bytes sent, where the return is 0
+ *
+ * It waits also on a non-blocking socket, for there would be no telling when the memory may be used
+ * again. A signal, SO_SNDTIMEO or an error ends the call with what was sent.
+ *
+ * Return: 0 when something was sent, else a negative errno as sendmsg().
+ */
+int memnet_send_direct(struct socket *sock, struct memnet_region *region, u64 offset, u64 len,
+		       unsigned int flags, u64 *done)
+{
+	struct sock *sk = sock->sk;
+	struct memnet_endpoint *ep;
+	struct memnet_job *job = NULL;
+	long timeo, left;
+	int ret;
+
+	lock_sock(sk);
+	timeo = sock_sndtimeo(sk, false);
+	ret = -EPIPE;
+	if (!memnet_sk(sk)->delegated)
+		ret = send_locked(sk, region, offset, len, flags & MSG_MORE, &timeo, &job);
+	ep = memnet_sk(sk)->ep;
+	if (!ret)
+		memnet_endpoint_get(ep);
+	else
+		ret = sk_stream_error(sk, flags, ret);
+	release_sock(sk);
+	if (ret)
+		return ret;
+	left = wait_for_completion_interruptible_timeout(&job->finished, timeo);
+	if (left > 0) {
+		*done = job->taken;
+		/* Those that were not taken may still lie in the queue pair. */
+		if (*done < job->len) {
+			memnet_tx_flush(ep->lc->ch);
+			wait_for_completion(&job->left);
+		}
+	} else {
+		*done = job_interrupt(ep, job);
+	}
+	if (!*done) {
+		lock_sock(sk);
+		if (left > 0)
+			ret = sk_stream_error(sk, flags, -EPIPE);
+		else
+			ret = left ? sock_intr_errno(timeo) : -EAGAIN;
+		release_sock(sk);
+	}
+	job_put(job);
+	memnet_transmit_reap(ep);
+	memnet_endpoint_put(ep);
+	return ret;
+}
+
+/**
+ * memnet_jobs_init() - prepare
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int memnet_jobs_init(void)
+{
+	cache = KMEM_CACHE(memnet_job, 0);
+	return cache ? 0 : -ENOMEM;
+}
+
+/**
+ * memnet_jobs_exit() - clean up; no job lives
+ */
+void memnet_jobs_exit(void)
+{
+	kmem_cache_destroy(cache);
+}

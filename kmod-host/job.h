@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Direct transfers from registered memory, see job.c. */
+#ifndef MEMNET_JOB_H
+#define MEMNET_JOB_H
+
+#include "memnet.h"
+#include "region.h"
+
+/**
+ * struct memnet_job - bytes of a region on their way to the node's TCP
+ * @entry:	on the outgoing queue until all of it is posted
+ * @hold:	the queue's reference and one for each posted message; when they are gone the
+ *		device has read the memory for the last time
+ * @left:	completed then
+ * @node:	on the endpoint's list while it waits to be taken
+ * @finished:	completed when it was taken whole, or never will be
+ * @map:	what is sent from, held
+ * @offset:	first byte in the region
+ * @len:	bytes; under the endpoint's lock, which may cut it
+ * @end:	stream position after its last byte; under that lock
+ * @taken:	bytes that TCP took, once @finished
+ * @refs:	@hold, the endpoint's list, who waits
+ */
+struct memnet_job {
+	struct memnet_entry		entry;
+	struct memnet_hold		hold;
+	struct completion		left;
+	struct list_head		node;
+	struct completion		finished;
+	struct memnet_region_map	*map;
+	u64				offset;
+	u64				len;
+	u64				end;
+	u64				taken;
+	refcount_t			refs;
+};
+
+static inline struct memnet_job *memnet_entry_job(struct memnet_entry *entry)
+{
+	return container_of(entry, struct memnet_job, entry);
+}
+
+int memnet_job_transmit(struct memnet_endpoint *ep, struct memnet_job *job, struct wire_msg *msg,
+			u32 len, u8 flags);
+bool memnet_job_untold(struct memnet_endpoint *ep, struct wire_msg *msg);
+int memnet_send_direct(struct socket *sock, struct memnet_region *region, u64 offset, u64 len,
+		       unsigned int flags, u64 *done);
+
+#endif /* MEMNET_JOB_H */

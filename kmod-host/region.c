@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Regions: memory a program has registered, pinned and mapped for the device of a link.
+ *
+ * A region is pinned once, when it is registered, and charged to RLIMIT_MEMLOCK of the process
+ * that registers it. For a link it is mapped when it is first used there; the mapping, an
+ * address for each page, lasts until the region or the link goes. Both are counted: a job holds
+ * the mapping it sends from, the mapping holds the region, so memory that was deregistered, or
+ * whose process is dead, stays pinned until the device has let go of it, and no longer.
+ *
+ * Where the pages come from does not matter afterwards: what is sent is what they contain when
+ * the device reads them, as with MSG_ZEROCOPY. After fork() they are the parent's as long as it
+ * does not write (pinned pages are copied for the child at fork).
+ *
+ * Locks: maps_mutex for making and ending mappings, outside of region.lock for the list of a
+ * region's. The last reference to a mapping may be dropped in softirq, so ending it is left to a
+ * work queue; a region's is dropped in process context.
+ */
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <rdma/ib_verbs.h>
+
+#include "region.h"
+
+static DEFINE_MUTEX(maps_mutex);
+static LIST_HEAD(maps);		/* all that are mapped, under maps_mutex */
+static struct workqueue_struct *wq;
+
+/**
+ * memnet_region_put() - drop a reference
+ * @region: region; the last reference unpins it
+ */
+void memnet_region_put(struct memnet_region *region)
+{
+	if (!refcount_dec_and_test(&region->refs))
+		return;
+	unpin_user_pages(region->pages, region->npages);
+	account_locked_vm(region->mm, region->npages, false);
+	memnet_stat_add(MEMNET_STAT_HOST_PINNED, -(long)region->npages);
+	memnet_stat_dec(MEMNET_STAT_HOST_REGIONS);
+	mmdrop(region->mm);
+	kvfree(region->pages);
+	kfree(region);
+}
+
+static int pin(struct memnet_region *region, unsigned long addr)
+{
+	unsigned int flags = FOLL_LONGTERM | MEMNET_PIN_READ;
+	unsigned long done = 0;
+	int ret;
+
+	while (done < region->npages) {
+		ret = pin_user_pages_fast(addr + done * PAGE_SIZE,
+					  min_t(unsigned long, region->npages - done, INT_MAX / 2),
+					  flags, region->pages + done);
+		if (ret <= 0) {
+			unpin_user_pages(region->pages, done);
+			return ret ?: -EFAULT;
+		}
+		done += ret;
+	}
+	return 0;
+}
+
+/**
+ * memnet_region_create() - pin memory of the calling process
+ * @addr: first byte
+ * @len: bytes
+ *
+ * Return: the region with one reference, or an ERR_PTR: -EINVAL for nothing or too much, -ENOMEM
+ * also beyond RLIMIT_MEMLOCK, -EFAULT where no memory is.
+ */
+struct memnet_region *memnet_region_create(u64 addr, u64 len)
+{
+	struct memnet_region *region;
+	u64 last;
+	int ret;
+
+	if (!len || len > MEMNET_REGION_MAX || check_add_overflow(addr, len - 1, &last) ||
+	    last > ULONG_MAX)
+		return ERR_PTR(-EINVAL);
+	region = kzalloc(sizeof(*region), GFP_KERNEL_ACCOUNT);
+	if (!region)
+		return ERR_PTR(-ENOMEM);
+	refcount_set(&region->refs, 1);
+	spin_lock_init(&region->lock);
+	INIT_LIST_HEAD(&region->maps);
+	region->first = offset_in_page(addr);
+	region->len = len;
+	region->npages = (last >> PAGE_SHIFT) - (addr >> PAGE_SHIFT) + 1;
+	region->mm = current->mm;
+	region->pages = kvcalloc(region->npages, sizeof(*region->pages), GFP_KERNEL_ACCOUNT);
+	ret = -ENOMEM;
+	if (!region->pages)
+		goto free;
+	ret = account_locked_vm(region->mm, region->npages, true);
+	if (ret)
+		goto free;
+	ret = pin(region, addr & PAGE_MASK);
+	if (ret)
+		goto unaccount;
+	mmgrab(region->mm);
+	memnet_stat_inc(MEMNET_STAT_HOST_REGIONS);
+	memnet_stat_add(MEMNET_STAT_HOST_PINNED, region->npages);
+	return region;
+unaccount:
+	account_locked_vm(region->mm, region->npages, false);
+free:
+	kvfree(region->pages);
+	kfree(region);
+	return ERR_PTR(ret);
+}
+
+/* ---- mappings ---- */
+
+/* The device lets go of the memory; whoever still holds the mapping sends nothing any more. */
+static void unmap(struct memnet_region_map *map)
+{
+	lockdep_assert_held(&maps_mutex);
+	list_del_init(&map->all);
+	ib_dma_unmap_sgtable_attrs(map->domain->pd->device, &map->sgt, DMA_TO_DEVICE, 0);
+	sg_free_table(&map->sgt);
+}
+
+static void map_free(struct work_struct *work)
+{
+	struct memnet_region_map *map = container_of(work, struct memnet_region_map, free);
+
+	mutex_lock(&maps_mutex);
+	if (!list_empty(&map->all))
+		unmap(map);
+	mutex_unlock(&maps_mutex);
+	memnet_region_put(map->region);
+	kvfree(map->dma);
+	kfree(map);
+}
+
+/**
+ * memnet_region_map_put() - drop a reference
+ * @map: mapping
+ */
+void memnet_region_map_put(struct memnet_region_map *map)
+{
+	if (refcount_dec_and_test(&map->refs))
+		queue_work(wq, &map->free);
+}
+
+/* Nobody finds it any more. */
+static void unlist(struct memnet_region_map *map)
+{
+	struct memnet_region *region = map->region;
+	bool listed;
+
+	spin_lock(&region->lock);
+	listed = !list_empty(&map->node);
+	list_del_init(&map->node);
+	spin_unlock(&region->lock);
+	if (listed)
+		memnet_region_map_put(map);
+}
+
+static struct memnet_region_map *find(struct memnet_region *region,
+				      const struct memnet_domain *domain)
+{
+	struct memnet_region_map *map, *found = NULL;
+
+	spin_lock(&region->lock);
+	list_for_each_entry(map, &region->maps, node) {
+		if (map->domain != domain)
+			continue;
+		refcount_inc(&map->refs);
+		found = map;
+		break;
+	}
+	spin_unlock(&region->lock);
+	return found;
+}
+
+static int map_pages(struct memnet_region_map *map)
+{
+	struct memnet_region *region = map->region;
+	struct ib_device *dev = map->domain->pd->device;
+	struct scatterlist *sg;
+	unsigned long i = 0;
+	unsigned int n, size;
+	int ret;
+
+	map->dma = kvcalloc(region->npages, sizeof(*map->dma), GFP_KERNEL_ACCOUNT);
+	if (!map->dma)
+		return -ENOMEM;
+	ret = sg_alloc_table_from_pages_segment(&map->sgt, region->pages, region->npages, 0,
+						(size_t)region->npages << PAGE_SHIFT,
+						ib_dma_max_seg_size(dev), GFP_KERNEL);
+	if (ret)
+		return ret;
+	ret = ib_dma_map_sgtable_attrs(dev, &map->sgt, DMA_TO_DEVICE, 0);
+	if (ret) {
+		sg_free_table(&map->sgt);
+		return ret;
+	}
+	/* Whole pages were mapped, so all segments are. */
+	for_each_sgtable_dma_sg(&map->sgt, sg, n)
+		for (size = 0; size < sg_dma_len(sg); size += PAGE_SIZE)
+			map->dma[i++] = sg_dma_address(sg) + size;
+	return 0;
+}
+
+/**
+ * memnet_region_map() - a region's mapping for a link
+ * @region: region
+ * @ch: a channel of the link, held
+ *
+ * Return: the mapping with a reference, or an ERR_PTR: -ENETDOWN when the link is down, -ENOMEM.
+ */
+struct memnet_region_map *memnet_region_map(struct memnet_region *region,
+					    struct memnet_channel *ch)
+{
+	struct memnet_region_map *map;
+	int ret = -ENETDOWN;
+
+	/* Its pointer may be stale only when the channel is down, and then nothing is sent. */
+	map = find(region, READ_ONCE(ch->rdma.domain));
+	if (map)
+		return map;
+	map = kzalloc(sizeof(*map), GFP_KERNEL_ACCOUNT);
+	if (!map)
+		return ERR_PTR(-ENOMEM);
+	mutex_lock(&maps_mutex);
+	/* A link's channels fail before its mappings end, under this mutex. */
+	if (memnet_channel_is_up(ch) && !region->retired) {
+		struct memnet_region_map *other = find(region, ch->rdma.domain);
+
+		if (other) {
+			mutex_unlock(&maps_mutex);
+			kfree(map);
+			return other;
+		}
+		map->region = region;
+		map->domain = ch->rdma.domain;
+		ret = map_pages(map);
+	}
+	if (ret) {
+		mutex_unlock(&maps_mutex);
+		kvfree(map->dma);
+		kfree(map);
+		return ERR_PTR(ret);
+	}
+	INIT_WORK(&map->free, map_free);
+	refcount_set(&map->refs, 2);	/* the region's list, and the caller's */
+	refcount_inc(&region->refs);
+	list_add(&map->all, &maps);
+	spin_lock(&region->lock);
+	list_add(&map->node, &region->maps);
+	spin_unlock(&region->lock);
+	mutex_unlock(&maps_mutex);
+	return map;
+}
+
+/**
+ * memnet_regions_lost() - end the mappings of a link
+ * @domain: its domain; all its channels are stopped
+ */
+void memnet_regions_lost(const struct memnet_domain *domain)
+{
+	struct memnet_region_map *map, *tmp;
+
+	mutex_lock(&maps_mutex);
+	list_for_each_entry_safe(map, tmp, &maps, all) {
+		if (map->domain != domain)
+			continue;
+		unmap(map);
+		unlist(map);
+	}
+	mutex_unlock(&maps_mutex);
+}
+
+/**
+ * memnet_region_retire() - the region is deregistered
+ * @region: region
+ *
+ * What is under way ends as usual, on its own references.
+ */
+void memnet_region_retire(struct memnet_region *region)
+{
+	struct memnet_region_map *map, *tmp;
+
+	mutex_lock(&maps_mutex);
+	region->retired = true;
+	list_for_each_entry_safe(map, tmp, &region->maps, node)
+		unlist(map);
+	mutex_unlock(&maps_mutex);
+}
+
+/**
+ * memnet_region_gather() - cut a piece of a region into what the device can gather
+ * @map: its mapping
+ * @offset: where it starts in the region
+ * @len: bytes
+ * @sge: result
+ * @max: room in @sge
+ * @nr: how many were used
+ *
+ * Return: bytes covered, @len unless @sge is full.
+ */
+u32 memnet_region_gather(const struct memnet_region_map *map, u64 offset, u32 len,
+			 struct ib_sge *sge, u32 max, u32 *nr)
+{
+	u64 pos = map->region->first + offset;
+	u32 done = 0, n = 0, size;
+
+	while (done < len) {
+		u64 addr = map->dma[pos >> PAGE_SHIFT] + offset_in_page(pos);
+
+		size = min_t(u32, len - done, PAGE_SIZE - offset_in_page(pos));
+		if (n && sge[n - 1].addr + sge[n - 1].length == addr) {
+			sge[n - 1].length += size;
+		} else {
+			if (n == max)
+				break;
+			sge[n++] = (struct ib_sge){ .addr = addr, .length = size };
+		}
+		done += size;
+		pos += size;
+	}
+	*nr = n;
+	return done;
+}
+
+/**
+ * memnet_regions_init() - prepare
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int memnet_regions_init(void)
+{
+	wq = alloc_workqueue("memnet-region", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	return wq ? 0 : -ENOMEM;
+}
+
+/**
+ * memnet_regions_exit() - clean up; no context and no link lives
+ */
+void memnet_regions_exit(void)
+{
+	destroy_workqueue(wq);
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Registered memory, see region.c. */
+#ifndef MEMNET_REGION_H
+#define MEMNET_REGION_H
+
+#include "core.h"
+
+#define MEMNET_REGION_MAX	BIT_ULL(40)	/* bytes of a region */
+
+struct mm_struct;
+
+/**
+ * struct memnet_region - memory of a program, pinned
+ * @refs:	the context's table, each mapping, and calls that look at it
+ * @mm:		charged for it; its memory descriptor is held, its memory is not
+ * @first:	offset of the first byte in the first page
+ * @len:	bytes
+ * @npages:	pages
+ * @pages:	the pages, pinned
+ * @lock:	guards @maps; taken alone or under the mutex of all mappings
+ * @maps:	mappings that can be found
+ * @retired:	deregistered: no new mappings; under that mutex
+ */
+struct memnet_region {
+	refcount_t		refs;
+	struct mm_struct	*mm;
+	u32			first;
+	u64			len;
+	unsigned long		npages;
+	struct page		**pages;
+	spinlock_t		lock;		/* maps */
+	struct list_head	maps;
+	bool			retired;
+};
+
+/**
+ * struct memnet_region_map - a region as the device of a link sees it
+ * @refs:	the region's list and each job
+ * @region:	the region, held
+ * @domain:	the link's, while mapped
+ * @node:	on the region's list
+ * @all:	on the list of all, while mapped
+ * @sgt:	the mapping
+ * @dma:	address of each page
+ * @free:	ends it
+ */
+struct memnet_region_map {
+	refcount_t		refs;
+	struct memnet_region	*region;
+	struct memnet_domain	*domain;
+	struct list_head	node;
+	struct list_head	all;
+	struct sg_table		sgt;
+	u64			*dma;
+	struct work_struct	free;
+};
+
+int memnet_regions_init(void);
+void memnet_regions_exit(void);
+struct memnet_region *memnet_region_create(u64 addr, u64 len);
+void memnet_region_retire(struct memnet_region *region);
+void memnet_region_put(struct memnet_region *region);
+struct memnet_region_map *memnet_region_map(struct memnet_region *region,
+					    struct memnet_channel *ch);
+void memnet_region_map_put(struct memnet_region_map *map);
+void memnet_regions_lost(const struct memnet_domain *domain);
+u32 memnet_region_gather(const struct memnet_region_map *map, u64 offset, u32 len,
+			 struct ib_sge *sge, u32 max, u32 *nr);
+
+#endif /* MEMNET_REGION_H */

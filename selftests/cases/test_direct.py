@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Registered memory and direct transfers: the bytes, that nobody copied them, and every end they can have."""
+import time
+
+from selftests.cases import offload
+from selftests.lab.lab import CLIENT_EXT, NODE_SAN
+
+SENT = "host.direct_bytes"
+GAUGES = ("host.regions", "host.pinned_pages", "host.jobs")
+
+
+def setup(lab):
+    offload.up(lab)
+
+
+def clean(lab):
+    """Nothing is left of any socket either."""
+    offload.idle(lab)
+    clean_host(lab)
+
+
+def clean_host(lab):
+    """No region, no pinned page, no job, and all the kernel pinned is unpinned."""
+    lab.host.until("memnetctl -j stats | grep -q '\"regions\": *0,'", timeout=20, what="regions to go")
+    now = offload.counters(lab.host)
+    assert not any(now[n] for n in GAUGES), {n: now[n] for n in GAUGES}
+    # the kernel adds up what its processors have counted every other second
+    lab.host.until("[ $(grep nr_foll_pin /proc/vmstat | cut -d' ' -f2 | uniq | wc -l) = 1 ]", timeout=20,
+                   what="all pinned pages to be unpinned")
+
+
+def stream(lab, family, options):
+    return lab.host.sh(f"mnstream {family} --io block --bound 100 {options}", timeout=offload.patience(lab, 110))
+
+
+def test_direct_sends_only(lab):
+    """Not a byte is copied on the host; on a native socket the same calls copy."""
+    size = (2 if offload.small(lab) else 16) << 20
+    options = f"--direct 4 --send {size} --recv 0"
+    stream(lab, offload.native(), options)
+    with offload.Watch(lab) as w:
+        out = stream(lab, offload.memnet(), options)
+    w.proves(connects=1, accepts=1)
+    assert w.host[SENT] == 2 * size, w.host[SENT]
+    # what the programs say to each other is the rest
+    assert w.host["host.copied_from_user_bytes"] < 1000, w.host["host.copied_from_user_bytes"]
+    clean(lab)
+    return out.splitlines()[-1]
+
+
+def test_direct_among_ordinary_sends(lab):
+    """16 sockets of 2 threads each, sending by random calls, direct ones among them: every byte in its place."""
+    size = (1 if offload.small(lab) else 4) << 20
+    options = f"--direct 2 --streams 16 --max 1M --each --send {size} --recv {size // 4}"
+    with offload.Watch(lab) as w:
+        out = stream(lab, offload.memnet(), options)
+    w.proves(connects=16, accepts=16)
+    assert w.host[SENT] > size, w.host[SENT]
+    assert w.host["host.copied_from_user_bytes"] > size, "no ordinary send among them"
+    clean(lab)
+    return out.splitlines()[-1]
+
+
+# /dev/memnet by hand, so that what the library would not say can be said too
+HAND = f"""
+import ctypes, errno, fcntl, mmap, os, resource, signal, socket, struct, sys, threading, time
+libc = ctypes.CDLL(None, use_errno=True)
+ctx = os.open("/dev/memnet", os.O_RDWR)
+REGISTER, DEREGISTER, DIRECT = 0x4de0, 0x4de1, 0x4de2
+bad = []
+
+def addr4(host, port):
+    return struct.pack("=HH4s8x", 2, socket.htons(port), socket.inet_aton(host))
+
+def connect(command, host="{CLIENT_EXT}", family=25):
+    fd = libc.socket(family, socket.SOCK_STREAM, 0)
+    if libc.connect(fd, addr4(host, 4242), 16):
+        raise OSError(ctypes.get_errno(), "connect")
+    # closed in its sleep a connection to a peer that never reads would stay for a minute
+    libc.setsockopt(fd, socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("=ii", 1, 0), 8)
+    os.write(fd, command.encode() + b"\\n")
+    return fd
+
+def ioctl(number, data):
+    "The structure as it is afterwards, or the negative errno."
+    data = bytearray(data)
+    try:
+        fcntl.ioctl(ctx, number, data)
+    except OSError as e:
+        return -e.errno
+    return data
+
+def register(addr, len, size=32, flags=0, reserved=0):
+    r = ioctl(REGISTER, struct.pack("=IIQQII", size, flags, addr, len, 0, reserved))
+    return r if isinstance(r, int) else struct.unpack_from("=I", r, 24)[0]
+
+def deregister(region, size=8):
+    r = ioctl(DEREGISTER, struct.pack("=II", size, region))
+    return r if isinstance(r, int) else 0
+
+def send(fd, region, offset, len, flags=1, size=40):
+    r = ioctl(DIRECT, struct.pack("=IIiIQQQ", size, flags, fd, region, offset, len, 99))
+    return r if isinstance(r, int) else struct.unpack_from("=Q", r, 32)[0]
+
+def memory(len):
+    "Memory that nobody else has, and its address."
+    m = mmap.mmap(-1, len)
+    return m, ctypes.addressof(ctypes.c_char.from_buffer(m))
+
+def says(what, result, *wanted):
+    got = errno.errorcode[-result].replace("ENOTSUP", "EOPNOTSUPP") if result < 0 else result
+    if got not in wanted:
+        bad.append(f"{{what}}: {{got}}, expected {{wanted}}")
+
+MUCH = 16 << 20
+much, much_at = memory(MUCH)
+"""
+
+WRONG = HAND + f"""
+m, at = memory(65536)
+says("nothing", register(at, 0), "EINVAL")
+says("more than there can be", register(at, (1 << 40) + 1), "EINVAL")
+says("round the end", register((1 << 64) - 4096, 8192), "EINVAL")
+says("the kernel's memory", register(0xffffffff81000000, 4096), "EFAULT")
+says("no memory", register(0, 4096), "EFAULT")
+says("half of it is none", register(at, 1 << 36), "EFAULT", "ENOMEM")
+says("flags", register(at, 4096, flags=1), "EINVAL")
+says("reserved", register(at, 4096, reserved=1), "EINVAL")
+says("too short", register(at, 4096, size=24), "EINVAL")
+says("as large as can be", register(at, 4096, size=0xffffffff), "E2BIG")
+says("no such call", ioctl(0x4def, bytes(64)), "ENOTTY")
+r = register(at + 100, 5000)
+longer = ioctl(REGISTER, struct.pack("=IIQQII8x", 40, 0, at, 4096, 0, 0))
+says("longer, but zero", 0 if isinstance(longer, bytearray) else longer, 0)
+says("longer, and not zero", ioctl(REGISTER, struct.pack("=IIQQIIQ", 40, 0, at, 4096, 0, 0, 1)), "E2BIG")
+
+fd = connect("sink")
+says("all of it", send(fd, r, 0, 5000), 5000)
+says("one byte", send(fd, r, 4999, 1), 1)
+says("nothing", send(fd, r, 0, 0), "EINVAL")
+says("one too many", send(fd, r, 0, 5001), "EINVAL")
+says("behind the end", send(fd, r, 5000, 1), "EINVAL")
+says("far behind", send(fd, r, (1 << 64) - 1, 2), "EINVAL")
+says("far too many", send(fd, r, 1, (1 << 64) - 1), "EINVAL")
+says("no region", send(fd, 0, 0, 1), "ENOENT")
+says("another's region", send(fd, 77777, 0, 1), "ENOENT")
+says("flags", send(fd, r, 0, 1, flags=0x100), "EINVAL")
+says("no descriptor", send(-1, r, 0, 1), "EBADF")
+says("no socket", send(ctx, r, 0, 1), "ENOTSOCK")
+unconnected = libc.socket(25, socket.SOCK_STREAM, 0)
+says("not connected", send(unconnected, r, 0, 1), "EPIPE")
+udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+says("UDP", send(udp.fileno(), r, 0, 1, flags=5), "EOPNOTSUPP")
+native = connect("sink", "{NODE_SAN}", socket.AF_INET)
+says("native", send(native, r, 0, 1), "EOPNOTSUPP")
+says("native, by copy", send(native, r, 0, 5000, flags=5), 5000)
+libc.shutdown(fd, socket.SHUT_WR)
+says("after shutdown", send(fd, r, 0, 1), "EPIPE")
+says("deregister", deregister(r), 0)
+says("deregister twice", deregister(r), "ENOENT")
+says("a region that was", send(fd, r, 0, 1), "ENOENT")
+
+regions = [register(at + i % 60000, 1 + i % 5000) for i in range(10000)]
+says("10000 regions", min(regions) > 0 and len(set(regions)), 10000)
+says("all given back", sum(deregister(r) for r in regions[:9000]), 0)
+# the others go with the context
+os.setgroups([])
+os.setresuid(65534, 65534, 65534)
+resource.setrlimit(resource.RLIMIT_MEMLOCK, (1 << 20, 1 << 20))
+says("beyond RLIMIT_MEMLOCK", register(much_at, MUCH), "ENOMEM")
+print("\\n".join(bad))
+sys.exit(bool(bad))
+"""
+
+ENDS = HAND + """
+region = register(much_at, MUCH)
+signal.signal(signal.SIGALRM, lambda *_: None)
+libc.syscall.restype = ctypes.c_long
+
+def blocked(fd):
+    "Direct sending of more than anybody takes; what libc's ioctl says, for Python repeats what a signal interrupts."
+    arg = bytearray(struct.pack("=IIiIQQQ", 40, 1, fd, region, 0, MUCH, 0))
+    buf = (ctypes.c_char * 40).from_buffer(arg)
+    r = libc.ioctl(ctx, ctypes.c_ulong(DIRECT), buf)
+    return -ctypes.get_errno() if r else struct.unpack_from("=Q", arg, 32)[0]
+
+def some(what, result):
+    says(what, 0 < result < MUCH, True)
+
+def little(what, result, wanted):
+    "TCP may still have taken a little more."
+    if not 0 < result < MUCH // 4:
+        says(what, result, wanted)
+
+# a signal
+fd = connect("never-read")
+signal.setitimer(signal.ITIMER_REAL, 1)
+some("interrupted by a signal", blocked(fd))
+signal.setitimer(signal.ITIMER_REAL, 0.5)
+little("again, with hardly any room", blocked(fd), "EINTR")
+os.close(fd)
+
+# a time
+fd = connect("never-read")
+libc.setsockopt(fd, socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("=qq", 1, 0), 16)
+some("SO_SNDTIMEO", blocked(fd))
+little("SO_SNDTIMEO with hardly any room", blocked(fd), "EAGAIN")
+os.close(fd)
+
+# the peer resets
+fd = connect("read=all after=100000 then=rst")
+result = blocked(fd)
+says("the peer resets", result == -errno.ECONNRESET or 0 < result < MUCH, True)
+says("after the reset", send(fd, region, 0, 1), "EPIPE", "ECONNRESET")
+os.close(fd)
+
+# two wait for their turn on one socket, the first is interrupted: the second goes on in its place
+fd = connect("never-read")
+results = []
+first = threading.Thread(target=lambda: results.append(blocked(fd)))
+first.start()
+time.sleep(0.5)
+libc.setsockopt(fd, socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("=qq", 1, 0), 16)
+says("waits behind another", blocked(fd), "EAGAIN")
+libc.shutdown(fd, socket.SHUT_RDWR)
+
+# the region is given back meanwhile
+says("deregister in flight", deregister(region), 0)
+print("blocked", flush=True)
+first.join()
+print("ended", results, "\\n".join(bad), flush=True)
+sys.exit(bool(bad))
+"""
+
+
+def by_hand(lab, script, timeout=90):
+    lab.host.put("/tmp/hand.py", script)
+    return lab.host.bg("userland python3 /tmp/hand.py")
+
+
+def test_wrong_use(lab):
+    """Every argument out of its bounds is refused, with the right errno; nothing is left of it."""
+    rc, out = by_hand(lab, WRONG).wait(offload.patience(lab, 90))
+    assert rc == 0, out
+    clean(lab)
+
+
+def blocking(lab):
+    """A program that sleeps in a direct send, and has gone through the other ends of one."""
+    job = by_hand(lab, ENDS)
+    end = time.monotonic() + offload.patience(lab, 60)
+    while "blocked" not in job.output():
+        assert not job.done and time.monotonic() < end, job.output()
+        time.sleep(0.2)
+    return job
+
+
+def test_ends_of_a_direct_send(lab):
+    """A signal, a time, a reset, an interrupted neighbour; then the program is killed in its sleep."""
+    job = blocking(lab)
+    before = offload.counters(lab.host)
+    assert before["host.jobs"] == 1 and before["host.regions"] == 1, before
+    lab.host.sh("kill -KILL $(pgrep -f '[p]ython3 /tmp/hand.py')")
+    job.wait(20)
+    clean(lab)
+
+
+def test_link_dies_under_a_direct_send(lab):
+    job = blocking(lab)
+    lab.host.sh(f"memnetctl link del {offload.LINK}", timeout=30)
+    rc, out = job.wait(offload.patience(lab, 20))
+    assert rc == 0, out
+    clean_host(lab)
+    lab.host.sh(f"memnetctl link add {offload.LINK} tcps {NODE_SAN}")
+    offload.wait_link(lab)
+    clean(lab)
+    return out.splitlines()[-1]
+
+
+for _name, _test in list(globals().items()):
+    if _name.startswith("test_"):
+        _test.timeout = 300

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: LGPL-2.1
+/* Registered memory and direct transfers: /dev/memnet for programs. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "memnet.h"
+
+struct memnet_context {
+	int fd;
+};
+
+struct memnet_context *memnet_context_open(void)
+{
+	struct memnet_context *ctx = malloc(sizeof(*ctx));
+	int err;
+
+	if (!ctx)
+		return NULL;
+	ctx->fd = open("/dev/memnet", O_RDWR | O_CLOEXEC);
+	if (ctx->fd >= 0)
+		return ctx;
+	err = errno;
+	free(ctx);
+	errno = err;
+	return NULL;
+}
+
+void memnet_context_close(struct memnet_context *ctx)
+{
+	if (!ctx)
+		return;
+	close(ctx->fd);
+	free(ctx);
+}
+
+int memnet_register_mem(struct memnet_context *ctx, void *addr, size_t len, memnet_region *region)
+{
+	struct memnet_register arg = {
+		.size = sizeof(arg),
+		.addr = (uintptr_t)addr,
+		.len = len,
+	};
+
+	if (ioctl(ctx->fd, MEMNET_IOC_REGISTER, &arg))
+		return -1;
+	*region = arg.region;
+	return 0;
+}
+
+int memnet_deregister_mem(struct memnet_context *ctx, memnet_region region)
+{
+	struct memnet_deregister arg = { .size = sizeof(arg), .region = region };
+
+	return ioctl(ctx->fd, MEMNET_IOC_DEREGISTER, &arg);
+}
+
+ssize_t memnet_send_direct(struct memnet_context *ctx, int fd, memnet_region region,
+			   size_t offset, size_t len, unsigned int flags)
+{
+	struct memnet_direct arg = {
+		.size = sizeof(arg),
+		.flags = flags,
+		.fd = fd,
+		.region = region,
+		.offset = offset,
+		.len = len,
+	};
+
+	if (ioctl(ctx->fd, MEMNET_IOC_SEND_DIRECT, &arg))
+		return -1;
+	return (ssize_t)arg.done;
+}
