@@ -122,11 +122,8 @@ def test_rmmod_tcps_under_load(lab):
 
 
 def test_50_cycles(lab):
-    """Loaded and unloaded fifty times on each side, every fifth time with connections; nothing is left.
-
-    On the debug kernel fifteen times.
-    """
-    cycles = 15 if offload.debug(lab) else 50
+    """Loaded and unloaded fifty times on each side, every fifth time with connections; nothing is left."""
+    cycles = 50
     again(lab)
     offload.down(lab)
     before = None
