@@ -102,6 +102,8 @@ struct sk_buff *memnet_transmit_control(struct memnet_endpoint *ep, struct wire_
 /**
  * memnet_transmit_refresh() - look what the node has published
  * @ep: endpoint, locked, on a channel
+ *
+ * Whoever looks may find the room another one sleeps for, and nobody else will tell.
  */
 void memnet_transmit_refresh(struct memnet_endpoint *ep)
 {
@@ -115,6 +117,10 @@ void memnet_transmit_refresh(struct memnet_endpoint *ep)
 	if (limit > ep->tx.limit)
 		ep->tx.asked = 0;
 	ep->tx.limit = limit;
+	if (ep->tx.want && ep->sk && memnet_transmit_writable(ep, ep->sk)) {
+		ep->tx.want = false;
+		memnet_endpoint_wake(ep, MEMNET_WAKE_WRITE);
+	}
 }
 
 static int send_message(struct memnet_endpoint *ep, enum wire_opcode opcode, struct wire_msg *msg)

@@ -158,11 +158,14 @@ static void receive_window(struct tcps_endpoint *ep, const struct wire_window *w
 	ep->rx.consumed = wire_word_advance(window->consumed, ep->gen, ep->rx.consumed);
 }
 
+/* One that has not been answered is not forgotten for another: the host asks again if need be. */
 static void receive_want(struct tcps_endpoint *ep, const struct wire_msg *msg)
 {
-	ep->in.want = le64_to_cpu(msg->want.limit);
+	u64 limit = le64_to_cpu(msg->want.limit);
+
+	ep->in.want = ep->in.wanted ? min(ep->in.want, limit) : limit;
 	ep->in.wanted = !ep->in.dead;
-	ep->in.grow = ep->in.want >= ep->in.limit;
+	ep->in.grow = limit >= ep->in.limit;
 }
 
 static int receive_want_taken(struct tcps_endpoint *ep, const struct wire_msg *msg)
