@@ -401,6 +401,7 @@ struct tcps_endpoint {
 		struct sk_buff_head	sending;
 		u64			taken;
 		u64			grown;		/* @tx.taken when @tx.window last grew */
+		u64			told;		/* of @tx.taken, to the host, or owed */
 		u32			window;
 		bool			shut;
 	} tx;

@@ -14,7 +14,8 @@
  * WINDOW where the host has asked. The window doubles when the host ran dry while TCP was taking
  * bytes. What it has beyond the initial one is charged when given (session.extra, tcps_extra), for
  * a grant cannot be taken back; when pages held and charged pass their limits it is not renewed
- * beyond 4 KiB.
+ * beyond 4 KiB. Then the limit stands still for a while, and a host that asks is told what TCP
+ * has taken: it may be its send buffer that is full.
  *
  * A host that waits for TCP to take what it sent (WIRE_F_TELL, WANT_TAKEN) is told by WINDOW as
  * soon as that position is passed.
@@ -286,7 +287,7 @@ static void set_window(struct tcps_endpoint *ep, u32 window)
  */
 void tcps_tx_window(struct tcps_endpoint *ep)
 {
-	u64 limit, opened, step;
+	u64 limit, opened, step, news;
 	bool empty;
 
 	if (ep->state != TCPS_CONNECTED || !ep->tx.window)
@@ -314,16 +315,20 @@ void tcps_tx_window(struct tcps_endpoint *ep)
 	}
 	empty = skb_queue_empty(&ep->in.queue) && skb_queue_empty(&ep->tx.sending);
 	opened = limit > ep->in.limit ? limit - ep->in.limit : 0;
+	news = ep->tx.taken - ep->tx.told;
 	if (opened >= step || (opened && empty && ep->in.wanted)) {
 		ep->in.limit = limit;
 		ep->owed |= TCPS_OWE_PUBLISH;
 	}
-	if (ep->in.wanted && ep->in.limit > ep->in.want) {
+	if (ep->in.wanted &&
+	    (ep->in.limit > ep->in.want || news >= PUBLISH_STEP || (news && empty))) {
 		ep->in.wanted = false;
 		ep->owed &= ~TCPS_OWE_PUBLISH; /* the message says it all */
 		ep->owed |= TCPS_OWE_WINDOW;
 	}
 out:
+	if (ep->owed & (TCPS_OWE_PUBLISH | TCPS_OWE_WINDOW))
+		ep->tx.told = ep->tx.taken;
 	spin_unlock_bh(&ep->lock);
 }
 

@@ -3,6 +3,8 @@
 
 On the debug kernel it is 8 MiB each way.
 """
+import time
+
 from selftests.cases import offload
 
 MIB = 1 << 20
@@ -64,6 +66,23 @@ def test_both_ways_to_connect(lab):
 
 def test_sendfile(lab):
     return both(lab, 8, "--side connect --sendfile", v6=True, share=4)
+
+
+def test_windows_shrink(lab):
+    """The node runs out of pages while streams have large windows: they go on, with small ones."""
+    limit = "/sys/module/memnet_tcps/parameters/max_pages"
+    before = lab.node.sh(f"cat {limit}").strip()
+    size = (8 if offload.small(lab) else 64) * MIB
+    job = lab.host.bg(f"mnstream {offload.memnet()} --streams 4 --send {size} --recv 0 --side connect --bound 200")
+    sent = offload.counters(lab.host)["core.bytes_sent"]
+    end = time.monotonic() + offload.patience(lab, 60)
+    while offload.counters(lab.host)["core.bytes_sent"] < sent + size // 8:
+        assert time.monotonic() < end and not job.done, job.output()
+    lab.node.sh(f"echo 0 >{limit}")
+    rc, out = job.wait(offload.patience(lab, 210))
+    lab.node.sh(f"echo {before} >{limit}")
+    assert rc == 0, out
+    return out.splitlines()[-1]
 
 
 def test_one_way_without_heartbeats(lab):
