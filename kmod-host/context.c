@@ -64,9 +64,9 @@ static long ioctl_register(struct memnet_context *ctx, struct memnet_register *a
 	return 0;
 }
 
-static long ioctl_deregister(struct memnet_context *ctx, const struct memnet_deregister *arg)
+static long deregister(struct memnet_context *ctx, u32 number)
 {
-	struct memnet_region *region = xa_erase(&ctx->regions, arg->region);
+	struct memnet_region *region = xa_erase(&ctx->regions, number);
 
 	if (!region)
 		return -ENOENT;
@@ -188,13 +188,16 @@ static long context_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 		ret = ioctl_register(ctx, &u.reg);
 		break;
 	case MEMNET_IOC_DEREGISTER:
-		return ioctl_deregister(ctx, &u.dereg);
+		return deregister(ctx, u.dereg.region);
 	default:
 		ret = ioctl_send_direct(ctx, &u.direct);
 	}
-	if (!ret && copy_to_user(user, &u, known))
-		ret = -EFAULT;
-	return ret;
+	if (ret || !copy_to_user(user, &u, known))
+		return ret;
+	/* Nobody knows the number. */
+	if (cmd == MEMNET_IOC_REGISTER)
+		deregister(ctx, u.reg.region);
+	return -EFAULT;
 }
 
 static int context_open(struct inode *inode, struct file *file)

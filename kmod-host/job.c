@@ -188,9 +188,16 @@ static u64 job_cut(struct memnet_endpoint *ep, struct memnet_job *job)
 }
 
 /*
- * Nobody waits for the job any more, but for the device to have read what was sent; that takes
- * no longer than the link lives.
+ * The memory may be used again when the device has read what was sent. That takes no longer than
+ * the link lives; who is killed uses it no more, and the job's mapping keeps it pinned.
  */
+static void wait_until_left(struct memnet_endpoint *ep, struct memnet_job *job)
+{
+	memnet_tx_flush(ep->lc->ch);
+	wait_for_completion_killable(&job->left);
+}
+
+/* Nobody waits for the job any more. */
 static u64 job_interrupt(struct memnet_endpoint *ep, struct memnet_job *job)
 {
 	u64 sent;
@@ -201,8 +208,7 @@ static u64 job_interrupt(struct memnet_endpoint *ep, struct memnet_job *job)
 		job_finish(job, sent);
 	memnet_transmit(ep);
 	spin_unlock_bh(&ep->lock);
-	memnet_tx_flush(ep->lc->ch);
-	wait_for_completion(&job->left);
+	wait_until_left(ep, job);
 	return sent;
 }
 
@@ -299,10 +305,8 @@ int memnet_send_direct(struct socket *sock, struct memnet_region *region, u64 of
 	if (left > 0) {
 		*done = job->taken;
 		/* Those that were not taken may still lie in the queue pair. */
-		if (*done < job->len) {
-			memnet_tx_flush(ep->lc->ch);
-			wait_for_completion(&job->left);
-		}
+		if (*done < job->len)
+			wait_until_left(ep, job);
 	} else {
 		*done = job_interrupt(ep, job);
 	}

@@ -3,6 +3,7 @@
 import time
 
 from selftests.cases import offload
+from selftests.cases.test_failure import ADD, DELETE
 from selftests.lab.lab import CLIENT_EXT, NODE_SAN
 
 SENT = "host.direct_bytes"
@@ -128,6 +129,13 @@ says("flags", register(at, 4096, flags=1), "EINVAL")
 says("reserved", register(at, 4096, reserved=1), "EINVAL")
 says("too short", register(at, 4096, size=24), "EINVAL")
 says("as large as can be", register(at, 4096, size=0xffffffff), "E2BIG")
+locked = lambda: [l for l in open("/proc/self/status") if l.startswith("VmLck")]
+before = locked()
+constant, constant_at = memory(4096)
+constant[:32] = struct.pack("=IIQQII", 32, 0, at, 4096, 0, 0)
+libc.mprotect(ctypes.c_void_p(constant_at), 4096, 1)
+says("no place for the result", libc.ioctl(ctx, REGISTER, ctypes.c_void_p(constant_at)) and -ctypes.get_errno(), "EFAULT")
+says("nothing of it is left", locked() == before, True)
 says("no such call", ioctl(0x4def, bytes(64)), "ENOTTY")
 r = register(at + 100, 5000)
 longer = ioctl(REGISTER, struct.pack("=IIQQII8x", 40, 0, at, 4096, 0, 0))
@@ -267,11 +275,11 @@ def test_ends_of_a_direct_send(lab):
 
 def test_link_dies_under_a_direct_send(lab):
     job = blocking(lab)
-    lab.host.sh(f"memnetctl link del {offload.LINK}", timeout=30)
+    lab.host.sh(DELETE, timeout=30)
     rc, out = job.wait(offload.patience(lab, 20))
     assert rc == 0, out
     clean_host(lab)
-    lab.host.sh(f"memnetctl link add {offload.LINK} tcps {NODE_SAN}")
+    lab.host.sh(ADD)
     offload.wait_link(lab)
     clean(lab)
     return out.splitlines()[-1]

@@ -8,10 +8,14 @@ import time
 
 from selftests.cases import offload
 from selftests.cases.test_programs import NGINX
-from selftests.lab.lab import HOST_SAN, NODE_EXT
+from selftests.lab.lab import HOST_SAN, NODE_EXT, NODE_SAN
 
 HEARTBEAT = 5
 SECRET, WRONG = "a-secret-of-the-lab", "another-secret-of-it"
+
+DELETE, ADD = f"memnetctl link del {offload.LINK}", f"memnetctl link add {offload.LINK} tcps {NODE_SAN}"
+UNLISTEN, LISTEN = f"memnetctl tcps unlisten {NODE_SAN}", f"memnetctl tcps listen {NODE_SAN} allow 10.9.0.0/24 privileged-ports 80"
+RDMA_GOES, RDMA_COMES = "rdma link del rxe0", "rdma link add rxe0 type rxe netdev san0"
 
 
 def setup(lab):
@@ -89,6 +93,21 @@ def ended(lab, jobs):
     """The load has failed, and did not hang."""
     for j in jobs:
         j.wait(2 * bound(lab))
+
+
+def deaths(lab):
+    """The ways in which a link ends while both machines live: where, by which command, and what brings it back."""
+    return (lab.host, DELETE, ADD), (lab.node, UNLISTEN, LISTEN), (lab.host, RDMA_GOES, RDMA_COMES), (lab.node, RDMA_GOES, RDMA_COMES)
+
+
+def die_under_load(lab, vm, command, again):
+    """One of these, with everything busy; the link is up again afterwards."""
+    jobs = load(lab)
+    under_way(lab, jobs)
+    vm.sh(command, timeout=120)
+    ended(lab, jobs)
+    vm.sh(again)
+    offload.wait_link(lab)
 
 
 def node_back(lab):
@@ -201,11 +220,11 @@ def rdma_link_goes(lab, vm):
         job = blocked(lab)
         jobs = load(lab)
         under_way(lab, jobs)
-        vm.sh("rdma link del rxe0", timeout=bound(lab) + 20)
+        vm.sh(RDMA_GOES, timeout=bound(lab) + 20)
         ended(lab, jobs)
         note = told(lab, job, since=bound(lab))
         time.sleep(2)
-        vm.sh("rdma link add rxe0 type rxe netdev san0")
+        vm.sh(RDMA_COMES)
         alive(lab, timeout=60)
         nginx.serves()
     offload.idle(lab, timeout=60)
@@ -240,10 +259,10 @@ def test_link_deleted_under_load(lab):
     job = blocked(lab)
     jobs = load(lab)
     under_way(lab, jobs)
-    lab.host.sh(f"memnetctl link del {offload.LINK}", timeout=bound(lab) + 10)
+    lab.host.sh(DELETE, timeout=bound(lab) + 10)
     ended(lab, jobs)
     note = told(lab, job, since=5)
-    lab.host.sh(f"memnetctl link add {offload.LINK} tcps 10.9.0.2")
+    lab.host.sh(ADD)
     alive(lab)
     offload.idle(lab)
     return note
@@ -253,11 +272,11 @@ def test_service_ended_under_load(lab):
     job = blocked(lab)
     jobs = load(lab)
     under_way(lab, jobs)
-    lab.node.sh("memnetctl tcps unlisten 10.9.0.2", timeout=bound(lab) + 10)
+    lab.node.sh(UNLISTEN, timeout=bound(lab) + 10)
     ended(lab, jobs)
     note = told(lab, job, since=5)
     assert offload.link(lab)["state"] != "up"
-    lab.node.sh("memnetctl tcps listen 10.9.0.2 allow 10.9.0.0/24 privileged-ports 80")
+    lab.node.sh(LISTEN)
     alive(lab)
     offload.idle(lab)
     return note

@@ -5,9 +5,9 @@ What lies in a slab cache of ours, pages and sockets that are left behind show e
 module:, failure:): this is for everything allocated one by one.
 """
 from selftests.cases import offload
-from selftests.cases.test_failure import ended, load, under_way
+from selftests.cases.test_failure import deaths, die_under_load
 from selftests.cases.test_module import CALLS
-from selftests.lab.lab import HOST_SAN, NODE_SAN
+from selftests.lab.lab import HOST_SAN
 
 KERNELS = ["debug"]
 LAB = dict(append="kmemleak=on", mem=1024)
@@ -42,17 +42,8 @@ def test_deaths(lab):
     """Links deleted and ended under load, a device gone on either side."""
     lab.kmemleak_clear()
     offload.up(lab)
-    rdma = "rdma link del rxe0", "rdma link add rxe0 type rxe netdev san0"
-    for vm, command, again in (
-            (lab.host, f"memnetctl link del {offload.LINK}", f"memnetctl link add {offload.LINK} tcps {NODE_SAN}"),
-            (lab.node, f"memnetctl tcps unlisten {NODE_SAN}", f"memnetctl tcps listen {NODE_SAN} allow 10.9.0.0/24"),
-            (lab.host, *rdma), (lab.node, *rdma)):
-        jobs = load(lab)
-        under_way(lab, jobs)
-        vm.sh(command, timeout=120)
-        ended(lab, jobs)
-        vm.sh(again)
-        offload.wait_link(lab)
+    for death in deaths(lab):
+        die_under_load(lab, *death)
     leaks(lab)
 
 

@@ -8,7 +8,7 @@ import json
 import time
 
 from selftests.cases import offload
-from selftests.cases.test_failure import alive, ended, load, under_way
+from selftests.cases.test_failure import alive, deaths, die_under_load
 
 LAB = dict(smp=2)
 
@@ -63,19 +63,10 @@ def test_connections_on_two_channels(lab):
 
 
 def test_link_dies_under_load(lab):
-    """Deleted on the host, ended on the node, the RDMA device gone: five rounds of each."""
-    for command, vm, again in (
-            (f"memnetctl link del {offload.LINK}", lab.host, f"memnetctl link add {offload.LINK} tcps 10.9.0.2"),
-            ("memnetctl tcps unlisten 10.9.0.2", lab.node,
-             "memnetctl tcps listen 10.9.0.2 allow 10.9.0.0/24 privileged-ports 80"),
-            ("rdma link del rxe0", lab.node, "rdma link add rxe0 type rxe netdev san0")):
+    """Each of them several times."""
+    for death in deaths(lab):
         for _ in range(2 if offload.small(lab) else 5):
-            jobs = load(lab)
-            under_way(lab, jobs)
-            vm.sh(command, timeout=60)
-            ended(lab, jobs)
-            vm.sh(again)
-            offload.wait_link(lab)
+            die_under_load(lab, *death)
         alive(lab)
     offload.idle(lab, timeout=90)
 
