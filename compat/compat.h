@@ -37,6 +37,15 @@
 #define skb_frags_readable(skb) ((void)(skb), true)
 #endif
 
+#ifndef MEMNET_HAVE_vm_flags_mod
+#define vm_flags_mod(area, set, clear)						\
+	({									\
+		struct vm_area_struct *__vma = (area);				\
+										\
+		__vma->vm_flags = (__vma->vm_flags | (set)) & ~(clear);		\
+	})
+#endif
+
 /* to be able to read memory for long, beside FOLL_LONGTERM */
 #ifdef MEMNET_HAVE_gup_must_unshare
 #define MEMNET_PIN_READ (FOLL_WRITE | FOLL_FORCE)

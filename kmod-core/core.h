@@ -363,7 +363,10 @@ int memnet_tx_queue_mapped(struct memnet_channel *ch, struct wire_msg *msg,
 u32 memnet_tx_fit(struct memnet_channel *ch, struct sk_buff *skb, u32 offset, u32 len);
 int memnet_tx_queue_write(struct memnet_channel *ch, u64 dma, u32 len, u64 addr, u32 key,
 			  unsigned int flags);
-int memnet_tx_queue_reg(struct memnet_channel *ch, struct ib_mr *mr, int access);
+int memnet_tx_queue_reg(struct memnet_channel *ch, struct ib_mr *mr, int access,
+			struct memnet_hold *hold, unsigned int flags);
+int memnet_tx_register(struct memnet_channel *ch, struct ib_mr *mr, int access,
+		       struct memnet_hold *hold);
 void memnet_tx_commit(struct memnet_channel *ch);
 int memnet_tx_send(struct memnet_channel *ch, struct wire_msg *msg);
 bool memnet_tx_wait(struct memnet_channel *ch, struct memnet_waiter *w);
@@ -389,6 +392,8 @@ int memnet_window_register(struct memnet_channel *ch);
 void memnet_window_teardown(struct memnet_channel *ch);
 void memnet_window_read(struct memnet_channel *ch, u32 index, u16 gen, u64 *limit, u64 *consumed);
 int memnet_window_publish(struct memnet_channel *ch, u32 index, u16 gen, u64 limit, u64 consumed);
+int memnet_window_count(struct memnet_channel *ch, u32 index, u16 gen, u64 consumed, u64 addr,
+			u32 key);
 
 /* auth.c */
 int memnet_auth_proof(const struct memnet_channel_config *cfg, bool host, u8 proof[WIRE_MAC]);

@@ -408,10 +408,13 @@ int memnet_tx_queue_write(struct memnet_channel *ch, u64 dma, u32 len, u64 addr,
  * @ch: channel, in a batch
  * @mr: the region, mapped
  * @access: IB_ACCESS_*
+ * @hold: released when it is complete, or NULL
+ * @flags: MEMNET_TX_*
  *
  * Return: 0, -EAGAIN or -ENOTCONN.
  */
-int memnet_tx_queue_reg(struct memnet_channel *ch, struct ib_mr *mr, int access)
+int memnet_tx_queue_reg(struct memnet_channel *ch, struct ib_mr *mr, int access,
+			struct memnet_hold *hold, unsigned int flags)
 {
 	struct memnet_tx *tx;
 
@@ -420,12 +423,34 @@ int memnet_tx_queue_reg(struct memnet_channel *ch, struct ib_mr *mr, int access)
 		return -ENOTCONN;
 	if (!tx_has_room(ch, RESERVE_GRANT))
 		return -EAGAIN;
-	tx = tx_next(ch, IB_WR_REG_MR, 0);
+	tx = tx_next(ch, IB_WR_REG_MR, flags);
+	tx->hold = hold;
 	tx->wr.reg.mr = mr;
 	tx->wr.reg.key = mr->rkey;
 	tx->wr.reg.access = access;
 	return 0;
 }
+
+/**
+ * memnet_tx_register() - register a memory region
+ * @ch: channel
+ * @mr: the region, mapped
+ * @access: IB_ACCESS_*
+ * @hold: released when it is complete or the channel is stopped, if 0 is returned
+ *
+ * Return: 0, -EAGAIN or -ENOTCONN.
+ */
+int memnet_tx_register(struct memnet_channel *ch, struct ib_mr *mr, int access,
+		       struct memnet_hold *hold)
+{
+	int ret;
+
+	memnet_tx_begin(ch);
+	ret = memnet_tx_queue_reg(ch, mr, access, hold, MEMNET_TX_NOTIFY);
+	memnet_tx_commit(ch);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(memnet_tx_register);
 
 /**
  * memnet_tx_commit() - post the batch

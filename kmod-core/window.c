@@ -139,7 +139,8 @@ int memnet_window_setup(struct memnet_channel *ch)
 int memnet_window_register(struct memnet_channel *ch)
 {
 	ib_update_fast_reg_key(ch->win.mr, ib_inc_rkey(ch->win.mr->rkey));
-	return memnet_tx_queue_reg(ch, ch->win.mr, IB_ACCESS_LOCAL_WRITE | IB_ACCESS_REMOTE_WRITE);
+	return memnet_tx_queue_reg(ch, ch->win.mr, IB_ACCESS_LOCAL_WRITE | IB_ACCESS_REMOTE_WRITE,
+				   NULL, 0);
 }
 
 /**
@@ -222,3 +223,34 @@ int memnet_window_publish(struct memnet_channel *ch, u32 index, u16 gen, u64 lim
 	return ret;
 }
 EXPORT_SYMBOL_GPL(memnet_window_publish);
+
+/**
+ * memnet_window_count() - tell the peer in a counter of its own how far its bytes were passed on
+ * @ch: channel
+ * @index: endpoint, below cfg.slots
+ * @gen: its generation
+ * @consumed: position
+ * @addr: the counter
+ * @key: its key
+ *
+ * Return: 0, -EAGAIN or -ENOTCONN.
+ */
+int memnet_window_count(struct memnet_channel *ch, u32 index, u16 gen, u64 consumed, u64 addr,
+			u32 key)
+{
+	int ret = -ENOTCONN;
+
+	memnet_tx_begin(ch);
+	if (!ch->tx.stopped) {
+		u64 dma = shadow_dma(ch, index) + offsetof(struct wire_window, consumed);
+
+		WRITE_ONCE(ch->win.shadow[index].consumed, wire_word(gen, consumed));
+		ib_dma_sync_single_for_device(ch->rdma.dev, dma, sizeof(__le64), DMA_TO_DEVICE);
+		ret = memnet_tx_queue_write(ch, dma, sizeof(__le64), addr, key, 0);
+	}
+	memnet_tx_commit(ch);
+	if (!ret)
+		memnet_stat_inc(MEMNET_STAT_WINDOW_WRITES);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(memnet_window_count);

@@ -45,10 +45,11 @@ static const struct {
 	[WIRE_RESET] = { "RESET", FROM_NODE | ENDPOINT, 0 },
 	[WIRE_CLOSED] = { "CLOSED", FROM_NODE | ENDPOINT, 0 },
 	[WIRE_DATA] = { "DATA", FROM_HOST | FROM_NODE | ENDPOINT | PAYLOAD,
-			WIRE_F_FIN | WIRE_F_MORE | WIRE_F_TELL },
+			WIRE_F_FIN | WIRE_F_MORE | WIRE_F_TELL | WIRE_F_COUNT },
 	[WIRE_WINDOW] = { "WINDOW", FROM_HOST | FROM_NODE | ENDPOINT, 0 },
 	[WIRE_WANT_WINDOW] = { "WANT_WINDOW", FROM_HOST | FROM_NODE | ENDPOINT, 0 },
 	[WIRE_WANT_TAKEN] = { "WANT_TAKEN", FROM_HOST | ENDPOINT, 0 },
+	[WIRE_COUNTER] = { "COUNTER", FROM_HOST | ENDPOINT, 0 },
 };
 
 static const char * const reasons[WIRE_REASON_END] = {
@@ -162,6 +163,8 @@ static int check_body(const struct wire_msg *msg)
 		    !msg->conn.local.family || !msg->conn.peer.family)
 			return -EPROTO;
 		return wire_check_addr(&msg->conn.local) ?: wire_check_addr(&msg->conn.peer);
+	case WIRE_COUNTER:
+		return le64_to_cpu(msg->counter.addr) % sizeof(__le64) ? -EPROTO : 0;
 	case WIRE_RESET:
 		return !msg->reset.error ? -EPROTO : check_errno(msg->reset.error);
 	case WIRE_CLOSED:
@@ -192,7 +195,9 @@ int wire_check(const struct wire_msg *msg, u32 bytes, bool from_host)
 	rules = opcodes[op].rules;
 	if (!(rules & (from_host ? FROM_HOST : FROM_NODE)))
 		return -EPROTO;
-	if (msg->hdr.flags & ~opcodes[op].flags || (msg->hdr.flags & WIRE_F_TELL && !from_host))
+	if (msg->hdr.flags & ~opcodes[op].flags)
+		return -EPROTO;
+	if (msg->hdr.flags & (WIRE_F_TELL | WIRE_F_COUNT) && !from_host)
 		return -EPROTO;
 	if (len && !(rules & PAYLOAD))
 		return -EPROTO;

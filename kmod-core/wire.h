@@ -74,6 +74,7 @@ typedef __u64 u64;
  * @WIRE_WINDOW:	both: the window word as a message, answers WANT_WINDOW
  * @WIRE_WANT_WINDOW:	both: the sender ran dry and asks for a WINDOW when there is more
  * @WIRE_WANT_TAKEN:	host: asks for a WINDOW when TCP has taken all bytes up to a position
+ * @WIRE_COUNTER:	host: where to write what TCP has taken, as an RDMA address
  * @WIRE_OPCODE_END:	how many there are
  */
 enum wire_opcode {
@@ -96,6 +97,7 @@ enum wire_opcode {
 	WIRE_WINDOW,
 	WIRE_WANT_WINDOW,
 	WIRE_WANT_TAKEN,
+	WIRE_COUNTER,
 	WIRE_OPCODE_END,
 };
 
@@ -106,6 +108,7 @@ enum wire_opcode {
 #define WIRE_F_ABORT	0x08	/* CLOSE: reset the connection */
 #define WIRE_F_LINGER	0x10	/* CLOSE: answer when the peer has everything, or in time */
 #define WIRE_F_TELL	0x20	/* DATA of a host: as WANT_TAKEN for the end of this payload */
+#define WIRE_F_COUNT	0x40	/* DATA of a host: write the counter when this payload is taken */
 
 /**
  * struct wire_hdr - common part of every message
@@ -257,6 +260,12 @@ struct wire_taken {
 	__le64	pos;		/* the end of what is waited for, a plain position */
 };
 
+struct wire_counter {
+	__le64	addr;		/* of 8 bytes, aligned */
+	__le32	key;
+	__le32	reserved;
+};
+
 /* A header slot: the common part and the body of the opcode. */
 struct wire_msg {
 	struct wire_hdr hdr;
@@ -278,6 +287,7 @@ struct wire_msg {
 		struct wire_window window;
 		struct wire_want want;
 		struct wire_taken taken;
+		struct wire_counter counter;
 		u8 body[WIRE_SLOT - sizeof(struct wire_hdr)];
 	};
 };
@@ -301,6 +311,7 @@ static_assert(sizeof(struct wire_closed) == 8);
 static_assert(sizeof(struct wire_window) == 16);
 static_assert(sizeof(struct wire_want) == 8);
 static_assert(sizeof(struct wire_taken) == 8);
+static_assert(sizeof(struct wire_counter) == 16);
 static_assert(sizeof(struct wire_msg) == WIRE_SLOT);
 
 /*

@@ -4,32 +4,45 @@
  *
  * A context may be shared by threads, inherited by fork() and passed to other processes: a region
  * is known by its number there and stays the memory of the process that registered it. Closing
- * the file deregisters what is left. Everything user space passes is checked here; what an
- * operation does is told in region.c and job.c.
+ * the file deregisters what is left; jobs under way go on. Everything user space passes is
+ * checked here; what an operation does is told in region.c, job.c and area.c.
+ *
+ * Results and counters are mapped read-only. The context outlives its file as long as jobs write
+ * results and nodes write counters.
  *
  * Locks: context.regions.xa_lock (BH not needed) for the table; a region found in it is held.
+ * context.lock for making pages.
  */
 #include <linux/bvec.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/hrtimer.h>
 #include <linux/miscdevice.h>
+#include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/poll.h>
 #include <linux/slab.h>
 #include <linux/uio.h>
 
+#include "context.h"
 #include "job.h"
 
 #define COPY_PAGES 16
 
 /**
- * struct memnet_context - an open /dev/memnet
- * @regions:	by number
- * @next:	where the search for a free number goes on
+ * memnet_context_put() - drop a reference
+ * @ctx: context
  */
-struct memnet_context {
-	struct xarray	regions;
-	u32		next;
-};
+void memnet_context_put(struct memnet_context *ctx)
+{
+	u32 i;
+
+	if (!refcount_dec_and_test(&ctx->refs))
+		return;
+	for (i = 0; i < MEMNET_RESULT_PAGES; i++)
+		free_page((unsigned long)ctx->results[i]);
+	kfree(ctx);
+}
 
 static struct memnet_region *region_get(struct memnet_context *ctx, u32 number)
 {
@@ -55,7 +68,7 @@ static long ioctl_register(struct memnet_context *ctx, struct memnet_register *a
 	if (IS_ERR(region))
 		return PTR_ERR(region);
 	ret = xa_alloc_cyclic(&ctx->regions, &number, region, XA_LIMIT(1, MEMNET_REGIONS_MAX),
-			      &ctx->next, GFP_KERNEL_ACCOUNT);
+			      &ctx->next_region, GFP_KERNEL_ACCOUNT);
 	if (ret < 0) {
 		memnet_region_put(region);
 		return ret == -EBUSY ? -ENOSPC : ret;
@@ -72,6 +85,7 @@ static long deregister(struct memnet_context *ctx, u32 number)
 		return -ENOENT;
 	memnet_region_retire(region);
 	memnet_region_put(region);
+	memnet_areas_collect(ctx);
 	return 0;
 }
 
@@ -144,12 +158,273 @@ out:
 	return ret;
 }
 
+/* ---- asynchronous jobs ---- */
+
+/* A word of the results, whose page is made when it is first used. */
+static u64 *result_word(struct memnet_context *ctx, u32 number)
+{
+	u64 **page = &ctx->results[number / MEMNET_RESULT_WORDS];
+
+	if (!READ_ONCE(*page)) {
+		mutex_lock(&ctx->lock);
+		if (!*page)
+			/* zeroed before it is seen by who does without the lock */
+			smp_store_release(page, (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT));
+		mutex_unlock(&ctx->lock);
+	}
+	return *page ? *page + number % MEMNET_RESULT_WORDS : NULL;
+}
+
+/* Ops of one batch as they are looked up. */
+struct batch {
+	struct memnet_op ops[MEMNET_SUBMIT_BATCH];
+	struct memnet_region *regions[MEMNET_SUBMIT_BATCH];
+	u64 *results[MEMNET_SUBMIT_BATCH];
+};
+
+static int look_up(struct memnet_context *ctx, struct batch *b, unsigned int i)
+{
+	const struct memnet_op *op = &b->ops[i];
+	struct memnet_region *region;
+
+	if (op->opcode != MEMNET_OP_SEND || op->flags & ~(MEMNET_OP_MORE | MEMNET_OP_NOTIFY) ||
+	    op->result >= MEMNET_JOBS_MAX)
+		return -EINVAL;
+	b->results[i] = result_word(ctx, op->result);
+	if (!b->results[i])
+		return -ENOMEM;
+	region = region_get(ctx, op->region);
+	if (!region)
+		return -ENOENT;
+	if (!op->len || op->offset >= region->len || op->len > region->len - op->offset) {
+		memnet_region_put(region);
+		return -EINVAL;
+	}
+	b->regions[i] = region;
+	return 0;
+}
+
+/* The ops at the beginning of the batch that are for one socket; returns how many were taken. */
+static int submit_socket(struct memnet_context *ctx, struct batch *b, unsigned int n)
+{
+	unsigned int found = 0, i;
+	struct socket *sock;
+	int ret = 0;
+
+	sock = sockfd_lookup(b->ops[0].fd, &ret);
+	if (!sock)
+		return ret;
+	if (READ_ONCE(sock->ops) != &memnet_stream_ops) {
+		ret = -EOPNOTSUPP;
+		goto out;
+	}
+	while (found < n && b->ops[found].fd == b->ops[0].fd) {
+		ret = look_up(ctx, b, found);
+		if (ret)
+			break;
+		found++;
+	}
+	if (found)
+		ret = memnet_submit_sends(ctx, sock, b->ops, b->regions, b->results, found);
+	for (i = 0; i < found; i++)
+		memnet_region_put(b->regions[i]);
+out:
+	sockfd_put(sock);
+	return ret;
+}
+
+static long ioctl_submit(struct memnet_context *ctx, struct memnet_submit *arg)
+{
+	struct memnet_op __user *user = u64_to_user_ptr(arg->ops);
+	struct batch b;
+	int ret = 0;
+
+	if (!arg->count || arg->reserved)
+		return -EINVAL;
+	arg->done = 0;
+	while (arg->done < arg->count) {
+		unsigned int n = min(arg->count - arg->done, MEMNET_SUBMIT_BATCH);
+		struct memnet_op __user *at = user + arg->done;
+
+		ret = -EFAULT;
+		if (copy_from_user(b.ops, at, n * sizeof(*at)))
+			break;
+		ret = submit_socket(ctx, &b, n);
+		if (ret < 0) {
+			if (put_user(-ret, &at->error))
+				ret = -EFAULT;
+			break;
+		}
+		arg->done += ret;
+		n = ret;
+		while (n--)
+			b.ops[n].error = 0;
+		if (copy_to_user(at, b.ops, ret * sizeof(*at))) {
+			ret = -EFAULT;
+			break;
+		}
+	}
+	return arg->done ? 0 : ret;
+}
+
+static bool is_over(struct memnet_context *ctx, const struct memnet_job_ref *ref)
+{
+	struct memnet_area *area = NULL;
+	u64 end = ref->end, word;
+	u64 *page;
+
+	if (ref->counter < MEMNET_COUNTERS_MAX)
+		area = READ_ONCE(ctx->areas[ref->counter / MEMNET_AREA_SLOTS]);
+	if (area) {
+		word = le64_to_cpu(READ_ONCE(area->counters[ref->counter % MEMNET_AREA_SLOTS]));
+		if (word >> WIRE_POS_BITS == end >> WIRE_POS_BITS &&
+		    ((word - end) & WIRE_POS_MASK) < 1ULL << (WIRE_POS_BITS - 1))
+			return true;
+	}
+	smp_rmb();	/* see linux/memnet.h */
+	page = ref->result < MEMNET_JOBS_MAX ?
+		       READ_ONCE(ctx->results[ref->result / MEMNET_RESULT_WORDS]) : NULL;
+	return page && READ_ONCE(page[ref->result % MEMNET_RESULT_WORDS]) & MEMNET_RESULT_OVER;
+}
+
+static u32 count_over(struct memnet_context *ctx, const struct memnet_job_ref *refs, u32 n)
+{
+	u32 over = 0;
+
+	while (n--)
+		over += is_over(ctx, &refs[n]);
+	return over;
+}
+
+static void arm(struct memnet_context *ctx, const struct memnet_job_ref *refs, u32 n)
+{
+	struct memnet_endpoint *ep;
+
+	for (; n--; refs++) {
+		ep = memnet_area_endpoint(ctx, refs->counter);
+		if (!ep)
+			continue;
+		memnet_job_arm(ep, refs->end);
+		memnet_endpoint_put(ep);
+	}
+}
+
+static int wait_for_jobs(struct memnet_context *ctx, struct memnet_wait *arg,
+			 const struct memnet_job_ref *refs)
+{
+	u32 want = arg->flags & MEMNET_WAIT_ALL ? arg->count : 1;
+	ktime_t end = arg->timeout;
+	DEFINE_WAIT(wait);
+	int ret = 0;
+
+	arg->done = count_over(ctx, refs, arg->count);
+	if (arg->done >= want)
+		return 0;
+	if (!arg->timeout)
+		return -ETIME;
+	arm(ctx, refs, arg->count);
+	for (;;) {
+		prepare_to_wait(&ctx->wait, &wait, TASK_INTERRUPTIBLE);
+		arg->done = count_over(ctx, refs, arg->count);
+		if (arg->done >= want)
+			ret = 0;
+		else if (!ret && signal_pending(current))
+			ret = -ERESTARTSYS;
+		if (arg->done >= want || ret)
+			break;
+		if (!schedule_hrtimeout_range(arg->timeout < 0 ? NULL : &end, 0, HRTIMER_MODE_ABS))
+			ret = -ETIME;	/* after a last look */
+	}
+	finish_wait(&ctx->wait, &wait);
+	return ret;
+}
+
+static long ioctl_wait(struct memnet_context *ctx, struct memnet_wait *arg)
+{
+	struct memnet_job_ref *refs;
+	int ret;
+
+	if (arg->flags & ~MEMNET_WAIT_ALL || !arg->count || arg->count > MEMNET_WAIT_MAX)
+		return -EINVAL;
+	refs = memdup_user(u64_to_user_ptr(arg->jobs), arg->count * sizeof(*refs));
+	if (IS_ERR(refs))
+		return PTR_ERR(refs);
+	ret = wait_for_jobs(ctx, arg, refs);
+	kfree(refs);
+	return ret;
+}
+
+/* How many jobs with MEMNET_OP_NOTIFY have finished since it was last read. */
+static ssize_t context_read(struct file *file, char __user *user, size_t len, loff_t *pos)
+{
+	struct memnet_context *ctx = file->private_data;
+	u64 n;
+
+	if (len < sizeof(n))
+		return -EINVAL;
+	n = atomic_xchg(&ctx->finished, 0);
+	while (!n) {
+		if (file->f_flags & O_NONBLOCK)
+			return -EAGAIN;
+		if (wait_event_interruptible(ctx->wait, atomic_read(&ctx->finished)))
+			return -ERESTARTSYS;
+		n = atomic_xchg(&ctx->finished, 0);
+	}
+	return put_user(n, (u64 __user *)user) ?: sizeof(n);
+}
+
+static __poll_t context_poll(struct file *file, poll_table *wait)
+{
+	struct memnet_context *ctx = file->private_data;
+
+	poll_wait(file, &ctx->wait, wait);
+	smp_mb();	/* between joining the queue and looking, as wq_has_sleeper() expects */
+	return atomic_read(&ctx->finished) ? EPOLLIN | EPOLLRDNORM : 0;
+}
+
+static vm_fault_t context_fault(struct vm_fault *vmf)
+{
+	struct memnet_context *ctx = vmf->vma->vm_file->private_data;
+	unsigned long i = vmf->pgoff;
+	struct memnet_area *area;
+	void *page = NULL;
+
+	if (i < MEMNET_RESULT_PAGES) {
+		page = result_word(ctx, i * MEMNET_RESULT_WORDS);
+		if (!page)
+			return VM_FAULT_OOM;
+	} else if (i < MEMNET_RESULT_PAGES + MEMNET_AREAS) {
+		area = READ_ONCE(ctx->areas[i - MEMNET_RESULT_PAGES]);
+		page = area ? area->counters : NULL;
+	}
+	if (!page)
+		return VM_FAULT_SIGBUS;
+	vmf->page = virt_to_page(page);
+	get_page(vmf->page);
+	return 0;
+}
+
+static const struct vm_operations_struct context_vm_ops = {
+	.fault	= context_fault,
+};
+
+static int context_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	if (vma->vm_flags & VM_WRITE)
+		return -EPERM;
+	vm_flags_mod(vma, VM_DONTEXPAND | VM_DONTDUMP, VM_MAYWRITE);
+	vma->vm_ops = &context_vm_ops;
+	return 0;
+}
+
 /* What all structures begin with, and the largest of them. */
 union argument {
 	u32 size;
 	struct memnet_register reg;
 	struct memnet_deregister dereg;
 	struct memnet_direct direct;
+	struct memnet_submit submit;
+	struct memnet_wait wait;
 };
 
 static long context_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
@@ -171,6 +446,12 @@ static long context_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 	case MEMNET_IOC_SEND_DIRECT:
 		known = sizeof(u.direct);
 		break;
+	case MEMNET_IOC_SUBMIT:
+		known = sizeof(u.submit);
+		break;
+	case MEMNET_IOC_WAIT:
+		known = sizeof(u.wait);
+		break;
 	default:
 		return -ENOTTY;
 	}
@@ -189,8 +470,14 @@ static long context_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 		break;
 	case MEMNET_IOC_DEREGISTER:
 		return deregister(ctx, u.dereg.region);
-	default:
+	case MEMNET_IOC_SEND_DIRECT:
 		ret = ioctl_send_direct(ctx, &u.direct);
+		break;
+	case MEMNET_IOC_SUBMIT:
+		ret = ioctl_submit(ctx, &u.submit);
+		break;
+	default:
+		ret = ioctl_wait(ctx, &u.wait);
 	}
 	if (ret || !copy_to_user(user, &u, known))
 		return ret;
@@ -207,7 +494,10 @@ static int context_open(struct inode *inode, struct file *file)
 	if (!ctx)
 		return -ENOMEM;
 	xa_init_flags(&ctx->regions, XA_FLAGS_ALLOC1);
-	ctx->next = 1;
+	ctx->next_region = 1;
+	refcount_set(&ctx->refs, 1);
+	mutex_init(&ctx->lock);
+	init_waitqueue_head(&ctx->wait);
 	file->private_data = ctx;
 	return stream_open(inode, file);
 }
@@ -217,13 +507,17 @@ static int context_release(struct inode *inode, struct file *file)
 	struct memnet_context *ctx = file->private_data;
 	struct memnet_region *region;
 	unsigned long number;
+	u32 i;
 
 	xa_for_each(&ctx->regions, number, region) {
 		memnet_region_retire(region);
 		memnet_region_put(region);
 	}
 	xa_destroy(&ctx->regions);
-	kfree(ctx);
+	memnet_areas_collect(ctx);
+	for (i = 0; i < MEMNET_AREAS && ctx->areas[i]; i++)
+		memnet_area_put(ctx->areas[i]);
+	memnet_context_put(ctx);
 	return 0;
 }
 
@@ -231,6 +525,9 @@ static const struct file_operations context_ops = {
 	.owner		= THIS_MODULE,
 	.open		= context_open,
 	.release	= context_release,
+	.read		= context_read,
+	.poll		= context_poll,
+	.mmap		= context_mmap,
 	.unlocked_ioctl	= context_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
 };

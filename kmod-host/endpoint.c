@@ -17,7 +17,7 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 
-#include "memnet.h"
+#include "context.h"
 
 #define S(state) BIT(TCP_##state)
 
@@ -93,6 +93,7 @@ void memnet_endpoint_put(struct memnet_endpoint *ep)
 		return;
 	memnet_stat_add(MEMNET_STAT_PAGES_HELD, -(long)ep->rx.pages);
 	memnet_rcv_window_end(ep);
+	memnet_area_unbind(ep);
 	__skb_queue_purge(&ep->rx.queue);
 	WARN_ON_ONCE(!list_empty(&ep->tx.queue) || !list_empty(&ep->tx.jobs));
 	kfree_skb(ep->request.skb);
@@ -116,7 +117,7 @@ void memnet_endpoint_gone(struct memnet_endpoint *ep)
 	spin_lock_bh(&ep->lock);
 	first = !ep->gone;
 	ep->gone = true;
-	memnet_jobs_fail(ep);
+	memnet_jobs_fail(ep, ECONNRESET);
 	lc = ep->lc;
 	spin_unlock_bh(&ep->lock);
 	if (!first)
@@ -249,7 +250,7 @@ void memnet_endpoint_dead(struct memnet_endpoint *ep, int error, struct list_hea
 	lockdep_assert_held(&ep->lock);
 	memnet_endpoint_change_state(ep, TCP_CLOSE);
 	memnet_transmit_release(ep, drop);
-	memnet_jobs_fail(ep);
+	memnet_jobs_fail(ep, error);
 	if (ep->sk && connected) {
 		WRITE_ONCE(ep->sk->sk_err, error);
 		WRITE_ONCE(ep->sk->sk_shutdown, SHUTDOWN_MASK);

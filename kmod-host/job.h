@@ -3,8 +3,11 @@
 #ifndef MEMNET_JOB_H
 #define MEMNET_JOB_H
 
-#include "memnet.h"
+#include "context.h"
 #include "region.h"
+
+#define MEMNET_JOBS_UNDER_WAY	256U	/* of a socket, asynchronous ones */
+#define MEMNET_SUBMIT_BATCH	16U	/* ops handled at a time */
 
 /**
  * struct memnet_job - bytes of a region on their way to the node's TCP
@@ -19,6 +22,11 @@
  * @len:	bytes; under the endpoint's lock, which may cut it
  * @end:	stream position after its last byte; under that lock
  * @taken:	bytes that TCP took, once @finished
+ * @ctx:	context of an asynchronous job, held
+ * @result:	its result word
+ * @serial:	what stands there while the job is under way
+ * @waited:	somebody waits for it: the node is to tell; under the endpoint's lock
+ * @notify:	its end makes the context readable
  * @refs:	@hold, the endpoint's list, who waits
  */
 struct memnet_job {
@@ -32,6 +40,11 @@ struct memnet_job {
 	u64				len;
 	u64				end;
 	u64				taken;
+	struct memnet_context		*ctx;
+	u64				*result;
+	u64				serial;
+	bool				waited;
+	bool				notify;
 	refcount_t			refs;
 };
 
@@ -43,6 +56,10 @@ static inline struct memnet_job *memnet_entry_job(struct memnet_entry *entry)
 int memnet_job_transmit(struct memnet_endpoint *ep, struct memnet_job *job, struct wire_msg *msg,
 			u32 len, u8 flags);
 bool memnet_job_untold(struct memnet_endpoint *ep, struct wire_msg *msg);
+void memnet_job_arm(struct memnet_endpoint *ep, u64 end);
+void memnet_jobs_collect(struct memnet_endpoint *ep);
+int memnet_submit_sends(struct memnet_context *ctx, struct socket *sock, struct memnet_op *ops,
+			struct memnet_region **regions, u64 **results, unsigned int n);
 int memnet_send_direct(struct socket *sock, struct memnet_region *region, u64 offset, u64 len,
 		       unsigned int flags, u64 *done);
 

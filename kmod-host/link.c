@@ -19,7 +19,7 @@
 #include <linux/vmalloc.h>
 #include <net/net_namespace.h>
 
-#include "memnet.h"
+#include "context.h"
 #include "region.h"
 
 #define BACKOFF_MIN_MS	100
@@ -153,8 +153,10 @@ static void link_take_down(struct memnet_link *link, u32 reason)
 		memnet_endpoint_lost(lc[i]);
 		memnet_lc_put(lc[i]);
 	}
-	if (link->domain)
+	if (link->domain) {
 		memnet_regions_lost(link->domain);
+		memnet_areas_lost(link->domain);
+	}
 	memnet_domain_put(link->domain);
 	link->domain = NULL;
 	if (was_up) {

@@ -9,7 +9,7 @@
 #include <linux/module.h>
 #include <net/net_namespace.h>
 
-#include "memnet.h"
+#include "context.h"
 #include "region.h"
 
 module_param_named(family, memnet_family_number, uint, 0444);
@@ -99,9 +99,12 @@ static int __init host_init(void)
 	ret = memnet_regions_init();
 	if (ret)
 		goto jobs;
-	ret = memnet_links_init();
+	ret = memnet_areas_init();
 	if (ret)
 		goto regions;
+	ret = memnet_links_init();
+	if (ret)
+		goto areas;
 	ret = memnet_family_init();
 	if (ret) {
 		pr_err("memnet: address family %u is not to be had: error %d\n",
@@ -129,6 +132,8 @@ family:
 	memnet_family_exit();
 links:
 	memnet_links_exit();
+areas:
+	memnet_areas_exit();
 regions:
 	memnet_regions_exit();
 jobs:
@@ -146,6 +151,7 @@ static void __exit host_exit(void)
 	memnet_host_netlink_exit();
 	memnet_family_exit();
 	memnet_links_exit();
+	memnet_areas_exit();
 	memnet_regions_exit();
 	memnet_jobs_exit();
 	memnet_endpoints_exit();

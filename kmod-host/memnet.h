@@ -11,6 +11,7 @@
  *   job.c         direct transfers from registered memory
  *   region.c      registered memory: pinned, charged, mapped for a link
  *   context.c     /dev/memnet
+ *   area.c        counters that the node writes and programs read
  *   request.c     requests that wait for the node's answer
  *   family.c      AF_MEMNET: create, shutdown, release
  *   address.c     addresses and names
@@ -45,6 +46,7 @@
 #define MEMNET_MAX_WINDOW	(256 * 1024)
 
 struct memnet_link;
+struct memnet_area;
 
 /**
  * struct link_channel - a channel of a link and the endpoints on it
@@ -104,6 +106,8 @@ struct memnet_request {
  * @rx:		incoming queue
  * @request:	see request.c
  * @listener:	of a listening endpoint: the children nobody has accepted
+ * @area:	where its counter is; set under lock_sock() by its first asynchronous job
+ * @slot:	of @area
  * @local:	local address, once the node has told it
  * @peer:	peer's address
  * @node:	child: on the listener's queue
@@ -134,6 +138,8 @@ struct memnet_endpoint {
 		u64			consumed;	/* taken by the node's TCP */
 		u64			asked;	/* limit + 1 of WANT_WINDOW, 0 if answered */
 		u64			tell;	/* position the node is to tell of, 0 for none */
+		u32			n_jobs;		/* of @jobs */
+		u32			n_waited;	/* of them: somebody waits for it */
 		bool			fin;		/* end of stream follows the queue */
 		bool			fin_sent;
 		bool			want;		/* wait for window with nothing queued */
@@ -170,6 +176,8 @@ struct memnet_endpoint {
 		u32			collected;	/* not yet told by ACCEPTED */
 	} listener;
 
+	struct memnet_area	*area;
+	u16			slot;
 	struct wire_addr	local;
 	struct wire_addr	peer;
 	struct list_head	node;
@@ -426,7 +434,7 @@ void memnet_transmit_refresh(struct memnet_endpoint *ep);
 int memnet_jobs_init(void);
 void memnet_jobs_exit(void);
 void memnet_jobs_taken(struct memnet_endpoint *ep);
-void memnet_jobs_fail(struct memnet_endpoint *ep);
+void memnet_jobs_fail(struct memnet_endpoint *ep, int error);
 
 /* context.c */
 int memnet_context_init(void);

@@ -195,6 +195,11 @@ static int host_receive(struct memnet_channel *ch, struct memnet_rx *rx, gfp_t g
 		closed = !ret;
 		if (closed) {
 			ep->error = le32_to_cpu(msg->closed.error);
+			/* Without an error it comes when TCP has taken everything. */
+			if (!ep->error && !(ep->tx.close_flags & WIRE_F_ABORT)) {
+				ep->tx.consumed = ep->tx.sent;
+				memnet_jobs_taken(ep);
+			}
 			memnet_endpoint_change_state(ep, TCP_CLOSE);
 			memnet_request_fail(ep, -ECONNRESET);
 		}

@@ -20,6 +20,7 @@
  */
 #include <linux/percpu_counter.h>
 
+#include "context.h"
 #include "job.h"
 
 #define TOTAL_BATCH	65536	/* bytes a CPU counts for itself */
@@ -111,7 +112,9 @@ void memnet_transmit_refresh(struct memnet_endpoint *ep)
 
 	lockdep_assert_held(&ep->lock);
 	memnet_window_read(ep->lc->ch, ep->index, ep->gen, &limit, &consumed);
-	/* The table is written by the peer: what cannot be is not believed. */
+	if (ep->area)
+		consumed = memnet_counter_read(ep, consumed);
+	/* Both are written by the peer: what cannot be is not believed. */
 	if (consumed <= ep->tx.sent)
 		ep->tx.consumed = consumed;
 	if (limit > ep->tx.limit)

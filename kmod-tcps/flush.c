@@ -195,14 +195,21 @@ void tcps_endpoint_flush(struct tcps_endpoint *ep)
 
 	if (!ep->owed && skb_queue_empty(&ep->rx.pending))
 		return;
+	/* Before RESET and CLOSED, so that the host knows what TCP has taken. */
+	if (ep->owed & TCPS_OWE_COUNT) {
+		ret = memnet_window_count(tc->ch, ep->index, ep->gen, ep->tx.taken,
+					  ep->in.counter_addr, ep->in.counter_key);
+		if (!ret)
+			ep->owed &= ~TCPS_OWE_COUNT;
+	}
 	if (ep->owed & TCPS_OWE_CLOSED) {
-		ret = send_closed(ep);
+		ret = ret ?: send_closed(ep);
 		if (ret)
 			tcps_stall(ep, ret);
 		return;
 	}
 	answered = ep->owed & (TCPS_OWE_REPLY | TCPS_OWE_CONNECT_REPLY);
-	if (ep->owed & ~TCPS_OWE_PUBLISH || !skb_queue_empty(&ep->rx.pending)) {
+	if (!ret && (ep->owed & ~TCPS_OWE_PUBLISH || !skb_queue_empty(&ep->rx.pending))) {
 		memnet_tx_begin(tc->ch);
 		ret = send_all(ep);
 		memnet_tx_commit(tc->ch);

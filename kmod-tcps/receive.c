@@ -62,6 +62,8 @@ static int receive_data(struct tcps_endpoint *ep, struct memnet_rx *rx)
 	ep->in.fin = rx->msg.hdr.flags & WIRE_F_FIN;
 	if (rx->msg.hdr.flags & WIRE_F_TELL)
 		ep->in.tell = ep->in.pos;
+	if (rx->msg.hdr.flags & WIRE_F_COUNT)
+		ep->in.count = ep->in.pos;
 	if (ep->in.dead || !rx->len)
 		return 0;
 	pages = memnet_rx_enqueue(rx, &ep->in.queue, &copied);
@@ -178,6 +180,16 @@ static int receive_want_taken(struct tcps_endpoint *ep, const struct wire_msg *m
 	return 0;
 }
 
+/* A correct host says it once. */
+static int receive_counter(struct tcps_endpoint *ep, const struct wire_msg *msg)
+{
+	if (!ep->in.open || ep->in.counter_key)
+		return -EPROTO;
+	ep->in.counter_addr = le64_to_cpu(msg->counter.addr);
+	ep->in.counter_key = le32_to_cpu(msg->counter.key);
+	return ep->in.counter_key ? 0 : -EPROTO;
+}
+
 static void receive_close(struct tcps_endpoint *ep, const struct wire_msg *msg)
 {
 	ep->in.close_flags = msg->hdr.flags;
@@ -209,6 +221,8 @@ static int receive_locked(struct tcps_endpoint *ep, struct memnet_rx *rx, struct
 	case WIRE_WANT_WINDOW:
 		receive_want(ep, &rx->msg);
 		return 0;
+	case WIRE_COUNTER:
+		return receive_counter(ep, &rx->msg);
 	case WIRE_WANT_TAKEN:
 		return receive_want_taken(ep, &rx->msg);
 	case WIRE_CLOSE:

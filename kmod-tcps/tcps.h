@@ -289,7 +289,8 @@ enum tcps_endpoint_state {
 #define TCPS_OWE_WANT		0x20
 #define TCPS_OWE_WINDOW		0x40
 #define TCPS_OWE_PUBLISH	0x80
-#define TCPS_OWE_CLOSED		0x100
+#define TCPS_OWE_COUNT		0x100
+#define TCPS_OWE_CLOSED		0x200
 
 /**
  * struct tcps_answer - an answer to a request, until it is sent
@@ -374,6 +375,9 @@ struct tcps_endpoint {
 		u64			limit;		/* bytes that may come */
 		u64			want;		/* limit the host knows, with @wanted */
 		u64			tell;		/* tell when this is taken, 0 for nothing */
+		u64			count;		/* write the counter until this is taken */
+		u64			counter_addr;	/* where it is */
+		u32			counter_key;	/* 0: there is none */
 		u64			consumed;	/* of CLOSE */
 		u32			linger_ms;	/* of CLOSE */
 		u32			pages;		/* held */
@@ -402,6 +406,7 @@ struct tcps_endpoint {
 		u64			taken;
 		u64			grown;		/* @tx.taken when @tx.window last grew */
 		u64			told;		/* of @tx.taken, to the host, or owed */
+		u64			counted;	/* @tx.taken when it was last owed */
 		u32			window;
 		bool			shut;
 	} tx;

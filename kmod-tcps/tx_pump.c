@@ -20,6 +20,9 @@
  * A host that waits for TCP to take what it sent (WIRE_F_TELL, WANT_TAKEN) is told by WINDOW as
  * soon as that position is passed.
  *
+ * While it waits without asking (WIRE_F_COUNT) its counter is written whenever TCP has taken
+ * something, once a turn.
+ *
  * Runs in the channel's worker; endpoint.lock for in.*.
  */
 #include <linux/bvec.h>
@@ -308,6 +311,10 @@ void tcps_tx_window(struct tcps_endpoint *ep)
 	if (ep->in.tell && ep->tx.taken >= ep->in.tell) {
 		ep->in.tell = 0;
 		ep->owed |= TCPS_OWE_WINDOW;
+	}
+	if (ep->in.counter_key && ep->in.count > ep->tx.counted && ep->tx.taken > ep->tx.counted) {
+		ep->tx.counted = ep->tx.taken;
+		ep->owed |= TCPS_OWE_COUNT;
 	}
 	if (ep->in.fin || ep->in.closed) {
 		ep->in.wanted = false;

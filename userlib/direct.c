@@ -6,23 +6,21 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "memnet.h"
-
-struct memnet_context {
-	int fd;
-};
+#include "context.h"
 
 struct memnet_context *memnet_context_open(void)
 {
-	struct memnet_context *ctx = malloc(sizeof(*ctx));
+	struct memnet_context *ctx = calloc(1, sizeof(*ctx));
 	int err;
 
 	if (!ctx)
 		return NULL;
 	ctx->fd = open("/dev/memnet", O_RDWR | O_CLOEXEC);
-	if (ctx->fd >= 0)
+	if (ctx->fd >= 0 && !jobs_init(ctx))
 		return ctx;
 	err = errno;
+	if (ctx->fd >= 0)
+		close(ctx->fd);
 	free(ctx);
 	errno = err;
 	return NULL;
@@ -32,6 +30,7 @@ void memnet_context_close(struct memnet_context *ctx)
 {
 	if (!ctx)
 		return;
+	jobs_exit(ctx);
 	close(ctx->fd);
 	free(ctx);
 }

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -60,6 +61,51 @@ int memnet_deregister_mem(struct memnet_context *ctx, memnet_region region);
  */
 ssize_t memnet_send_direct(struct memnet_context *ctx, int fd, memnet_region region,
 			   size_t offset, size_t len, unsigned int flags);
+
+/*
+ * A job under way, or over and not yet asked about. 0 is none. A descriptor is
+ * held until memnet_job_done() or memnet_job_wait() has given its result.
+ */
+typedef uint64_t memnet_job;
+
+/*
+ * Send @len bytes from @offset of a region, without copying and without
+ * waiting. @flags are MEMNET_OP_*. The memory must not be changed until the job
+ * is over. Jobs and other calls on a socket keep their order.
+ *
+ * 0 with the job's descriptor in @job, or -1 with errno: as send(); EAGAIN where
+ * a non-blocking socket has as many jobs under way as it may (a blocking one
+ * waits); EBUSY for a socket whose jobs belong to another context; EOPNOTSUPP for
+ * one that is not offloaded; ENOENT and EINVAL as memnet_send_direct().
+ */
+int memnet_async_send(struct memnet_context *ctx, int fd, memnet_region region, size_t offset,
+		      size_t len, unsigned int flags, memnet_job *job);
+
+/*
+ * Submit up to 64 jobs with one system call; opcode, flags, fd, region, offset
+ * and len of each are the caller's. How many were taken, from the first on, with
+ * their descriptors in @jobs; -1 with errno if the first was refused.
+ */
+int memnet_submit(struct memnet_context *ctx, struct memnet_op *ops, unsigned int n,
+		  memnet_job *jobs);
+
+/*
+ * Whether a job is over; without a system call. 1 with the number of bytes sent
+ * in @result, or a negative errno: the descriptor is given back. 0 if it is under
+ * way; -1 with errno EINVAL for what is no job.
+ */
+int memnet_job_done(struct memnet_context *ctx, memnet_job job, ssize_t *result);
+
+/*
+ * Wait until a job is over, or until a time of CLOCK_MONOTONIC (NULL: for ever).
+ * 0 with @result as above, the descriptor is given back; -1 with errno ETIME,
+ * EINTR or EINVAL.
+ */
+int memnet_job_wait(struct memnet_context *ctx, memnet_job job, const struct timespec *until,
+		    ssize_t *result);
+
+/* How often memnet_job_wait() looks before it sleeps; 0 at first. */
+void memnet_context_spin(struct memnet_context *ctx, unsigned int looks);
 
 #ifdef __cplusplus
 }

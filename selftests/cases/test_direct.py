@@ -62,12 +62,36 @@ def test_direct_among_ordinary_sends(lab):
     return out.splitlines()[-1]
 
 
+def test_jobs_only(lab):
+    """Asynchronous jobs: nothing is copied, and what they end by is the counter the node writes."""
+    size = (2 if offload.small(lab) else 16) << 20
+    with offload.Watch(lab) as w:
+        out = stream(lab, offload.memnet(), f"--async 4 --send {size} --recv 0")
+    w.proves(connects=1, accepts=1)
+    assert w.host[SENT] == 2 * size, w.host[SENT]
+    assert w.host["host.copied_from_user_bytes"] < 1000, w.host["host.copied_from_user_bytes"]
+    clean(lab)
+    return out.splitlines()[-1]
+
+
+def test_jobs_among_all_others(lab):
+    """Ordinary, direct and asynchronous sends of random sizes, 16 sockets of 2 threads each."""
+    size = (1 if offload.small(lab) else 4) << 20
+    options = f"--direct 1 --async 2 --streams 16 --max 1M --each --send {size} --recv {size // 4}"
+    with offload.Watch(lab) as w:
+        out = stream(lab, offload.memnet(), options)
+    w.proves(connects=16, accepts=16)
+    assert w.host["host.copied_from_user_bytes"] > size, "no ordinary send among them"
+    clean(lab)
+    return out.splitlines()[-1]
+
+
 # /dev/memnet by hand, so that what the library would not say can be said too
 HAND = f"""
 import ctypes, errno, fcntl, mmap, os, resource, signal, socket, struct, sys, threading, time
 libc = ctypes.CDLL(None, use_errno=True)
 ctx = os.open("/dev/memnet", os.O_RDWR)
-REGISTER, DEREGISTER, DIRECT = 0x4de0, 0x4de1, 0x4de2
+REGISTER, DEREGISTER, DIRECT, SUBMIT, WAIT = range(0x4de0, 0x4de5)
 bad = []
 
 def addr4(host, port):
@@ -102,6 +126,33 @@ def deregister(region, size=8):
 def send(fd, region, offset, len, flags=1, size=40):
     r = ioctl(DIRECT, struct.pack("=IIiIQQQ", size, flags, fd, region, offset, len, 99))
     return r if isinstance(r, int) else struct.unpack_from("=Q", r, 32)[0]
+
+def op(fd, region, offset, len, result=0, opcode=1, flags=0):
+    return struct.pack("=HHiIIQQQII", opcode, flags, fd, region, result, offset, len, 0, 0, 99)
+
+def submit(ops, count=None, size=24, at=None, reserved=0):
+    "A list of (end, counter) of those taken and the errno of the first refused, or the negative errno."
+    n = len(ops) if count is None else count
+    buf = ctypes.create_string_buffer(b"".join(ops), 48 * max(len(ops), 1))
+    r = ioctl(SUBMIT, struct.pack("=IIQII", size, n, ctypes.addressof(buf) if at is None else at, 0, reserved))
+    if isinstance(r, int):
+        return r
+    done = struct.unpack_from("=I", r, 16)[0]
+    rows = [struct.unpack_from("=QII", buf.raw, 48 * i + 32) for i in range(len(ops))]
+    return [(end, counter) for end, counter, error in rows[:done]], rows[done][2] if done < len(ops) else 0
+
+def wait(jobs, timeout, flags=0, size=32, count=None):
+    "How many are over, or the negative errno; jobs are (result, counter, end), timeout is in seconds, None for ever."
+    buf = ctypes.create_string_buffer(b"".join(struct.pack("=IIQ", *j) for j in jobs), 16 * len(jobs) + 16)
+    end = -1 if timeout is None else time.clock_gettime_ns(time.CLOCK_MONOTONIC) + int(timeout * 1e9) if timeout else 0
+    r = ioctl(WAIT, struct.pack("=IIQIIq", size, flags, ctypes.addressof(buf), len(jobs) if count is None else count, 0, end))
+    return r if isinstance(r, int) else struct.unpack_from("=I", r, 20)[0]
+
+def results():
+    return mmap.mmap(ctx, 65536 * 8 + 4096 * 8, mmap.MAP_SHARED, mmap.PROT_READ)
+
+def result(map, i):
+    return struct.unpack_from("=Q", map, 8 * i)[0]
 
 def memory(len):
     "Memory that nobody else has, and its address."
@@ -241,9 +292,113 @@ sys.exit(bool(bad))
 """
 
 
-def by_hand(lab, script, timeout=90):
+JOBS = HAND + f"""
+region = register(much_at, MUCH)
+map = results()
+EVER = 1 << 48
+fd = connect("sink")
+
+# what cannot be meant
+says("no jobs", submit([]), "EINVAL")
+says("reserved", submit([op(fd, region, 0, 1)], reserved=1), "EINVAL")
+says("too short", submit([op(fd, region, 0, 1)], size=16), "EINVAL")
+says("no memory", submit([op(fd, region, 0, 1)], at=4096), "EFAULT")
+says("no operation", submit([op(fd, region, 0, 1, opcode=0)]), "EINVAL")
+says("another operation", submit([op(fd, region, 0, 1, opcode=9)]), "EINVAL")
+says("flags", submit([op(fd, region, 0, 1, flags=0x80)]), "EINVAL")
+says("no result word", submit([op(fd, region, 0, 1, result=65536)]), "EINVAL")
+says("no region", submit([op(fd, 99, 0, 1)]), "ENOENT")
+says("no bytes", submit([op(fd, region, 0, 0)]), "EINVAL")
+says("beyond the region", submit([op(fd, region, MUCH, 1)]), "EINVAL")
+says("no descriptor", submit([op(-1, region, 0, 1)]), "EBADF")
+says("no socket", submit([op(ctx, region, 0, 1)]), "ENOTSOCK")
+native = connect("sink", "{NODE_SAN}", socket.AF_INET)
+says("native", submit([op(native, region, 0, 1)]), "EOPNOTSUPP")
+says("not connected", submit([op(libc.socket(25, socket.SOCK_STREAM, 0), region, 0, 1)]), "EPIPE")
+try:
+    mmap.mmap(ctx, 4096)
+    bad.append("results can be written")
+except OSError as e:
+    says("writing results", -e.errno, "EPERM")
+
+# one after another, and a bad one behind good ones
+jobs, error = submit([op(fd, region, i, 100, result=i) for i in range(20)] + [op(fd, region, 0, 0)])
+says("20 taken", len(jobs), 20)
+says("the 21st", -error, "EINVAL")
+refs = [(i, counter, end) for i, (end, counter) in enumerate(jobs)]
+says("all of them", wait(refs, 20, flags=1), 20)
+says("their ends", all(b - a == 100 for (a, _), (b, _) in zip(jobs, jobs[1:])), True)
+says("one counter", len(set(counter for _, counter in jobs)), 1)
+says("wait for none", wait([], 1), "EINVAL")
+says("wait for too many", wait(refs, 1, count=1025), "EINVAL")
+says("wait with flags", wait(refs, 1, flags=4), "EINVAL")
+says("a job that never was", wait([(77, refs[0][1], refs[-1][2] + 1)], 0.3), "ETIME")
+says("one of nobody", wait([(77, 4095, 1)], 0), "ETIME")
+says("a result beyond", wait([(1 << 31, 1 << 31, 1)], 0), "ETIME")
+
+# many connections, each with its counter; the words of closed ones are used again
+for _ in range(3):
+    fds = [connect("sink") for _ in range(20)]
+    got = [submit([op(f, region, 0, 5000, result=100 + i)])[0][0] for i, f in enumerate(fds)]
+    says("20 counters", len(set(counter for _, counter in got)), 20)
+    says("20 sockets' jobs", wait([(100 + i, c, e) for i, (e, c) in enumerate(got)], 20, flags=1), 20)
+    for f in fds:
+        os.close(f)
+
+# a word is another job's as soon as the counter of its job has passed, before the kernel knows
+first, second = connect("sink"), connect("never-read")
+end, counter = submit([op(first, region, 0, 1000, result=7)])[0][0]
+passed = lambda: (struct.unpack_from("=Q", map, 8 * (65536 + counter))[0] - end) % EVER < EVER // 2
+late = time.monotonic() + 20
+while not passed() and time.monotonic() < late:
+    time.sleep(0.01)
+says("its counter passes", passed(), True)
+end, other = submit([op(second, region, 0, MUCH, result=7)])[0][0]
+after, counter = submit([op(first, region, 0, 1000, result=8)])[0][0]
+says("the next of the first socket", wait([(8, counter, after)], 20), 1)
+says("the word's new job is under way", result(map, 7) >> 63, 0)
+says("so it is in the kernel", wait([(7, other, end)], 0), "ETIME")
+os.close(second)
+says("it ends with its connection", wait([(7, other, end)], 20), 1)
+says("by an error or with fewer", result(map, 7) & (EVER - 1) < MUCH, True)
+
+# a peer that does not read: 256 jobs, no more
+slow = connect("never-read")
+os.set_blocking(slow, False)
+taken = []
+while True:
+    got = submit([op(slow, region, 0, 1 << 20, result=1000 + len(taken), flags=2)])
+    if isinstance(got, int):
+        break
+    taken += got[0]
+says("pipeline is full", got, "EAGAIN")
+says("jobs under way", len(taken) >= 256, True)
+refs = [(1000 + i, counter, end) for i, (end, counter) in enumerate(taken)]
+says("the last of them", wait(refs[-1:], 0.5), "ETIME")
+says("any of them", wait(refs[-10:], 0), "ETIME")
+other = os.open("/dev/memnet", os.O_RDWR)
+mine, ctx = ctx, other
+r = register(much_at, 4096)
+says("another context", submit([op(slow, r, 0, 1)]), "EBUSY")
+os.close(other)
+ctx = mine
+says("deregister with jobs under way", deregister(region), 0)
+print("\\n".join(bad + ["blocked"]), flush=True)
+if "stay" in sys.argv:
+    time.sleep(1000)
+over = wait(refs, 60, flags=1)
+says("all over when the link is dead", over, len(refs))
+says("the last failed", result(map, refs[-1][0]) >> 48, 0x8000 | errno.ECONNRESET, 0x8000 | errno.EPIPE)
+os.set_blocking(ctx, False)
+says("notified", struct.unpack("=Q", os.read(ctx, 8))[0], len(refs))
+print("ended", "\\n".join(bad), flush=True)
+sys.exit(bool(bad))
+"""
+
+
+def by_hand(lab, script, arguments=""):
     lab.host.put("/tmp/hand.py", script)
-    return lab.host.bg("userland python3 /tmp/hand.py")
+    return lab.host.bg(f"userland python3 /tmp/hand.py {arguments}")
 
 
 def test_wrong_use(lab):
@@ -253,9 +408,9 @@ def test_wrong_use(lab):
     clean(lab)
 
 
-def blocking(lab):
-    """A program that sleeps in a direct send, and has gone through the other ends of one."""
-    job = by_hand(lab, ENDS)
+def blocking(lab, script=ENDS, arguments=""):
+    """A program that has come to where it waits for a peer that does not read."""
+    job = by_hand(lab, script, arguments)
     end = time.monotonic() + offload.patience(lab, 60)
     while "blocked" not in job.output():
         assert not job.done and time.monotonic() < end, job.output()
@@ -283,6 +438,27 @@ def test_link_dies_under_a_direct_send(lab):
     offload.wait_link(lab)
     clean(lab)
     return out.splitlines()[-1]
+
+
+def test_jobs_by_hand(lab):
+    """Every argument out of its bounds; counters; a full pipeline; then the program is killed."""
+    job = blocking(lab, JOBS, "stay")
+    lab.host.sh("kill -KILL $(pgrep -f '[p]ython3 /tmp/hand.py')")
+    job.wait(20)
+    assert not job.output().replace("blocked", "").strip(), job.output()
+    clean(lab)
+
+
+def test_link_dies_under_jobs(lab):
+    """Each job is over, with what TCP took or an error."""
+    job = blocking(lab, JOBS)
+    lab.host.sh(DELETE, timeout=30)
+    rc, out = job.wait(offload.patience(lab, 30))
+    assert rc == 0, out
+    clean_host(lab)
+    lab.host.sh(ADD)
+    offload.wait_link(lab)
+    clean(lab)
 
 
 for _name, _test in list(globals().items()):

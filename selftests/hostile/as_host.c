@@ -550,6 +550,33 @@ static int want_taken(struct peer *p, u32 index, u64 pos)
 ATTACK(want_taken_unconnected, want_taken(p, open_endpoint(p, 0), 0))
 ATTACK(want_taken_unsent, want_taken(p, connected(p), 1))
 
+static int counter(struct peer *p, u32 index, u64 addr, u32 key, int times)
+{
+	struct wire_msg msg;
+
+	wire_init(&msg, WIRE_COUNTER, index, 1);
+	msg.counter.addr = cpu_to_le64(addr);
+	msg.counter.key = cpu_to_le32(key);
+	while (index && times--)
+		if (peer_say(p, &msg, 0))
+			return p->dead ? 0 : -1;
+	return index ? 0 : -1;
+}
+
+ATTACK(counter_unconnected, counter(p, open_endpoint(p, 0), 0, 1, 1))
+ATTACK(counter_without_key, counter(p, connected(p), 0, 0, 1))
+ATTACK(counter_askew, counter(p, connected(p), 4, 1, 1))
+ATTACK(counter_twice, counter(p, connected(p), 0, 1, 2))
+
+/* The node writes to what is not ours to give: the queue pair fails, and nothing else. */
+static int counter_of_nobody(struct peer *p)
+{
+	u32 index = connected(p);
+
+	return counter(p, index, 0xdead0000, 0x12345600, 1) ?:
+	       say_data(p, index, 0, 1000, WIRE_F_COUNT);
+}
+
 static int want_taken_flood(struct peer *p)
 {
 	u32 index = connected(p), i;
@@ -639,6 +666,11 @@ static const struct attack attacks[] = {
 	{ "WANT_TAKEN before connected", want_taken_unconnected, WIRE_REASON_PROTOCOL },
 	{ "WANT_TAKEN of what was not sent", want_taken_unsent, WIRE_REASON_PROTOCOL },
 	{ "1000 WANT_TAKENs", want_taken_flood, LIVES },
+	{ "COUNTER before connected", counter_unconnected, WIRE_REASON_PROTOCOL },
+	{ "COUNTER without a key", counter_without_key, WIRE_REASON_PROTOCOL },
+	{ "COUNTER at an odd place", counter_askew, WIRE_REASON_PROTOCOL },
+	{ "COUNTER twice", counter_twice, WIRE_REASON_PROTOCOL },
+	{ "COUNTER with a key of nobody", counter_of_nobody, DIES },
 	{ "WANT_WINDOW unconnected", want_unconnected, LIVES },
 	{ "connections left alone", connect_many, LIVES },
 };

@@ -376,6 +376,7 @@ ATTACK(closed_unasked, with_guest(p, CONNECTED, WIRE_CLOSED, 1))
 ATTACK(reset_twice, with_guest(p, CONNECTED, WIRE_RESET, 2))
 ATTACK(reset_listener, with_guest(p, LISTENING, WIRE_RESET, 1))
 ATTACK(want_taken, with_guest(p, CONNECTED, WIRE_WANT_TAKEN, 1))
+ATTACK(counter, with_guest(p, CONNECTED, WIRE_COUNTER, 1))
 ATTACK(data_tell, data(p, CONNECTED, 0, 10, WIRE_F_TELL, 1))
 ATTACK(want_listener, with_guest(p, LISTENING, WIRE_WANT_WINDOW, 1))
 
@@ -628,6 +629,7 @@ static const struct attack attacks[] = {
 	{ "WANT_WINDOW of more than was granted", want_too_much, DIES },
 	{ "500 WANT_WINDOWs", want_flood, LIVES },
 	{ "WANT_TAKEN of a node", want_taken, DIES },
+	{ "COUNTER of a node", counter, DIES },
 	{ "DATA of a node that asks to be told", data_tell, DIES },
 	{ "NEW_CONNECTION in the host's half", child_in_their_half, DIES },
 	{ "NEW_CONNECTION twice", child_twice, DIES },

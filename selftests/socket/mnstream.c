@@ -41,6 +41,7 @@ static int usage(void)
 		"      --max N              largest random size (256K)\n"
 		"      --sendfile           send by sendfile()\n"
 		"      --direct N           N of 4 sends are direct, from registered memory\n"
+		"      --async N            N of 4 sends are asynchronous jobs\n"
 		"      --seed N             repeat a run\n"
 		"      --bound SECONDS      give up after this time (600)\n"
 		"BYTES and N take K, M, G.\n");
@@ -180,7 +181,7 @@ static int run(bool accepted)
 	return bad;
 }
 
-enum { EACH = 1, SIDE, IO, SIZE, MAX, SENDFILE, DIRECT, SEED, BOUND };
+enum { EACH = 1, SIDE, IO, SIZE, MAX, SENDFILE, DIRECT, ASYNC, SEED, BOUND };
 
 int main(int argc, char **argv)
 {
@@ -196,6 +197,7 @@ int main(int argc, char **argv)
 		{ "max", required_argument, NULL, MAX },
 		{ "sendfile", no_argument, NULL, SENDFILE },
 		{ "direct", required_argument, NULL, DIRECT },
+		{ "async", required_argument, NULL, ASYNC },
 		{ "seed", required_argument, NULL, SEED },
 		{ "bound", required_argument, NULL, BOUND },
 		{ 0 }
@@ -240,6 +242,9 @@ int main(int argc, char **argv)
 			break;
 		case DIRECT:
 			options.direct = (unsigned int)number(optarg);
+			break;
+		case ASYNC:
+			options.async = (unsigned int)number(optarg);
 			break;
 		case SEED:
 			options.seed = strtoull(optarg, NULL, 0);

@@ -12,6 +12,7 @@
 #include <sys/sendfile.h>
 #include <sys/uio.h>
 #include <pthread.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include "stream.h"
@@ -26,7 +27,7 @@ bool stream_prepare(const struct stream_options *options)
 	char buf[65536];
 	uint64_t pos = 0;
 
-	if (options->direct) {
+	if (options->direct || options->async) {
 		context = memnet_context_open();
 		if (!context)
 			fprintf(stderr, "mnstream: /dev/memnet: %m\n");
@@ -67,10 +68,11 @@ void stream_init(struct stream *s, const struct stream_options *options,
 	sum_init(&s->sum);
 	s->in = malloc(options->max);
 	s->out = malloc(options->max);
-	s->registered = malloc(options->max + SLACK);
+	s->registered = malloc(STREAM_BUFFERS * (options->max + SLACK));
 	if (!s->in || !s->out || !s->registered)
 		s->why = "no memory";
-	else if (context && memnet_register_mem(context, s->registered, options->max + SLACK, &s->region))
+	else if (context && memnet_register_mem(context, s->registered,
+						STREAM_BUFFERS * (options->max + SLACK), &s->region))
 		s->why = "no region";
 }
 
@@ -125,12 +127,33 @@ static int split(struct iovec *iov, char *buf, size_t size, uint64_t *random)
 	return 3;
 }
 
+/* The job of a buffer is over, with all its bytes; the buffer may be written to again. */
+static bool job_over(struct stream *s, unsigned int i)
+{
+	size_t each = s->options->max + SLACK;
+	ssize_t result;
+
+	if (!s->jobs[i])
+		return true;
+	if (random_next(&s->send_random) % 2)
+		while (!memnet_job_done(context, s->jobs[i], &result))
+			sched_yield();
+	else if (memnet_job_wait(context, s->jobs[i], NULL, &result))
+		return false;
+	s->jobs[i] = 0;
+	memset(s->registered + i * each, 0xee, each);
+	errno = result < 0 ? -result : EPROTO;
+	return result == (ssize_t)s->job_len[i];
+}
+
 static ssize_t send_direct(struct stream *s, size_t size)
 {
-	size_t offset = random_range(&s->send_random, 0, SLACK);
-
+	unsigned int i = s->next_job++ % STREAM_BUFFERS;
+	size_t offset = i * (s->options->max + SLACK) + random_range(&s->send_random, 0, SLACK);
 	ssize_t n;
 
+	if (!job_over(s, i))
+		return -1;
 	memcpy(s->registered + offset, s->out, size);
 	n = memnet_send_direct(context, s->fd, s->region, offset, size,
 			       MEMNET_DIRECT_NOSIGNAL | MEMNET_DIRECT_COPY);
@@ -139,16 +162,34 @@ static ssize_t send_direct(struct stream *s, size_t size)
 	return n;
 }
 
+static ssize_t send_async(struct stream *s, size_t size)
+{
+	unsigned int i = s->next_job++ % STREAM_BUFFERS;
+	size_t offset = i * (s->options->max + SLACK) + random_range(&s->send_random, 0, SLACK);
+
+	if (!job_over(s, i))
+		return -1;
+	memcpy(s->registered + offset, s->out, size);
+	s->job_len[i] = size;
+	return memnet_async_send(context, s->fd, s->region, offset, size, 0, &s->jobs[i]) ? -1 :
+		(ssize_t)size;
+}
+
 static ssize_t send_some(struct stream *s, size_t size)
 {
+	unsigned int kind;
+
 	struct iovec iov[3];
 	struct msghdr msg = { .msg_iov = iov };
 	off_t offset = s->sent;
 
 	if (s->options->sendfile)
 		return sendfile(s->fd, file, &offset, size);
-	if (random_next(&s->send_random) % 4 < s->options->direct)
+	kind = random_next(&s->send_random) % 4;
+	if (kind < s->options->direct)
 		return send_direct(s, size);
+	if (kind < s->options->direct + s->options->async)
+		return send_async(s, size);
 	switch (random_next(&s->send_random) % 4) {
 	case 0:
 		return write(s->fd, s->out, size);
@@ -173,6 +214,9 @@ bool stream_send(struct stream *s)
 		return false;
 	if (!left) {
 		s->ended = true;
+		for (unsigned int i = 0; i < STREAM_BUFFERS; i++)
+			if (!job_over(s, i))
+				return failed(s, "job");
 		if (shutdown(s->fd, SHUT_WR))
 			return failed(s, "shutdown");
 		return false;

@@ -16,12 +16,15 @@
 #include "peer.h"
 #include "tested.h"
 
+#define STREAM_BUFFERS 8
+
 struct stream_options {
 	uint64_t send, recv;	/* per stream */
 	unsigned int streams;
 	bool block;
 	bool sendfile;
 	unsigned int direct;	/* of 4 sends, this many are direct */
+	unsigned int async;	/* and this many asynchronous jobs */
 	size_t size;		/* of every call; 0: random up to max */
 	size_t max;
 	uint64_t seed;
@@ -40,8 +43,11 @@ struct stream {
 	struct sum sum;		/* of what was sent */
 	bool ended;
 	char *out;
-	char *registered;	/* with --direct */
+	char *registered;	/* with --direct and --async: STREAM_BUFFERS of them */
 	memnet_region region;
+	memnet_job jobs[STREAM_BUFFERS];
+	size_t job_len[STREAM_BUFFERS];
+	unsigned int next_job;
 
 	/* the receiver's */
 	uint64_t received;

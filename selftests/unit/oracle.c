@@ -27,10 +27,11 @@ const struct rule rules[] = {
 	{ WIRE_NEW_CONNECTION,	"NEW_CONNECTION", false, true,	true,  false, 0 },
 	{ WIRE_RESET,		"RESET",	  false, true,	true,  false, 0 },
 	{ WIRE_CLOSED,		"CLOSED",	  false, true,	true,  false, 0 },
-	{ WIRE_DATA,		"DATA",		  true,	 true,	true,  true,  0x23 },
+	{ WIRE_DATA,		"DATA",		  true,	 true,	true,  true,  0x63 },
 	{ WIRE_WINDOW,		"WINDOW",	  true,	 true,	true,  false, 0 },
 	{ WIRE_WANT_WINDOW,	"WANT_WINDOW",	  true,	 true,	true,  false, 0 },
 	{ WIRE_WANT_TAKEN,	"WANT_TAKEN",	  true,	 false,	true,  false, 0 },
+	{ WIRE_COUNTER,		"COUNTER",	  true,	 false,	true,  false, 0 },
 };
 
 const unsigned int nr_rules = sizeof(rules) / sizeof(rules[0]);
@@ -78,6 +79,8 @@ static bool oracle_body(const struct wire_msg *msg)
 		return le16_to_cpu(msg->conn.listener_channel) < WIRE_MAX_CHANNELS &&
 		       oracle_addr(&msg->conn.local) && msg->conn.local.family &&
 		       oracle_addr(&msg->conn.peer) && msg->conn.peer.family;
+	case WIRE_COUNTER:
+		return !(le64_to_cpu(msg->counter.addr) & 7);
 	case WIRE_RESET:
 		return le32_to_cpu(msg->reset.error) >= 1 &&
 		       le32_to_cpu(msg->reset.error) <= MAX_ERRNO;
@@ -97,7 +100,7 @@ bool oracle_message(const struct wire_msg *msg, u32 bytes, bool from_host)
 	       len + WIRE_SLOT == bytes &&
 	       len <= (rule->payload ? WIRE_MAX_PAYLOAD : 0) &&
 	       (msg->hdr.flags | rule->flags) == rule->flags &&
-	       (from_host || !(msg->hdr.flags & 0x20)) &&
+	       (from_host || !(msg->hdr.flags & 0x60)) &&
 	       (le32_to_cpu(msg->hdr.index) != 0) == rule->endpoint &&
 	       oracle_body(msg);
 }

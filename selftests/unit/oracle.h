@@ -16,7 +16,7 @@
  * @node:	the node may send it
  * @endpoint:	it is about an endpoint: index not 0
  * @payload:	it may have payload
- * @flags:	the flags it may have; 0x20 only from the host
+ * @flags:	the flags it may have; 0x20 and 0x40 only from the host
  */
 struct rule {
 	enum wire_opcode opcode;

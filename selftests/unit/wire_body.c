@@ -93,6 +93,19 @@ TEST(bodies_without_bounds)
 	}
 }
 
+TEST(counter)
+{
+	u64 addr;
+
+	start(WIRE_COUNTER);
+	msg.counter.key = cpu_to_le32(0xffffffff);
+	for (addr = 0; addr < 16; addr++) {
+		note("counter at %d", (int)addr);
+		msg.counter.addr = cpu_to_le64(0xfffffffffffffff0 | addr);
+		judge(addr % 8 == 0);
+	}
+}
+
 TEST(open)
 {
 	start(WIRE_OPEN);

@@ -142,7 +142,7 @@ TEST(flags)
 				   flags & ~rule->flags ? -EPROTO : 0);
 			if (rule->node)
 				EQ(wire_check(&msg, WIRE_SLOT, false),
-				   flags & ~rule->flags || flags & WIRE_F_TELL ? -EPROTO : 0);
+				   flags & ~rule->flags || flags & 0x60 ? -EPROTO : 0);
 		}
 	}
 }

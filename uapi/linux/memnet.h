@@ -103,6 +103,8 @@ struct memnet_info {
 #define MEMNET_IOC_REGISTER	_IO('M', 0xE0)	/* struct memnet_register */
 #define MEMNET_IOC_DEREGISTER	_IO('M', 0xE1)	/* struct memnet_deregister */
 #define MEMNET_IOC_SEND_DIRECT	_IO('M', 0xE2)	/* struct memnet_direct */
+#define MEMNET_IOC_SUBMIT	_IO('M', 0xE3)	/* struct memnet_submit */
+#define MEMNET_IOC_WAIT		_IO('M', 0xE4)	/* struct memnet_wait */
 
 #define MEMNET_REGIONS_MAX	65536	/* of a context */
 
@@ -165,6 +167,121 @@ struct memnet_direct {
 	__u64 offset;
 	__u64 len;
 	__u64 done;
+};
+
+/* ---- asynchronous jobs ---- */
+
+/*
+ * A job is submitted with a result word of the caller's choice, and is over
+ * when that word says so or when the counter of its socket has passed its end,
+ * whichever is seen first. Both lie in memory that the context maps for
+ * reading:
+ *
+ *	offset MEMNET_MAP_RESULTS	__u64 results[MEMNET_JOBS_MAX]
+ *	offset MEMNET_MAP_COUNTERS	__u64 counters[MEMNET_COUNTERS_MAX]
+ *
+ * Read the counter first, then the result word, each once. The result counts
+ * if MEMNET_RESULT_OVER is set. Else the job has sent all its bytes if the
+ * upper 16 bits of the counter are those of @end, and the lower 48 have reached
+ * those of @end (their difference, modulo 2^48, is below 2^47). The word is the
+ * caller's again, for another job, when the job is over.
+ *
+ * What passed a counter needs no system call and no wake-up. Page by page,
+ * counters can only be read when a job was given one there.
+ */
+#define MEMNET_JOBS_MAX		65536
+#define MEMNET_COUNTERS_MAX	4096
+#define MEMNET_MAP_RESULTS	0
+#define MEMNET_MAP_COUNTERS	(MEMNET_JOBS_MAX * 8)
+#define MEMNET_MAP_SIZE		(MEMNET_MAP_COUNTERS + MEMNET_COUNTERS_MAX * 8)
+
+/* A result word: over, an errno (0 if all went well), the bytes that were sent. */
+#define MEMNET_RESULT_OVER	0x8000000000000000ULL
+#define MEMNET_RESULT_ERROR(r)	((unsigned int)((r) >> 48) & 0x7fff)
+#define MEMNET_RESULT_BYTES(r)	((r) & ((1ULL << 48) - 1))
+
+#define MEMNET_OP_SEND		1
+
+#define MEMNET_OP_MORE		0x1	/* as MSG_MORE */
+#define MEMNET_OP_NOTIFY	0x2	/* the end of the job makes the context readable */
+
+/**
+ * struct memnet_op - a job
+ * @opcode: MEMNET_OP_SEND
+ * @flags: MEMNET_OP_*
+ * @fd: connected socket
+ * @region: number of the region
+ * @result: which result word is the job's
+ * @offset: first byte in the region
+ * @len: bytes
+ * @end: result: what the counter is compared with
+ * @counter: result: which counter
+ * @error: result: 0, or the errno for which it was refused
+ */
+struct memnet_op {
+	__u16 opcode;
+	__u16 flags;
+	__s32 fd;
+	__u32 region;
+	__u32 result;
+	__u64 offset;
+	__u64 len;
+	__u64 end;
+	__u32 counter;
+	__u32 error;
+};
+
+/**
+ * struct memnet_submit - submit jobs
+ * @size: of this structure
+ * @count: how many
+ * @ops: struct memnet_op[]
+ * @done: result: how many were taken, from the first on
+ * @reserved: 0
+ *
+ * Jobs of one socket are done in the order in which they were submitted, among
+ * the bytes of other calls. It ends at the first that is refused, whose @error
+ * tells why, and fails with that if it was the first of all: EAGAIN where a
+ * non-blocking socket has as many jobs under way as it may, EBUSY for a socket
+ * whose jobs belong to another context, EOPNOTSUPP for one that is not
+ * offloaded.
+ */
+struct memnet_submit {
+	__u32 size;
+	__u32 count;
+	__u64 ops;
+	__u32 done;
+	__u32 reserved;
+};
+
+/* A job as MEMNET_IOC_WAIT knows it: from its struct memnet_op. */
+struct memnet_job_ref {
+	__u32 result;
+	__u32 counter;
+	__u64 end;
+};
+
+#define MEMNET_WAIT_ALL		0x1	/* for all of them, not for any */
+#define MEMNET_WAIT_MAX		1024	/* jobs of one call */
+
+/**
+ * struct memnet_wait - wait for jobs
+ * @size: of this structure
+ * @flags: MEMNET_WAIT_*
+ * @jobs: struct memnet_job_ref[]
+ * @count: how many, at least 1
+ * @done: result: how many of them are over
+ * @timeout: CLOCK_MONOTONIC in nanoseconds, absolute; negative: for ever
+ *
+ * ETIME when the time is over, EINTR after a signal.
+ */
+struct memnet_wait {
+	__u32 size;
+	__u32 flags;
+	__u64 jobs;
+	__u32 count;
+	__u32 done;
+	__s64 timeout;
 };
 
 #endif /* _UAPI_LINUX_MEMNET_H */

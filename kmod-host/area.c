@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Areas: pages of counters that the node writes and a program reads.
+ *
+ * A socket's first asynchronous job binds it to the job's context. It gets a counter there: a
+ * word in a page that the context shows to user space and that is registered for the link, so
+ * that the node can write to it what its TCP has taken of the socket's bytes (WIRE_COUNTER). A page
+ * belongs to one context and one link: who has its key can write nothing else. A program sees
+ * its own sockets' counters only.
+ *
+ * A counter is in use as long as its endpoint lives, because until then the node may write to it;
+ * so a page stays registered until the last of them is gone, also when its context is closed, or
+ * until the link is. A page whose link died serves another link once no endpoint uses it.
+ *
+ * Locks: context.lock, then areas_mutex for registrations; area.lock (BH) for the bits. An area's
+ * last reference may go in softirq, so it is freed by a work item.
+ */
+#include <linux/bitmap.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <rdma/ib_verbs.h>
+
+#include "job.h"
+
+static DEFINE_MUTEX(areas_mutex);
+static LIST_HEAD(areas);	/* registered ones, under areas_mutex */
+static struct workqueue_struct *wq;
+
+/* The link lets go of the page. */
+static void unregister(struct memnet_area *area)
+{
+	struct ib_device *dev = area->domain->pd->device;
+
+	lockdep_assert_held(&areas_mutex);
+	ib_dereg_mr(area->mr);
+	ib_dma_unmap_sg(dev, &area->sg, 1, DMA_FROM_DEVICE);
+	list_del(&area->all);
+	area->domain = NULL;
+}
+
+static void area_free(struct work_struct *work)
+{
+	struct memnet_area *area = container_of(work, struct memnet_area, free);
+
+	mutex_lock(&areas_mutex);
+	if (area->domain)
+		unregister(area);
+	mutex_unlock(&areas_mutex);
+	memnet_context_put(area->ctx);
+	free_page((unsigned long)area->counters);
+	kfree(area);
+}
+
+/**
+ * memnet_area_put() - drop a reference
+ * @area: area
+ */
+void memnet_area_put(struct memnet_area *area)
+{
+	if (refcount_dec_and_test(&area->refs))
+		queue_work(wq, &area->free);
+}
+
+static struct memnet_area *area_create(struct memnet_context *ctx, u32 number)
+{
+	struct memnet_area *area = kzalloc(sizeof(*area), GFP_KERNEL_ACCOUNT);
+
+	if (!area)
+		return NULL;
+	area->counters = (__le64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	if (!area->counters) {
+		kfree(area);
+		return NULL;
+	}
+	refcount_set(&area->refs, 1);
+	refcount_inc(&ctx->refs);
+	area->ctx = ctx;
+	area->number = number;
+	spin_lock_init(&area->lock);
+	INIT_WORK(&area->free, area_free);
+	return area;
+}
+
+struct registration {
+	struct memnet_hold hold;
+	struct completion done;
+};
+
+static void registered(struct memnet_hold *hold)
+{
+	complete(&container_of(hold, struct registration, hold)->done);
+}
+
+/* Registers the page for the link of a channel, and waits until that is so. */
+static int area_register(struct memnet_area *area, struct memnet_channel *ch)
+{
+	struct memnet_domain *domain = ch->rdma.domain;
+	struct ib_device *dev = domain->pd->device;
+	struct registration reg;
+	int ret;
+
+	lockdep_assert_held(&areas_mutex);
+	sg_init_one(&area->sg, area->counters, PAGE_SIZE);
+	if (ib_dma_map_sg(dev, &area->sg, 1, DMA_FROM_DEVICE) != 1)
+		return -ENOMEM;
+	area->mr = ib_alloc_mr(domain->pd, IB_MR_TYPE_MEM_REG, 1);
+	if (IS_ERR(area->mr)) {
+		ret = PTR_ERR(area->mr);
+		goto unmap;
+	}
+	ret = ib_map_mr_sg(area->mr, &area->sg, 1, NULL, PAGE_SIZE);
+	if (ret != 1) {
+		ret = ret < 0 ? ret : -EINVAL;
+		goto dereg;
+	}
+	ib_update_fast_reg_key(area->mr, ib_inc_rkey(area->mr->rkey));
+	refcount_set(&reg.hold.refs, 1);
+	reg.hold.release = registered;
+	init_completion(&reg.done);
+	ret = memnet_tx_register(ch, area->mr, IB_ACCESS_LOCAL_WRITE | IB_ACCESS_REMOTE_WRITE,
+				 &reg.hold);
+	if (ret)
+		goto dereg;
+	/* It comes with the channel's end at the latest. */
+	wait_for_completion(&reg.done);
+	area->domain = domain;
+	list_add(&area->all, &areas);
+	return 0;
+dereg:
+	ib_dereg_mr(area->mr);
+unmap:
+	ib_dma_unmap_sg(dev, &area->sg, 1, DMA_FROM_DEVICE);
+	return ret;
+}
+
+static bool take_slot(struct memnet_area *area, struct memnet_endpoint *ep)
+{
+	unsigned long slot;
+
+	spin_lock_bh(&area->lock);
+	slot = find_first_zero_bit(area->used, MEMNET_AREA_SLOTS);
+	if (slot < MEMNET_AREA_SLOTS) {
+		__set_bit(slot, area->used);
+		area->endpoints[slot] = ep;
+	}
+	spin_unlock_bh(&area->lock);
+	if (slot == MEMNET_AREA_SLOTS)
+		return false;
+	WRITE_ONCE(area->counters[slot], wire_word(ep->gen, 0));
+	refcount_inc(&area->refs);
+	ep->slot = slot;
+	return true;
+}
+
+static bool is_unused(struct memnet_area *area)
+{
+	bool unused;
+
+	spin_lock_bh(&area->lock);
+	unused = bitmap_empty(area->used, MEMNET_AREA_SLOTS);
+	spin_unlock_bh(&area->lock);
+	return unused;
+}
+
+/* An area of the context with room for the endpoint, which has its slot then. */
+static struct memnet_area *find_area(struct memnet_context *ctx, struct memnet_endpoint *ep)
+{
+	struct memnet_channel *ch = ep->lc->ch;
+	struct memnet_area *area;
+	int ret;
+	u32 i;
+
+	lockdep_assert_held(&ctx->lock);
+	lockdep_assert_held(&areas_mutex);
+	/* Channels fail before their link's areas go, under areas_mutex. */
+	if (!memnet_channel_is_up(ch))
+		return ERR_PTR(-ENETDOWN);
+	for (i = 0; i < MEMNET_AREAS; i++) {
+		area = ctx->areas[i];
+		if (!area) {
+			area = area_create(ctx, i);
+			if (!area)
+				return ERR_PTR(-ENOMEM);
+			WRITE_ONCE(ctx->areas[i], area);
+		}
+		if (!area->domain && is_unused(area)) {
+			ret = area_register(area, ch);
+			if (ret)
+				return ERR_PTR(ret);
+		}
+		if (area->domain == ch->rdma.domain && take_slot(area, ep))
+			return area;
+	}
+	return ERR_PTR(-ENOSPC);
+}
+
+/**
+ * memnet_area_bind() - give an endpoint its counter in a context
+ * @ctx: context
+ * @ep: connected endpoint; its socket locked
+ *
+ * Return: 0; -EBUSY if it has one in another context; -ENETDOWN, -ENOSPC, -ENOMEM.
+ */
+int memnet_area_bind(struct memnet_context *ctx, struct memnet_endpoint *ep)
+{
+	struct memnet_area *area;
+	struct wire_msg msg;
+	int ret;
+
+	if (ep->area)
+		return ep->area->ctx == ctx ? 0 : -EBUSY;
+	mutex_lock(&ctx->lock);
+	mutex_lock(&areas_mutex);
+	area = find_area(ctx, ep);
+	if (!IS_ERR(area)) {
+		wire_init(&msg, WIRE_COUNTER, 0, 0);
+		msg.counter.addr = cpu_to_le64(area->mr->iova + ep->slot * sizeof(__le64));
+		msg.counter.key = cpu_to_le32(area->mr->rkey);
+	}
+	mutex_unlock(&areas_mutex);
+	mutex_unlock(&ctx->lock);
+	if (IS_ERR(area))
+		return PTR_ERR(area);
+	spin_lock_bh(&ep->lock);
+	ep->area = area;
+	spin_unlock_bh(&ep->lock);
+	ret = memnet_post(ep, &msg);
+	/* Without memory it is tried again; the node knows nothing of the slot. */
+	if (ret)
+		memnet_area_unbind(ep);
+	return ret;
+}
+
+/**
+ * memnet_area_unbind() - the endpoint's counter is not written any more
+ * @ep: endpoint that nobody else uses, or whose socket is locked
+ */
+void memnet_area_unbind(struct memnet_endpoint *ep)
+{
+	struct memnet_area *area;
+
+	spin_lock_bh(&ep->lock);
+	area = ep->area;
+	ep->area = NULL;
+	spin_unlock_bh(&ep->lock);
+	if (!area)
+		return;
+	spin_lock_bh(&area->lock);
+	__clear_bit(ep->slot, area->used);
+	area->endpoints[ep->slot] = NULL;
+	spin_unlock_bh(&area->lock);
+	memnet_area_put(area);
+}
+
+static struct memnet_endpoint *endpoint_get(struct memnet_area *area, u32 slot)
+{
+	struct memnet_endpoint *ep;
+
+	spin_lock_bh(&area->lock);
+	ep = area->endpoints[slot];
+	if (ep && !refcount_inc_not_zero(&ep->refs))
+		ep = NULL;
+	spin_unlock_bh(&area->lock);
+	return ep;
+}
+
+/**
+ * memnet_area_endpoint() - who has a counter
+ * @ctx: context
+ * @counter: its number
+ *
+ * Return: the endpoint with a reference, or NULL.
+ */
+struct memnet_endpoint *memnet_area_endpoint(struct memnet_context *ctx, u32 counter)
+{
+	struct memnet_area *area = NULL;
+
+	if (counter < MEMNET_COUNTERS_MAX)
+		area = READ_ONCE(ctx->areas[counter / MEMNET_AREA_SLOTS]);
+	return area ? endpoint_get(area, counter % MEMNET_AREA_SLOTS) : NULL;
+}
+
+/**
+ * memnet_areas_collect() - finish all jobs of a context whose bytes have been taken
+ * @ctx: context
+ */
+void memnet_areas_collect(struct memnet_context *ctx)
+{
+	struct memnet_endpoint *ep;
+	struct memnet_area *area;
+	u32 i, slot;
+
+	for (i = 0; i < MEMNET_AREAS; i++) {
+		area = READ_ONCE(ctx->areas[i]);
+		if (!area)
+			break;
+		for_each_set_bit(slot, area->used, MEMNET_AREA_SLOTS) {
+			ep = endpoint_get(area, slot);
+			if (!ep)
+				continue;
+			memnet_jobs_collect(ep);
+			memnet_endpoint_put(ep);
+		}
+	}
+}
+
+/**
+ * memnet_areas_lost() - a link's node writes nothing any more
+ * @domain: the link's; all its channels are stopped
+ */
+void memnet_areas_lost(const struct memnet_domain *domain)
+{
+	struct memnet_area *area, *tmp;
+
+	mutex_lock(&areas_mutex);
+	list_for_each_entry_safe(area, tmp, &areas, all)
+		if (area->domain == domain)
+			unregister(area);
+	mutex_unlock(&areas_mutex);
+}
+
+/**
+ * memnet_areas_init() - prepare
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int memnet_areas_init(void)
+{
+	wq = alloc_workqueue("memnet-area", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	return wq ? 0 : -ENOMEM;
+}
+
+/**
+ * memnet_areas_exit() - clean up; no context and no link lives
+ */
+void memnet_areas_exit(void)
+{
+	destroy_workqueue(wq);
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* An open /dev/memnet, see context.c; counters and results, see area.c. */
+#ifndef MEMNET_CONTEXT_H
+#define MEMNET_CONTEXT_H
+
+#include "memnet.h"
+
+#define MEMNET_AREA_SLOTS	(PAGE_SIZE / sizeof(__le64))
+#define MEMNET_AREAS		(MEMNET_COUNTERS_MAX / MEMNET_AREA_SLOTS)
+#define MEMNET_RESULT_WORDS	(PAGE_SIZE / sizeof(u64))
+#define MEMNET_RESULT_PAGES	(MEMNET_JOBS_MAX / MEMNET_RESULT_WORDS)
+
+struct memnet_area;
+
+/**
+ * struct memnet_context - an open /dev/memnet
+ * @refs:	the file, each area, each job
+ * @regions:	by number; its own lock
+ * @next_region: where the search for a free number goes on; under that lock
+ * @lock:	guards the making of @areas and @results; taken inside lock_sock()
+ * @areas:	counters, page by page; set once, gone with the context
+ * @results:	words of finished jobs, page by page; set once, gone with the context
+ * @serial:	of the last job
+ * @wait:	who waits for jobs, and polls
+ * @finished:	jobs with MEMNET_OP_NOTIFY that have finished and were not read
+ */
+struct memnet_context {
+	refcount_t		refs;
+	struct xarray		regions;
+	u32			next_region;
+	struct mutex		lock;		/* making of areas and results */
+	struct memnet_area	*areas[MEMNET_AREAS];
+	u64			*results[MEMNET_RESULT_PAGES];
+	atomic64_t		serial;
+	wait_queue_head_t	wait;
+	atomic_t		finished;
+};
+
+void memnet_context_put(struct memnet_context *ctx);
+
+/**
+ * struct memnet_area - a page of counters that the node writes
+ * @refs:	the context, each endpoint with a counter in it
+ * @ctx:	the context, held
+ * @number:	of it in the context
+ * @counters:	the page: wire_word() of what the node's TCP has taken, for each slot
+ * @lock:	(BH) guards @used and @endpoints; inside an endpoint's lock
+ * @used:	bit for each slot
+ * @endpoints:	of each slot
+ * @domain:	link whose node may write it; NULL before and after; under the mutex of all areas
+ * @mr:		its registration, while there is a @domain
+ * @sg:		its mapping
+ * @all:	on the list of all, while there is a @domain
+ * @free:	frees it
+ */
+struct memnet_area {
+	refcount_t		refs;
+	struct memnet_context	*ctx;
+	u32			number;
+	__le64			*counters;
+	spinlock_t		lock;		/* used, endpoints */
+	DECLARE_BITMAP(used, MEMNET_AREA_SLOTS);
+	struct memnet_endpoint	*endpoints[MEMNET_AREA_SLOTS];
+	struct memnet_domain	*domain;
+	struct ib_mr		*mr;
+	struct scatterlist	sg;
+	struct list_head	all;
+	struct work_struct	free;
+};
+
+/* area.c */
+int memnet_areas_init(void);
+void memnet_areas_exit(void);
+void memnet_area_put(struct memnet_area *area);
+int memnet_area_bind(struct memnet_context *ctx, struct memnet_endpoint *ep);
+void memnet_area_unbind(struct memnet_endpoint *ep);
+struct memnet_endpoint *memnet_area_endpoint(struct memnet_context *ctx, u32 counter);
+void memnet_areas_collect(struct memnet_context *ctx);
+void memnet_areas_lost(const struct memnet_domain *domain);
+
+static inline u32 memnet_counter_number(const struct memnet_endpoint *ep)
+{
+	return ep->area->number * MEMNET_AREA_SLOTS + ep->slot;
+}
+
+static inline u64 memnet_counter_read(const struct memnet_endpoint *ep, u64 cur)
+{
+	return wire_word_advance(READ_ONCE(ep->area->counters[ep->slot]), ep->gen, cur);
+}
+
+#endif /* MEMNET_CONTEXT_H */

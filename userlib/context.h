@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1 */
+/* libmemnet's insides: what a context holds. */
+#ifndef CONTEXT_H
+#define CONTEXT_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "memnet.h"
+
+struct record;
+
+struct memnet_context {
+	int fd;
+	unsigned int spin;	/* looks before job_wait sleeps */
+
+	/* jobs: written by kernel and node */
+	const uint64_t *results;
+	const uint64_t *counters;
+
+	struct record *records;
+	pthread_mutex_t lock;	/* the following */
+	uint32_t free;		/* first record given back, or MEMNET_JOBS_MAX */
+	uint32_t fresh;		/* records from here on were never used */
+};
+
+int jobs_init(struct memnet_context *ctx);
+void jobs_exit(struct memnet_context *ctx);
+
+#endif

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: LGPL-2.1
+/*
+ * Asynchronous jobs. Each job has a record here, found by its descriptor: the record's number and
+ * a generation, so that a descriptor is not used again before its number has gone round 2^32
+ * times. The number is that of the job's result word in the kernel, too.
+ *
+ * Whether a job is over is read from memory that the kernel and the node write, see
+ * linux/memnet.h; nothing here calls the kernel but submitting and sleeping.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "context.h"
+
+struct record {
+	_Atomic uint32_t generation;	/* odd while the job is held */
+	uint32_t next;			/* on the list of free records */
+	uint32_t counter;
+	uint64_t end;
+	uint64_t len;
+};
+
+#define POS_MASK ((1ULL << 48) - 1)
+
+int jobs_init(struct memnet_context *ctx)
+{
+	void *map;
+
+	pthread_mutex_init(&ctx->lock, NULL);
+	map = mmap(NULL, MEMNET_MAP_SIZE, PROT_READ, MAP_SHARED, ctx->fd, 0);
+	if (map == MAP_FAILED)
+		return -1;
+	ctx->results = map;
+	ctx->counters = (const uint64_t *)((const char *)map + MEMNET_MAP_COUNTERS);
+	/* not touched before it is used */
+	map = mmap(NULL, MEMNET_JOBS_MAX * sizeof(struct record), PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (map == MAP_FAILED) {
+		munmap((void *)ctx->results, MEMNET_MAP_SIZE);
+		return -1;
+	}
+	ctx->records = map;
+	ctx->free = MEMNET_JOBS_MAX;
+	return 0;
+}
+
+void jobs_exit(struct memnet_context *ctx)
+{
+	munmap(ctx->records, MEMNET_JOBS_MAX * sizeof(struct record));
+	munmap((void *)ctx->results, MEMNET_MAP_SIZE);
+	pthread_mutex_destroy(&ctx->lock);
+}
+
+/* Up to @n records into @ids; how many there were. */
+static unsigned int take(struct memnet_context *ctx, uint32_t *ids, unsigned int n)
+{
+	unsigned int i;
+
+	pthread_mutex_lock(&ctx->lock);
+	for (i = 0; i < n; i++) {
+		if (ctx->free < MEMNET_JOBS_MAX) {
+			ids[i] = ctx->free;
+			ctx->free = ctx->records[ids[i]].next;
+		} else if (ctx->fresh < MEMNET_JOBS_MAX) {
+			ids[i] = ctx->fresh++;
+		} else {
+			break;
+		}
+	}
+	pthread_mutex_unlock(&ctx->lock);
+	return i;
+}
+
+static void give(struct memnet_context *ctx, const uint32_t *ids, unsigned int n)
+{
+	pthread_mutex_lock(&ctx->lock);
+	while (n--) {
+		ctx->records[ids[n]].next = ctx->free;
+		ctx->free = ids[n];
+	}
+	pthread_mutex_unlock(&ctx->lock);
+}
+
+static memnet_job hold(struct memnet_context *ctx, uint32_t id, const struct memnet_op *op)
+{
+	struct record *r = &ctx->records[id];
+	uint32_t generation = atomic_load_explicit(&r->generation, memory_order_relaxed) + 1;
+
+	r->counter = op->counter;
+	r->end = op->end;
+	r->len = op->len;
+	atomic_store_explicit(&r->generation, generation, memory_order_release);
+	return (uint64_t)generation << 32 | id;
+}
+
+static struct record *find(struct memnet_context *ctx, memnet_job job)
+{
+	uint32_t id = (uint32_t)job, generation = (uint32_t)(job >> 32);
+
+	if (id < MEMNET_JOBS_MAX && generation % 2 &&
+	    atomic_load_explicit(&ctx->records[id].generation, memory_order_acquire) == generation)
+		return &ctx->records[id];
+	errno = EINVAL;
+	return NULL;
+}
+
+/* Counter first, then result; the result counts if there is one. */
+static bool is_over(struct memnet_context *ctx, const struct record *r, ssize_t *result)
+{
+	uint64_t word = __atomic_load_n(&ctx->counters[r->counter], __ATOMIC_ACQUIRE);
+	uint64_t done = __atomic_load_n(&ctx->results[r - ctx->records], __ATOMIC_ACQUIRE);
+
+	if (done & MEMNET_RESULT_OVER) {
+		*result = (ssize_t)MEMNET_RESULT_BYTES(done);
+		if (!*result)
+			*result = -(ssize_t)MEMNET_RESULT_ERROR(done);
+		return true;
+	}
+	*result = (ssize_t)r->len;
+	return word >> 48 == r->end >> 48 && ((word - r->end) & POS_MASK) < 1ULL << 47;
+}
+
+static void release(struct memnet_context *ctx, struct record *r)
+{
+	uint32_t id = (uint32_t)(r - ctx->records);
+
+	atomic_fetch_add_explicit(&r->generation, 1, memory_order_release);
+	give(ctx, &id, 1);
+}
+
+int memnet_submit(struct memnet_context *ctx, struct memnet_op *ops, unsigned int n,
+		  memnet_job *jobs)
+{
+	struct memnet_submit arg = { .size = sizeof(arg), .ops = (uintptr_t)ops };
+	uint32_t ids[64];
+	unsigned int i;
+	int err = 0;
+
+	if (n > sizeof(ids) / sizeof(ids[0]))
+		n = sizeof(ids) / sizeof(ids[0]);
+	arg.count = take(ctx, ids, n);
+	if (!arg.count) {
+		errno = n ? EAGAIN : EINVAL;
+		return -1;
+	}
+	for (i = 0; i < arg.count; i++)
+		ops[i].result = ids[i];
+	if (ioctl(ctx->fd, MEMNET_IOC_SUBMIT, &arg)) {
+		err = errno;
+		arg.done = 0;
+	}
+	for (i = 0; i < arg.done; i++)
+		jobs[i] = hold(ctx, ids[i], &ops[i]);
+	if (arg.done < arg.count)
+		give(ctx, ids + arg.done, arg.count - arg.done);
+	errno = err;
+	return err ? -1 : (int)arg.done;
+}
+
+int memnet_async_send(struct memnet_context *ctx, int fd, memnet_region region, size_t offset,
+		      size_t len, unsigned int flags, memnet_job *job)
+{
+	struct memnet_op op = {
+		.opcode = MEMNET_OP_SEND,
+		.flags = (uint16_t)flags,
+		.fd = fd,
+		.region = region,
+		.offset = offset,
+		.len = len,
+	};
+
+	return memnet_submit(ctx, &op, 1, job) == 1 ? 0 : -1;
+}
+
+int memnet_job_done(struct memnet_context *ctx, memnet_job job, ssize_t *result)
+{
+	struct record *r = find(ctx, job);
+
+	if (!r)
+		return -1;
+	if (!is_over(ctx, r, result))
+		return 0;
+	release(ctx, r);
+	return 1;
+}
+
+int memnet_job_wait(struct memnet_context *ctx, memnet_job job, const struct timespec *until,
+		    ssize_t *result)
+{
+	struct record *r = find(ctx, job);
+	struct memnet_job_ref ref;
+	struct memnet_wait arg = {
+		.size = sizeof(arg),
+		.jobs = (uintptr_t)&ref,
+		.count = 1,
+		.timeout = until ? until->tv_sec * 1000000000LL + until->tv_nsec : -1,
+	};
+	unsigned int spin;
+
+	if (!r)
+		return -1;
+	for (spin = 0; spin < ctx->spin; spin++)
+		if (is_over(ctx, r, result))
+			break;
+	if (!is_over(ctx, r, result)) {
+		ref = (struct memnet_job_ref){
+			.result = (uint32_t)(r - ctx->records),
+			.counter = r->counter,
+			.end = r->end,
+		};
+		if (ioctl(ctx->fd, MEMNET_IOC_WAIT, &arg))
+			return -1;
+		if (!is_over(ctx, r, result)) {
+			errno = EAGAIN;		/* cannot be */
+			return -1;
+		}
+	}
+	release(ctx, r);
+	return 0;
+}
+
+void memnet_context_spin(struct memnet_context *ctx, unsigned int looks)
+{
+	ctx->spin = looks;
+}
