@@ -363,10 +363,11 @@ int memnet_tx_queue_mapped(struct memnet_channel *ch, struct wire_msg *msg,
 u32 memnet_tx_fit(struct memnet_channel *ch, struct sk_buff *skb, u32 offset, u32 len);
 int memnet_tx_queue_write(struct memnet_channel *ch, u64 dma, u32 len, u64 addr, u32 key,
 			  unsigned int flags);
+int memnet_tx_queue_place(struct memnet_channel *ch, struct sk_buff *skb, u32 offset, u32 len,
+			  u64 addr, u32 key);
 int memnet_tx_queue_reg(struct memnet_channel *ch, struct ib_mr *mr, int access,
 			struct memnet_hold *hold, unsigned int flags);
-int memnet_tx_register(struct memnet_channel *ch, struct ib_mr *mr, int access,
-		       struct memnet_hold *hold);
+int memnet_tx_register(struct memnet_channel *ch, struct ib_mr *mr, int access);
 void memnet_tx_commit(struct memnet_channel *ch);
 int memnet_tx_send(struct memnet_channel *ch, struct wire_msg *msg);
 bool memnet_tx_wait(struct memnet_channel *ch, struct memnet_waiter *w);

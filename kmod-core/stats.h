@@ -12,6 +12,7 @@
  * @MEMNET_STAT_MSG_RECEIVED: messages received
  * @MEMNET_STAT_BYTES_SENT: payload bytes posted
  * @MEMNET_STAT_BYTES_RECEIVED: payload bytes received
+ * @MEMNET_STAT_BYTES_PLACED: bytes written into the peer's memory by RDMA
  * @MEMNET_STAT_POSTS: ib_post_send calls
  * @MEMNET_STAT_SIGNALLED: signalled work requests
  * @MEMNET_STAT_WINDOW_WRITES: window words written to the peer
@@ -35,6 +36,8 @@
  * @MEMNET_STAT_HOST_COPIED_OUT: bytes copied by receive calls
  * @MEMNET_STAT_HOST_SPLICED: bytes sent from page references, uncopied
  * @MEMNET_STAT_HOST_DIRECT: bytes sent from registered memory, uncopied
+ * @MEMNET_STAT_HOST_PLACED: bytes received in registered memory, uncopied
+ * @MEMNET_STAT_HOST_COPIED_REGION: bytes copied to registered memory
  * @MEMNET_STAT_HOST_REGIONS: gauge: registered regions, those that are still sent from included
  * @MEMNET_STAT_HOST_PINNED: gauge: their pages
  * @MEMNET_STAT_HOST_JOBS: gauge: direct transfers under way
@@ -60,6 +63,7 @@ enum memnet_stat {
 	MEMNET_STAT_MSG_RECEIVED,
 	MEMNET_STAT_BYTES_SENT,
 	MEMNET_STAT_BYTES_RECEIVED,
+	MEMNET_STAT_BYTES_PLACED,
 	MEMNET_STAT_POSTS,
 	MEMNET_STAT_SIGNALLED,
 	MEMNET_STAT_WINDOW_WRITES,
@@ -83,6 +87,8 @@ enum memnet_stat {
 	MEMNET_STAT_HOST_COPIED_OUT,
 	MEMNET_STAT_HOST_SPLICED,
 	MEMNET_STAT_HOST_DIRECT,
+	MEMNET_STAT_HOST_PLACED,
+	MEMNET_STAT_HOST_COPIED_REGION,
 	MEMNET_STAT_HOST_REGIONS,
 	MEMNET_STAT_HOST_PINNED,
 	MEMNET_STAT_HOST_JOBS,

@@ -50,6 +50,9 @@ static const struct {
 	[WIRE_WANT_WINDOW] = { "WANT_WINDOW", FROM_HOST | FROM_NODE | ENDPOINT, 0 },
 	[WIRE_WANT_TAKEN] = { "WANT_TAKEN", FROM_HOST | ENDPOINT, 0 },
 	[WIRE_COUNTER] = { "COUNTER", FROM_HOST | ENDPOINT, 0 },
+	[WIRE_RECV_JOB] = { "RECV_JOB", FROM_HOST | ENDPOINT, 0 },
+	[WIRE_RECV_CANCEL] = { "RECV_CANCEL", FROM_HOST | ENDPOINT, 0 },
+	[WIRE_RECV_DONE] = { "RECV_DONE", FROM_NODE | ENDPOINT, 0 },
 };
 
 static const char * const reasons[WIRE_REASON_END] = {
@@ -139,6 +142,15 @@ static int check_errno(__le32 error)
 	return le32_to_cpu(error) > 4095 ? -EPROTO : 0;
 }
 
+static int check_recv_job(const struct wire_recv_job *job)
+{
+	u32 len = le32_to_cpu(job->len);
+
+	if (!len || len > WIRE_RECV_MAX || le64_to_cpu(job->addr) > ~0ULL - len)
+		return -EPROTO;
+	return le32_to_cpu(job->flags) & ~(WIRE_RECV_ALL | WIRE_RECV_NEXT) ? -EPROTO : 0;
+}
+
 static int check_body(const struct wire_msg *msg)
 {
 	switch (msg->hdr.opcode) {
@@ -165,6 +177,10 @@ static int check_body(const struct wire_msg *msg)
 		return wire_check_addr(&msg->conn.local) ?: wire_check_addr(&msg->conn.peer);
 	case WIRE_COUNTER:
 		return le64_to_cpu(msg->counter.addr) % sizeof(__le64) ? -EPROTO : 0;
+	case WIRE_RECV_JOB:
+		return check_recv_job(&msg->job);
+	case WIRE_RECV_DONE:
+		return le32_to_cpu(msg->done.len) > WIRE_RECV_MAX ? -EPROTO : 0;
 	case WIRE_RESET:
 		return !msg->reset.error ? -EPROTO : check_errno(msg->reset.error);
 	case WIRE_CLOSED:

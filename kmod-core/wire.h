@@ -75,6 +75,9 @@ typedef __u64 u64;
  * @WIRE_WANT_WINDOW:	both: the sender ran dry and asks for a WINDOW when there is more
  * @WIRE_WANT_TAKEN:	host: asks for a WINDOW when TCP has taken all bytes up to a position
  * @WIRE_COUNTER:	host: where to write what TCP has taken, as an RDMA address
+ * @WIRE_RECV_JOB:	host: memory for the bytes that come next, to be written by RDMA
+ * @WIRE_RECV_CANCEL:	host: a receive job is to be over
+ * @WIRE_RECV_DONE:	node: a receive job is over
  * @WIRE_OPCODE_END:	how many there are
  */
 enum wire_opcode {
@@ -98,6 +101,9 @@ enum wire_opcode {
 	WIRE_WANT_WINDOW,
 	WIRE_WANT_TAKEN,
 	WIRE_COUNTER,
+	WIRE_RECV_JOB,
+	WIRE_RECV_CANCEL,
+	WIRE_RECV_DONE,
 	WIRE_OPCODE_END,
 };
 
@@ -119,7 +125,8 @@ enum wire_opcode {
  * @index: endpoint on this channel, 0 for messages about the channel
  * @gen: generation of @index
  * @seq: number of a request, echoed by its REPLY
- * @pos: DATA: stream position of the payload's first byte
+ * @pos: DATA: stream position of the payload's first byte; RECV_JOB: of the memory's first byte;
+ *	RECV_DONE: of the first byte that was written by RDMA
  */
 struct wire_hdr {
 	u8	opcode;
@@ -266,6 +273,29 @@ struct wire_counter {
 	__le32	reserved;
 };
 
+#define WIRE_RECV_ALL	0x1	/* over when the memory is full, not with the first bytes */
+#define WIRE_RECV_NEXT	0x2	/* begins where the job before ends; pos is not valid */
+#define WIRE_RECV_MAX	0x40000000	/* bytes */
+#define WIRE_RECV_JOBS	16	/* of an endpoint, at a time */
+
+struct wire_recv_job {
+	__le64	addr;
+	__le32	key;
+	__le32	len;
+	__le32	id;		/* the host's; not used twice at a time */
+	__le32	flags;		/* WIRE_RECV_* */
+};
+
+struct wire_recv_cancel {
+	__le32	id;
+	__le32	reserved;
+};
+
+struct wire_recv_done {
+	__le32	id;
+	__le32	len;		/* bytes written by RDMA; those before came as DATA */
+};
+
 /* A header slot: the common part and the body of the opcode. */
 struct wire_msg {
 	struct wire_hdr hdr;
@@ -288,6 +318,9 @@ struct wire_msg {
 		struct wire_want want;
 		struct wire_taken taken;
 		struct wire_counter counter;
+		struct wire_recv_job job;
+		struct wire_recv_cancel cancel;
+		struct wire_recv_done done;
 		u8 body[WIRE_SLOT - sizeof(struct wire_hdr)];
 	};
 };
@@ -312,6 +345,9 @@ static_assert(sizeof(struct wire_window) == 16);
 static_assert(sizeof(struct wire_want) == 8);
 static_assert(sizeof(struct wire_taken) == 8);
 static_assert(sizeof(struct wire_counter) == 16);
+static_assert(sizeof(struct wire_recv_job) == 24);
+static_assert(sizeof(struct wire_recv_cancel) == 8);
+static_assert(sizeof(struct wire_recv_done) == 8);
 static_assert(sizeof(struct wire_msg) == WIRE_SLOT);
 
 /*

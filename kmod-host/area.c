@@ -81,22 +81,11 @@ static struct memnet_area *area_create(struct memnet_context *ctx, u32 number)
 	return area;
 }
 
-struct registration {
-	struct memnet_hold hold;
-	struct completion done;
-};
-
-static void registered(struct memnet_hold *hold)
-{
-	complete(&container_of(hold, struct registration, hold)->done);
-}
-
 /* Registers the page for the link of a channel, and waits until that is so. */
 static int area_register(struct memnet_area *area, struct memnet_channel *ch)
 {
 	struct memnet_domain *domain = ch->rdma.domain;
 	struct ib_device *dev = domain->pd->device;
-	struct registration reg;
 	int ret;
 
 	lockdep_assert_held(&areas_mutex);
@@ -114,15 +103,9 @@ static int area_register(struct memnet_area *area, struct memnet_channel *ch)
 		goto dereg;
 	}
 	ib_update_fast_reg_key(area->mr, ib_inc_rkey(area->mr->rkey));
-	refcount_set(&reg.hold.refs, 1);
-	reg.hold.release = registered;
-	init_completion(&reg.done);
-	ret = memnet_tx_register(ch, area->mr, IB_ACCESS_LOCAL_WRITE | IB_ACCESS_REMOTE_WRITE,
-				 &reg.hold);
+	ret = memnet_tx_register(ch, area->mr, IB_ACCESS_LOCAL_WRITE | IB_ACCESS_REMOTE_WRITE);
 	if (ret)
 		goto dereg;
-	/* It comes with the channel's end at the latest. */
-	wait_for_completion(&reg.done);
 	area->domain = domain;
 	list_add(&area->all, &areas);
 	return 0;
@@ -130,7 +113,7 @@ dereg:
 	ib_dereg_mr(area->mr);
 unmap:
 	ib_dma_unmap_sg(dev, &area->sg, 1, DMA_FROM_DEVICE);
-	return ret;
+	return ret == -ENOTCONN ? -ENETDOWN : ret;
 }
 
 static bool take_slot(struct memnet_area *area, struct memnet_endpoint *ep)

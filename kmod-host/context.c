@@ -5,7 +5,7 @@
  * A context may be shared by threads, inherited by fork() and passed to other processes: a region
  * is known by its number there and stays the memory of the process that registered it. Closing
  * the file deregisters what is left; jobs under way go on. Everything user space passes is
- * checked here; what an operation does is told in region.c, job.c and area.c.
+ * checked here; what an operation does is told in region.c, job.c, recv_job.c, area.c and result.c.
  *
  * Results and counters are mapped read-only. The context outlives its file as long as jobs write
  * results and nodes write counters.
@@ -16,7 +16,6 @@
 #include <linux/bvec.h>
 #include <linux/file.h>
 #include <linux/fs.h>
-#include <linux/hrtimer.h>
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -35,12 +34,9 @@
  */
 void memnet_context_put(struct memnet_context *ctx)
 {
-	u32 i;
-
 	if (!refcount_dec_and_test(&ctx->refs))
 		return;
-	for (i = 0; i < MEMNET_RESULT_PAGES; i++)
-		free_page((unsigned long)ctx->results[i]);
+	memnet_results_free(ctx);
 	kfree(ctx);
 }
 
@@ -62,9 +58,9 @@ static long ioctl_register(struct memnet_context *ctx, struct memnet_register *a
 	u32 number;
 	int ret;
 
-	if (arg->flags || arg->reserved)
+	if (arg->flags & ~MEMNET_REGION_RECV || arg->reserved)
 		return -EINVAL;
-	region = memnet_region_create(arg->addr, arg->len);
+	region = memnet_region_create(arg->addr, arg->len, arg->flags & MEMNET_REGION_RECV);
 	if (IS_ERR(region))
 		return PTR_ERR(region);
 	ret = xa_alloc_cyclic(&ctx->regions, &number, region, XA_LIMIT(1, MEMNET_REGIONS_MAX),
@@ -89,17 +85,16 @@ static long deregister(struct memnet_context *ctx, u32 number)
 	return 0;
 }
 
-/* For sockets that are not offloaded, if the caller agrees: an ordinary send. */
-static int send_copying(struct socket *sock, struct memnet_region *region, u64 offset, u64 len,
-			unsigned int flags, u64 *done)
+/* For sockets that are not offloaded, if the caller agrees: an ordinary call. */
+static int transfer_copying(struct socket *sock, struct memnet_region *region, bool recv,
+			    struct memnet_direct *arg, unsigned int flags)
 {
 	struct bio_vec bvec[COPY_PAGES];
 	int ret = 0;
 
-	*done = 0;
-	while (*done < len) {
-		u64 pos = region->first + offset + *done;
-		u64 left = len - *done;
+	while (arg->done < arg->len) {
+		u64 pos = region->first + arg->offset + arg->done;
+		u64 left = arg->len - arg->done;
 		struct msghdr msg = { .msg_flags = flags };
 		size_t size = 0;
 		int n;
@@ -113,26 +108,52 @@ static int send_copying(struct socket *sock, struct memnet_region *region, u64 o
 			pos += part;
 			left -= part;
 		}
-		if (left)
+		if (left && !recv)
 			msg.msg_flags |= MSG_MORE;
-		iov_iter_bvec(&msg.msg_iter, ITER_SOURCE, bvec, n, size);
-		ret = sock_sendmsg(sock, &msg);
+		iov_iter_bvec(&msg.msg_iter, recv ? ITER_DEST : ITER_SOURCE, bvec, n, size);
+		ret = recv ? sock_recvmsg(sock, &msg, flags) : sock_sendmsg(sock, &msg);
 		if (ret <= 0)
 			break;
-		*done += ret;
+		arg->done += ret;
+		if (recv && !(flags & MSG_WAITALL))
+			break;
 	}
-	return *done ? 0 : ret;
+	return arg->done ? 0 : ret;
 }
 
-static long ioctl_send_direct(struct memnet_context *ctx, struct memnet_direct *arg)
+static int transfer(struct socket *sock, struct memnet_region *region, bool recv,
+		    struct memnet_direct *arg)
 {
 	unsigned int flags = (arg->flags & MEMNET_DIRECT_NOSIGNAL ? MSG_NOSIGNAL : 0) |
-			     (arg->flags & MEMNET_DIRECT_MORE ? MSG_MORE : 0);
+			     (arg->flags & MEMNET_DIRECT_MORE ? MSG_MORE : 0) |
+			     (arg->flags & MEMNET_DIRECT_WAITALL ? MSG_WAITALL : 0) |
+			     (arg->flags & MEMNET_DIRECT_DONTWAIT ? MSG_DONTWAIT : 0);
+
+	if (recv && sock->file && sock->file->f_flags & O_NONBLOCK)
+		flags |= MSG_DONTWAIT;
+	if (recv && !region->write)
+		return -EACCES;
+	if (READ_ONCE(sock->ops) == &memnet_stream_ops && !memnet_sk(sock->sk)->delegated) {
+		if (recv)
+			return memnet_recv_direct(sock, region, arg->offset, arg->len, flags,
+						  &arg->done);
+		return memnet_send_direct(sock, region, arg->offset, arg->len, flags, &arg->done);
+	}
+	if (arg->flags & MEMNET_DIRECT_COPY && sock->type == SOCK_STREAM)
+		return transfer_copying(sock, region, recv, arg, flags);
+	return -EOPNOTSUPP;
+}
+
+#define DIRECT_SEND (MEMNET_DIRECT_NOSIGNAL | MEMNET_DIRECT_MORE | MEMNET_DIRECT_COPY)
+#define DIRECT_RECV (MEMNET_DIRECT_WAITALL | MEMNET_DIRECT_DONTWAIT | MEMNET_DIRECT_COPY)
+
+static long ioctl_direct(struct memnet_context *ctx, struct memnet_direct *arg, bool recv)
+{
 	struct memnet_region *region;
 	struct socket *sock;
 	int ret;
 
-	if (arg->flags & ~(MEMNET_DIRECT_NOSIGNAL | MEMNET_DIRECT_MORE | MEMNET_DIRECT_COPY))
+	if (arg->flags & ~(recv ? DIRECT_RECV : DIRECT_SEND))
 		return -EINVAL;
 	arg->done = 0;
 	sock = sockfd_lookup(arg->fd, &ret);
@@ -143,15 +164,8 @@ static long ioctl_send_direct(struct memnet_context *ctx, struct memnet_direct *
 	if (!region)
 		goto out;
 	ret = -EINVAL;
-	if (!arg->len || arg->offset >= region->len || arg->len > region->len - arg->offset)
-		goto put;
-	if (READ_ONCE(sock->ops) == &memnet_stream_ops && !memnet_sk(sock->sk)->delegated)
-		ret = memnet_send_direct(sock, region, arg->offset, arg->len, flags, &arg->done);
-	else if (arg->flags & MEMNET_DIRECT_COPY && sock->type == SOCK_STREAM)
-		ret = send_copying(sock, region, arg->offset, arg->len, flags, &arg->done);
-	else
-		ret = -EOPNOTSUPP;
-put:
+	if (arg->len && arg->offset < region->len && arg->len <= region->len - arg->offset)
+		ret = transfer(sock, region, recv, arg);
 	memnet_region_put(region);
 out:
 	sockfd_put(sock);
@@ -159,21 +173,6 @@ out:
 }
 
 /* ---- asynchronous jobs ---- */
-
-/* A word of the results, whose page is made when it is first used. */
-static u64 *result_word(struct memnet_context *ctx, u32 number)
-{
-	u64 **page = &ctx->results[number / MEMNET_RESULT_WORDS];
-
-	if (!READ_ONCE(*page)) {
-		mutex_lock(&ctx->lock);
-		if (!*page)
-			/* zeroed before it is seen by who does without the lock */
-			smp_store_release(page, (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT));
-		mutex_unlock(&ctx->lock);
-	}
-	return *page ? *page + number % MEMNET_RESULT_WORDS : NULL;
-}
 
 /* Ops of one batch as they are looked up. */
 struct batch {
@@ -186,11 +185,21 @@ static int look_up(struct memnet_context *ctx, struct batch *b, unsigned int i)
 {
 	const struct memnet_op *op = &b->ops[i];
 	struct memnet_region *region;
+	unsigned int known;
 
-	if (op->opcode != MEMNET_OP_SEND || op->flags & ~(MEMNET_OP_MORE | MEMNET_OP_NOTIFY) ||
-	    op->result >= MEMNET_JOBS_MAX)
+	switch (op->opcode) {
+	case MEMNET_OP_SEND:
+		known = MEMNET_OP_MORE | MEMNET_OP_NOTIFY;
+		break;
+	case MEMNET_OP_RECV:
+		known = MEMNET_OP_WAITALL | MEMNET_OP_NOTIFY;
+		break;
+	default:
 		return -EINVAL;
-	b->results[i] = result_word(ctx, op->result);
+	}
+	if (op->flags & ~known || op->result >= MEMNET_JOBS_MAX)
+		return -EINVAL;
+	b->results[i] = memnet_result_word(ctx, op->result);
 	if (!b->results[i])
 		return -ENOMEM;
 	region = region_get(ctx, op->region);
@@ -218,13 +227,19 @@ static int submit_socket(struct memnet_context *ctx, struct batch *b, unsigned i
 		ret = -EOPNOTSUPP;
 		goto out;
 	}
-	while (found < n && b->ops[found].fd == b->ops[0].fd) {
+	/* Sends of one socket go together. */
+	while (found < n && b->ops[found].fd == b->ops[0].fd &&
+	       b->ops[found].opcode == b->ops[0].opcode) {
 		ret = look_up(ctx, b, found);
 		if (ret)
 			break;
 		found++;
+		if (b->ops[0].opcode == MEMNET_OP_RECV)
+			break;
 	}
-	if (found)
+	if (found && b->ops[0].opcode == MEMNET_OP_RECV)
+		ret = memnet_submit_recv(ctx, sock, b->ops, b->regions[0], b->results[0]);
+	else if (found)
 		ret = memnet_submit_sends(ctx, sock, b->ops, b->regions, b->results, found);
 	for (i = 0; i < found; i++)
 		memnet_region_put(b->regions[i]);
@@ -267,78 +282,6 @@ static long ioctl_submit(struct memnet_context *ctx, struct memnet_submit *arg)
 	return arg->done ? 0 : ret;
 }
 
-static bool is_over(struct memnet_context *ctx, const struct memnet_job_ref *ref)
-{
-	struct memnet_area *area = NULL;
-	u64 end = ref->end, word;
-	u64 *page;
-
-	if (ref->counter < MEMNET_COUNTERS_MAX)
-		area = READ_ONCE(ctx->areas[ref->counter / MEMNET_AREA_SLOTS]);
-	if (area) {
-		word = le64_to_cpu(READ_ONCE(area->counters[ref->counter % MEMNET_AREA_SLOTS]));
-		if (word >> WIRE_POS_BITS == end >> WIRE_POS_BITS &&
-		    ((word - end) & WIRE_POS_MASK) < 1ULL << (WIRE_POS_BITS - 1))
-			return true;
-	}
-	smp_rmb();	/* see linux/memnet.h */
-	page = ref->result < MEMNET_JOBS_MAX ?
-		       READ_ONCE(ctx->results[ref->result / MEMNET_RESULT_WORDS]) : NULL;
-	return page && READ_ONCE(page[ref->result % MEMNET_RESULT_WORDS]) & MEMNET_RESULT_OVER;
-}
-
-static u32 count_over(struct memnet_context *ctx, const struct memnet_job_ref *refs, u32 n)
-{
-	u32 over = 0;
-
-	while (n--)
-		over += is_over(ctx, &refs[n]);
-	return over;
-}
-
-static void arm(struct memnet_context *ctx, const struct memnet_job_ref *refs, u32 n)
-{
-	struct memnet_endpoint *ep;
-
-	for (; n--; refs++) {
-		ep = memnet_area_endpoint(ctx, refs->counter);
-		if (!ep)
-			continue;
-		memnet_job_arm(ep, refs->end);
-		memnet_endpoint_put(ep);
-	}
-}
-
-static int wait_for_jobs(struct memnet_context *ctx, struct memnet_wait *arg,
-			 const struct memnet_job_ref *refs)
-{
-	u32 want = arg->flags & MEMNET_WAIT_ALL ? arg->count : 1;
-	ktime_t end = arg->timeout;
-	DEFINE_WAIT(wait);
-	int ret = 0;
-
-	arg->done = count_over(ctx, refs, arg->count);
-	if (arg->done >= want)
-		return 0;
-	if (!arg->timeout)
-		return -ETIME;
-	arm(ctx, refs, arg->count);
-	for (;;) {
-		prepare_to_wait(&ctx->wait, &wait, TASK_INTERRUPTIBLE);
-		arg->done = count_over(ctx, refs, arg->count);
-		if (arg->done >= want)
-			ret = 0;
-		else if (!ret && signal_pending(current))
-			ret = -ERESTARTSYS;
-		if (arg->done >= want || ret)
-			break;
-		if (!schedule_hrtimeout_range(arg->timeout < 0 ? NULL : &end, 0, HRTIMER_MODE_ABS))
-			ret = -ETIME;	/* after a last look */
-	}
-	finish_wait(&ctx->wait, &wait);
-	return ret;
-}
-
 static long ioctl_wait(struct memnet_context *ctx, struct memnet_wait *arg)
 {
 	struct memnet_job_ref *refs;
@@ -349,8 +292,38 @@ static long ioctl_wait(struct memnet_context *ctx, struct memnet_wait *arg)
 	refs = memdup_user(u64_to_user_ptr(arg->jobs), arg->count * sizeof(*refs));
 	if (IS_ERR(refs))
 		return PTR_ERR(refs);
-	ret = wait_for_jobs(ctx, arg, refs);
+	ret = memnet_results_wait(ctx, arg, refs);
 	kfree(refs);
+	return ret;
+}
+
+static long ioctl_cancel(struct memnet_context *ctx, const struct memnet_cancel *arg)
+{
+	struct memnet_endpoint *ep;
+	struct socket *sock;
+	struct sock *sk;
+	u64 *word;
+	int ret;
+
+	if (arg->reserved || arg->result >= MEMNET_JOBS_MAX)
+		return -EINVAL;
+	word = memnet_result_word(ctx, arg->result);
+	if (!word)
+		return -ENOMEM;
+	sock = sockfd_lookup(arg->fd, &ret);
+	if (!sock)
+		return ret;
+	ret = -EOPNOTSUPP;
+	if (READ_ONCE(sock->ops) == &memnet_stream_ops) {
+		sk = sock->sk;
+		lock_sock(sk);
+		ep = memnet_sk(sk)->ep;
+		ret = ep ? memnet_recv_job_cancel(ep, word) : -ENOENT;
+		if (ep && ret == -ENOENT)
+			ret = memnet_job_cancel(ep, word);
+		release_sock(sk);
+	}
+	sockfd_put(sock);
 	return ret;
 }
 
@@ -390,7 +363,7 @@ static vm_fault_t context_fault(struct vm_fault *vmf)
 	void *page = NULL;
 
 	if (i < MEMNET_RESULT_PAGES) {
-		page = result_word(ctx, i * MEMNET_RESULT_WORDS);
+		page = memnet_result_word(ctx, i * MEMNET_RESULT_WORDS);
 		if (!page)
 			return VM_FAULT_OOM;
 	} else if (i < MEMNET_RESULT_PAGES + MEMNET_AREAS) {
@@ -425,6 +398,7 @@ union argument {
 	struct memnet_direct direct;
 	struct memnet_submit submit;
 	struct memnet_wait wait;
+	struct memnet_cancel cancel;
 };
 
 static long context_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
@@ -444,6 +418,7 @@ static long context_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 		known = sizeof(u.dereg);
 		break;
 	case MEMNET_IOC_SEND_DIRECT:
+	case MEMNET_IOC_RECV_DIRECT:
 		known = sizeof(u.direct);
 		break;
 	case MEMNET_IOC_SUBMIT:
@@ -451,6 +426,9 @@ static long context_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 		break;
 	case MEMNET_IOC_WAIT:
 		known = sizeof(u.wait);
+		break;
+	case MEMNET_IOC_CANCEL:
+		known = sizeof(u.cancel);
 		break;
 	default:
 		return -ENOTTY;
@@ -470,8 +448,11 @@ static long context_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 		break;
 	case MEMNET_IOC_DEREGISTER:
 		return deregister(ctx, u.dereg.region);
+	case MEMNET_IOC_CANCEL:
+		return ioctl_cancel(ctx, &u.cancel);
 	case MEMNET_IOC_SEND_DIRECT:
-		ret = ioctl_send_direct(ctx, &u.direct);
+	case MEMNET_IOC_RECV_DIRECT:
+		ret = ioctl_direct(ctx, &u.direct, cmd == MEMNET_IOC_RECV_DIRECT);
 		break;
 	case MEMNET_IOC_SUBMIT:
 		ret = ioctl_submit(ctx, &u.submit);

@@ -39,6 +39,30 @@ struct memnet_context {
 void memnet_context_put(struct memnet_context *ctx);
 
 /**
+ * struct memnet_outcome - where the result of a job is to go
+ * @ctx:	context, held; NULL where nobody will look
+ * @word:	result word there
+ * @serial:	what stands there while the job is under way
+ * @notify:	its end makes the context readable
+ */
+struct memnet_outcome {
+	struct memnet_context	*ctx;
+	u64			*word;
+	u64			serial;
+	bool			notify;
+};
+
+/* result.c */
+u64 *memnet_result_word(struct memnet_context *ctx, u32 number);
+void memnet_results_free(struct memnet_context *ctx);
+void memnet_outcome_init(struct memnet_outcome *o, struct memnet_context *ctx, u64 *word,
+			 bool notify);
+void memnet_outcome_write(struct memnet_outcome *o, u64 bytes, int error);
+void memnet_outcome_put(struct memnet_outcome *o);
+int memnet_results_wait(struct memnet_context *ctx, struct memnet_wait *arg,
+			const struct memnet_job_ref *refs);
+
+/**
  * struct memnet_area - a page of counters that the node writes
  * @refs:	the context, each endpoint with a counter in it
  * @ctx:	the context, held

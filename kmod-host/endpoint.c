@@ -96,6 +96,7 @@ void memnet_endpoint_put(struct memnet_endpoint *ep)
 	memnet_area_unbind(ep);
 	__skb_queue_purge(&ep->rx.queue);
 	WARN_ON_ONCE(!list_empty(&ep->tx.queue) || !list_empty(&ep->tx.jobs));
+	WARN_ON_ONCE(!list_empty(&ep->rx.jobs));
 	kfree_skb(ep->request.skb);
 	if (ep->lc) {
 		atomic_dec(&ep->lc->link->endpoints);
@@ -170,6 +171,8 @@ struct memnet_endpoint *memnet_endpoint_create(gfp_t gfp)
 	init_waitqueue_head(&ep->request.wait);
 	INIT_LIST_HEAD(&ep->listener.queue);
 	INIT_LIST_HEAD(&ep->node);
+	INIT_LIST_HEAD(&ep->rx.jobs);
+	INIT_LIST_HEAD(&ep->rx.node);
 	timer_setup(&ep->orphan, orphan_expired, 0);
 	memnet_transmit_init(ep);
 	memnet_rcv_window_init(ep);
@@ -251,6 +254,8 @@ void memnet_endpoint_dead(struct memnet_endpoint *ep, int error, struct list_hea
 	memnet_endpoint_change_state(ep, TCP_CLOSE);
 	memnet_transmit_release(ep, drop);
 	memnet_jobs_fail(ep, error);
+	ep->rx.error = error;
+	memnet_recv_jobs_run(ep);
 	if (ep->sk && connected) {
 		WRITE_ONCE(ep->sk->sk_err, error);
 		WRITE_ONCE(ep->sk->sk_shutdown, SHUTDOWN_MASK);
@@ -279,6 +284,12 @@ void memnet_endpoint_kill(struct memnet_endpoint *ep, int error)
 	spin_lock_bh(&ep->lock);
 	if (ep->rx.end > ep->rx.received || !ep->rx.end)
 		ep->rx.end = ep->rx.received;
+	if (ep->rx.in_flight) {
+		/* The node may still write to their memory: they end when the channel has. */
+		ep->rx.lost = true;
+		memnet_endpoint_get(ep);
+		list_add_tail(&ep->rx.node, &ep->lc->lost);
+	}
 	if (ep->state == TCP_LISTEN) {
 		memnet_transmit_release(ep, &drop);
 		memnet_request_fail(ep, -error);

@@ -148,6 +148,8 @@ static int memnet_shutdown(struct socket *sock, int how)
 	default:
 		spin_lock_bh(&ep->lock);
 		WRITE_ONCE(sk->sk_shutdown, sk->sk_shutdown | how);
+		if (how & RCV_SHUTDOWN)
+			memnet_recv_jobs_cancel(ep);
 		if (how & SEND_SHUTDOWN && !ep->tx.fin) {
 			ep->tx.fin = true;
 			next = ep->state == TCP_CLOSE_WAIT ? TCP_LAST_ACK : TCP_FIN_WAIT1;

@@ -35,8 +35,7 @@ static void job_put(struct memnet_job *job)
 	if (!refcount_dec_and_test(&job->refs))
 		return;
 	memnet_region_map_put(job->map);
-	if (job->ctx)
-		memnet_context_put(job->ctx);
+	memnet_outcome_put(&job->outcome);
 	memnet_stat_dec(MEMNET_STAT_HOST_JOBS);
 	kmem_cache_free(cache, job);
 }
@@ -68,30 +67,14 @@ static struct memnet_job *job_alloc(struct memnet_region_map *map, u64 offset, u
 	return job;
 }
 
-static void write_result(struct memnet_job *job, int error)
-{
-	struct memnet_context *ctx = job->ctx;
-
-	/*
-	 * Before the counter is another's; user space reads that first, see linux/memnet.h. Who
-	 * has seen the counter pass may have given the word to another job meanwhile.
-	 */
-	cmpxchg(job->result, job->serial, MEMNET_RESULT_OVER | (u64)error << 48 | job->taken);
-	if (job->notify)
-		atomic_inc(&ctx->finished);
-	if (wq_has_sleeper(&ctx->wait))
-		wake_up_all(&ctx->wait);
-}
-
 /* The job leaves the endpoint's list. */
 static void job_finish(struct memnet_endpoint *ep, struct memnet_job *job, u64 taken, int error)
 {
 	job->taken = taken;
 	list_del_init(&job->node);
-	ep->tx.n_jobs -= !!job->ctx;
+	ep->tx.n_jobs -= !!job->outcome.ctx;
 	ep->tx.n_waited -= job->waited;
-	if (job->ctx)
-		write_result(job, error);
+	memnet_outcome_write(&job->outcome, taken, error);
 	complete_all(&job->finished);
 	job_put(job);
 }
@@ -163,7 +146,7 @@ int memnet_job_transmit(struct memnet_endpoint *ep, struct memnet_job *job, stru
 	whole = ep->tx.offset + len == job->len;
 	tell = whole && job->waited && !ep->tx.tell;
 	msg->hdr.flags |= (whole ? flags : WIRE_F_MORE) | (tell ? WIRE_F_TELL : 0) |
-			  (whole && job->ctx ? WIRE_F_COUNT : 0);
+			  (whole && job->outcome.ctx ? WIRE_F_COUNT : 0);
 	refcount_inc(&job->hold.refs);
 	ret = memnet_tx_queue_mapped(ch, msg, sge, nr, &job->hold, 0);
 	if (ret) {
@@ -220,7 +203,7 @@ static u64 job_cut(struct memnet_endpoint *ep, struct memnet_job *job)
 	list_for_each_entry_from(later, &ep->tx.jobs, node) {
 		later->end -= cut;
 		/* Its counter will not pass the end its program knows: the result must tell. */
-		if (later->ctx && !later->waited) {
+		if (later->outcome.ctx && !later->waited) {
 			later->waited = true;
 			ep->tx.n_waited++;
 		}
@@ -261,7 +244,7 @@ static void job_append(struct memnet_endpoint *ep, struct memnet_job *job)
 	WRITE_ONCE(ep->tx.end, job->end);
 	list_add_tail(&job->entry.node, &ep->tx.queue);
 	list_add_tail(&job->node, &ep->tx.jobs);
-	ep->tx.n_jobs += !!job->ctx;
+	ep->tx.n_jobs += !!job->outcome.ctx;
 	ep->tx.n_waited += job->waited;
 }
 
@@ -429,12 +412,42 @@ void memnet_job_arm(struct memnet_endpoint *ep, u64 end)
 	spin_lock_bh(&ep->lock);
 	collect(ep);
 	list_for_each_entry(job, &ep->tx.jobs, node) {
-		if (job->ctx && le64_to_cpu(wire_word(ep->gen, job->end)) == end) {
+		if (job->outcome.ctx && le64_to_cpu(wire_word(ep->gen, job->end)) == end) {
 			wait_for(ep, job);
 			break;
 		}
 	}
 	spin_unlock_bh(&ep->lock);
+}
+
+/**
+ * memnet_job_cancel() - a job is to be over
+ * @ep: endpoint, not locked
+ * @word: its result word
+ *
+ * Return: 0; -EBUSY for one of which something was sent; -ENOENT where there is none.
+ */
+int memnet_job_cancel(struct memnet_endpoint *ep, const u64 *word)
+{
+	struct memnet_job *job;
+	int ret = -ENOENT;
+
+	spin_lock_bh(&ep->lock);
+	collect(ep);
+	list_for_each_entry(job, &ep->tx.jobs, node) {
+		if (job->outcome.word != word)
+			continue;
+		ret = -EBUSY;
+		if (job_start(job) >= ep->tx.sent) {
+			job_cut(ep, job);
+			job_finish(ep, job, 0, ECANCELED);
+			memnet_transmit(ep);
+			ret = 0;
+		}
+		break;
+	}
+	spin_unlock_bh(&ep->lock);
+	return ret;
 }
 
 /* How many more jobs the socket may have; the first of those under way is waited for if none. */
@@ -448,7 +461,7 @@ static u32 turns(struct memnet_endpoint *ep, bool wait)
 	n = MEMNET_JOBS_UNDER_WAY - min(ep->tx.n_jobs, MEMNET_JOBS_UNDER_WAY);
 	if (!n && wait) {
 		list_for_each_entry(job, &ep->tx.jobs, node)
-			if (job->ctx)
+			if (job->outcome.ctx)
 				break;
 		wait_for(ep, job);
 	}
@@ -517,12 +530,8 @@ static struct memnet_job *job_make(struct memnet_context *ctx, struct memnet_end
 		memnet_region_map_put(map);
 		return ERR_PTR(-ENOMEM);
 	}
-	refcount_inc(&ctx->refs);
-	job->ctx = ctx;
-	job->result = result;
-	job->serial = atomic64_inc_return(&ctx->serial);
-	job->notify = op->flags & MEMNET_OP_NOTIFY;
-	job->waited = job->notify;
+	memnet_outcome_init(&job->outcome, ctx, result, op->flags & MEMNET_OP_NOTIFY);
+	job->waited = job->outcome.notify;
 	return job;
 }
 
@@ -543,7 +552,7 @@ static int jobs_queue(struct sock *sk, struct memnet_endpoint *ep, struct memnet
 	spin_lock_bh(&ep->lock);
 	ok = ep->state != TCP_CLOSE && !ep->gone && !(sk->sk_shutdown & SEND_SHUTDOWN);
 	for (i = 0; ok && i < n; i++) {
-		WRITE_ONCE(*jobs[i]->result, jobs[i]->serial);
+		WRITE_ONCE(*jobs[i]->outcome.word, jobs[i]->outcome.serial);
 		jobs[i]->entry.more = i < n - 1 || ops[i].flags & MEMNET_OP_MORE;
 		job_append(ep, jobs[i]);
 		ops[i].end = le64_to_cpu(wire_word(ep->gen, jobs[i]->end));

@@ -22,11 +22,8 @@
  * @len:	bytes; under the endpoint's lock, which may cut it
  * @end:	stream position after its last byte; under that lock
  * @taken:	bytes that TCP took, once @finished
- * @ctx:	context of an asynchronous job, held
- * @result:	its result word
- * @serial:	what stands there while the job is under way
+ * @outcome:	of an asynchronous job
  * @waited:	somebody waits for it: the node is to tell; under the endpoint's lock
- * @notify:	its end makes the context readable
  * @refs:	@hold, the endpoint's list, who waits
  */
 struct memnet_job {
@@ -40,11 +37,8 @@ struct memnet_job {
 	u64				len;
 	u64				end;
 	u64				taken;
-	struct memnet_context		*ctx;
-	u64				*result;
-	u64				serial;
+	struct memnet_outcome		outcome;
 	bool				waited;
-	bool				notify;
 	refcount_t			refs;
 };
 
@@ -60,6 +54,16 @@ void memnet_job_arm(struct memnet_endpoint *ep, u64 end);
 void memnet_jobs_collect(struct memnet_endpoint *ep);
 int memnet_submit_sends(struct memnet_context *ctx, struct socket *sock, struct memnet_op *ops,
 			struct memnet_region **regions, u64 **results, unsigned int n);
+
+/* recv_job.c */
+int memnet_submit_recv(struct memnet_context *ctx, struct socket *sock, struct memnet_op *op,
+		       struct memnet_region *region, u64 *word);
+int memnet_recv_job_cancel(struct memnet_endpoint *ep, const u64 *word);
+int memnet_recv_direct(struct socket *sock, struct memnet_region *region, u64 offset, u64 len,
+		       unsigned int flags, u64 *done);
+
+/* job.c */
+int memnet_job_cancel(struct memnet_endpoint *ep, const u64 *word);
 int memnet_send_direct(struct socket *sock, struct memnet_region *region, u64 offset, u64 len,
 		       unsigned int flags, u64 *done);
 

@@ -101,6 +101,7 @@ static struct link_channel *lc_create(struct memnet_link *link, unsigned int num
 	cfg.who.channel = number;
 	cfg.who.host_challenge = get_random_u64();
 	memcpy(cfg.secret, link->cfg.secret.key, cfg.secret_len);
+	INIT_LIST_HEAD(&lc->lost);
 	xa_init_flags(&lc->endpoints, XA_FLAGS_ALLOC | XA_FLAGS_LOCK_BH);
 	lc->gens = kvcalloc(cfg.slots / 2, sizeof(*lc->gens), GFP_KERNEL);
 	lc->ch = memnet_channel_alloc(&memnet_host_channel_ops, lc, &cfg);
@@ -151,6 +152,7 @@ static void link_take_down(struct memnet_link *link, u32 reason)
 		memnet_channel_stop(lc[i]->ch, reason);
 		/* Endpoints that were being opened meanwhile. */
 		memnet_endpoint_lost(lc[i]);
+		memnet_recv_jobs_lost(lc[i]);
 		memnet_lc_put(lc[i]);
 	}
 	if (link->domain) {

@@ -96,9 +96,12 @@ static int __init host_init(void)
 	ret = memnet_jobs_init();
 	if (ret)
 		goto endpoints;
-	ret = memnet_regions_init();
+	ret = memnet_recv_jobs_init();
 	if (ret)
 		goto jobs;
+	ret = memnet_regions_init();
+	if (ret)
+		goto recv_jobs;
 	ret = memnet_areas_init();
 	if (ret)
 		goto regions;
@@ -136,6 +139,8 @@ areas:
 	memnet_areas_exit();
 regions:
 	memnet_regions_exit();
+recv_jobs:
+	memnet_recv_jobs_exit();
 jobs:
 	memnet_jobs_exit();
 endpoints:
@@ -153,6 +158,7 @@ static void __exit host_exit(void)
 	memnet_links_exit();
 	memnet_areas_exit();
 	memnet_regions_exit();
+	memnet_recv_jobs_exit();
 	memnet_jobs_exit();
 	memnet_endpoints_exit();
 }

@@ -9,8 +9,10 @@
  *   rcv_window.c  how far the node may send
  *   transmit.c    its outgoing queue: what is sent when
  *   job.c         direct transfers from registered memory
+ *   recv_job.c    bytes that land in registered memory
  *   region.c      registered memory: pinned, charged, mapped for a link
  *   context.c     /dev/memnet
+ *   result.c      results of jobs, and who waits for them
  *   area.c        counters that the node writes and programs read
  *   request.c     requests that wait for the node's answer
  *   family.c      AF_MEMNET: create, shutdown, release
@@ -56,6 +58,7 @@ struct memnet_area;
  *		NEW_CONNECTION
  * @gens:	last generation of each index of the host's half; who reserved the index
  * @next:	where the search for a free index goes on
+ * @lost:	endpoints of the dead channel with jobs the node knew of; of the link's work alone
  * @refs:	the link and every endpoint
  */
 struct link_channel {
@@ -64,6 +67,7 @@ struct link_channel {
 	struct xarray		endpoints;
 	u16			*gens;
 	u32			next;
+	struct list_head	lost;
 	refcount_t		refs;
 };
 
@@ -103,7 +107,7 @@ struct memnet_request {
  * @connected:	was established once: DATA may come
  * @gone:	off the table for good
  * @tx:		outgoing queue, see transmit.c; positions count from the stream's start
- * @rx:		incoming queue
+ * @rx:		incoming queue; positions count bytes of DATA
  * @request:	see request.c
  * @listener:	of a listening endpoint: the children nobody has accepted
  * @area:	where its counter is; set under lock_sock() by its first asynchronous job
@@ -165,6 +169,16 @@ struct memnet_endpoint {
 		bool			peer_wants;	/* WANT_WINDOW is to be answered */
 		bool			publish;	/* the window word is to be written */
 		bool			tell;		/* WINDOW is to be sent */
+
+		struct list_head	jobs;		/* see recv_job.c */
+		u32			n_jobs;
+		u32			in_flight;	/* those the node knows of */
+		u32			next_id;	/* of jobs */
+		bool			jobs_due;	/* the node is to be told of some */
+		bool			lost;		/* link dead, queue pair perhaps not */
+		int			error;		/* of the connection's death */
+		u64			placed;		/* bytes written by the node */
+		struct list_head	node;		/* on lc->lost */
 	} rx;
 
 	struct memnet_request	request;
@@ -410,6 +424,8 @@ extern const struct memnet_channel_ops memnet_host_channel_ops;
 void memnet_rcv_window_init(struct memnet_endpoint *ep);
 void memnet_rcv_window_end(struct memnet_endpoint *ep);
 void memnet_rcv_window_bound(struct memnet_endpoint *ep, int rcvbuf);
+void memnet_rcv_window_take(struct memnet_endpoint *ep, u32 bytes, struct sk_buff_head *done);
+void memnet_rcv_window_open(struct memnet_endpoint *ep);
 void memnet_rcv_window_consumed(struct memnet_endpoint *ep, u32 bytes, struct sk_buff_head *done);
 bool memnet_rcv_window_need(struct memnet_endpoint *ep, u32 bytes);
 int memnet_rcv_window_wanted(struct memnet_endpoint *ep, u64 seen);
@@ -418,6 +434,8 @@ int memnet_rcv_window_wanted(struct memnet_endpoint *ep, u64 seen);
 int memnet_transmit_start(void);
 void memnet_transmit_end(void);
 void memnet_transmit_init(struct memnet_endpoint *ep);
+int memnet_transmit_message(struct memnet_endpoint *ep, enum wire_opcode opcode,
+			    struct wire_msg *msg);
 struct sk_buff *memnet_transmit_alloc(struct memnet_endpoint *ep, u32 linear, gfp_t gfp);
 void memnet_transmit_charge(struct sk_buff *skb, u32 bytes);
 struct sk_buff *memnet_transmit_control(struct memnet_endpoint *ep, struct wire_msg *msg,
@@ -435,6 +453,16 @@ int memnet_jobs_init(void);
 void memnet_jobs_exit(void);
 void memnet_jobs_taken(struct memnet_endpoint *ep);
 void memnet_jobs_fail(struct memnet_endpoint *ep, int error);
+
+/* recv_job.c */
+int memnet_recv_jobs_init(void);
+void memnet_recv_jobs_exit(void);
+void memnet_recv_jobs_run(struct memnet_endpoint *ep);
+void memnet_recv_jobs_end(struct memnet_endpoint *ep, int error);
+void memnet_recv_jobs_lost(struct link_channel *lc);
+void memnet_recv_jobs_cancel(struct memnet_endpoint *ep);
+int memnet_recv_jobs_transmit(struct memnet_endpoint *ep);
+int memnet_recv_job_done(struct memnet_endpoint *ep, const struct wire_msg *msg);
 
 /* context.c */
 int memnet_context_init(void);

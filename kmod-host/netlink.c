@@ -60,7 +60,7 @@ static void fill_socket(struct memnet_endpoint *ep, struct memnet_nl_socket_info
 	out->rx_queue = ep->rx.received - ep->rx.copied;
 	out->tx_queue = ep->tx.end - ep->tx.consumed;
 	out->pages = ep->rx.pages + DIV_ROUND_UP(atomic_read(&ep->wmem), PAGE_SIZE);
-	out->rx_bytes = ep->rx.copied;
+	out->rx_bytes = ep->rx.copied + ep->rx.placed;
 	out->tx_bytes = ep->tx.end;
 	if (ep->sk) {
 		out->uid = from_kuid_munged(&init_user_ns, sock_i_uid(ep->sk));

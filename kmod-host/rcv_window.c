@@ -93,19 +93,16 @@ void memnet_rcv_window_bound(struct memnet_endpoint *ep, int rcvbuf)
 }
 
 /**
- * memnet_rcv_window_consumed() - the application has read
- * @ep: endpoint, not locked; its socket locked
+ * memnet_rcv_window_take() - bytes at the head of the queue are taken
+ * @ep: endpoint, locked
  * @bytes: how many
- * @done: takes the buffers read to their end, for the caller to free
- *
- * Opens the node's window again, at least by a quarter of it at a time.
+ * @done: takes the buffers taken to their end, for the caller to free
  */
-void memnet_rcv_window_consumed(struct memnet_endpoint *ep, u32 bytes, struct sk_buff_head *done)
+void memnet_rcv_window_take(struct memnet_endpoint *ep, u32 bytes, struct sk_buff_head *done)
 {
 	struct sk_buff *skb;
-	u64 limit;
 
-	spin_lock_bh(&ep->lock);
+	lockdep_assert_held(&ep->lock);
 	ep->rx.copied += bytes;
 	bytes += ep->rx.offset;
 	while ((skb = skb_peek(&ep->rx.queue)) && bytes >= skb->len) {
@@ -116,13 +113,38 @@ void memnet_rcv_window_consumed(struct memnet_endpoint *ep, u32 bytes, struct sk
 		__skb_queue_tail(done, skb);
 	}
 	ep->rx.offset = bytes;
-	limit = ep->rx.copied + ep->rx.window;
+}
+
+/**
+ * memnet_rcv_window_open() - bytes were taken
+ * @ep: endpoint, locked
+ *
+ * Opens the node's window again, at least by a quarter of it at a time.
+ */
+void memnet_rcv_window_open(struct memnet_endpoint *ep)
+{
+	u64 limit = ep->rx.copied + ep->rx.window;
+
+	lockdep_assert_held(&ep->lock);
 	if (limit >= ep->rx.limit + min_t(u32, WIRE_INITIAL_WINDOW, ep->rx.window / 2) &&
 	    more_to_come(ep)) {
 		grow(ep);
 		grant(ep);
 		announce(ep);
 	}
+}
+
+/**
+ * memnet_rcv_window_consumed() - the application has read
+ * @ep: endpoint, not locked; its socket locked
+ * @bytes: how many
+ * @done: takes the buffers read to their end, for the caller to free
+ */
+void memnet_rcv_window_consumed(struct memnet_endpoint *ep, u32 bytes, struct sk_buff_head *done)
+{
+	spin_lock_bh(&ep->lock);
+	memnet_rcv_window_take(ep, bytes, done);
+	memnet_rcv_window_open(ep);
 	spin_unlock_bh(&ep->lock);
 }
 

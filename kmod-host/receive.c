@@ -16,7 +16,7 @@ static int receive_data(struct memnet_endpoint *ep, struct memnet_rx *rx)
 
 	if (!ep->connected || (!rx->len && !fin) || ep->rx.fin)
 		return -EPROTO;
-	if (le64_to_cpu(rx->msg.hdr.pos) != ep->rx.received ||
+	if (le64_to_cpu(rx->msg.hdr.pos) != ep->rx.received + ep->rx.placed ||
 	    rx->len > ep->rx.limit - ep->rx.received)
 		return -EPROTO;
 	if (ep->rx.end && ep->rx.received + rx->len > ep->rx.end)
@@ -34,6 +34,12 @@ static int receive_data(struct memnet_endpoint *ep, struct memnet_rx *rx)
 		memnet_endpoint_change_state(ep, ep->state == TCP_FIN_WAIT1 ? TCP_CLOSING :
 									      TCP_CLOSE_WAIT);
 	}
+	if (!list_empty(&ep->rx.jobs)) {
+		memnet_recv_jobs_run(ep);
+		memnet_transmit(ep);
+		if (!fin && skb_queue_empty(&ep->rx.queue))
+			return 0;	/* nothing for who reads */
+	}
 	memnet_endpoint_wake(ep, MEMNET_WAKE_READ | (fin ? MEMNET_WAKE_STATE : 0));
 	return 0;
 }
@@ -43,13 +49,13 @@ static int receive_reset(struct memnet_endpoint *ep, const struct wire_msg *msg,
 {
 	u64 end = le64_to_cpu(msg->reset.end);
 
-	if (!ep->connected || ep->rx.end || end < ep->rx.received)
+	if (!ep->connected || ep->rx.end || end < ep->rx.received + ep->rx.placed)
 		return -EPROTO;
 	/*
 	 * Zero means "no reset" in rx.end: a stream that ends before its first byte has nothing
 	 * to wait for.
 	 */
-	ep->rx.end = end;
+	ep->rx.end = end - ep->rx.placed;
 	memnet_endpoint_dead(ep, le32_to_cpu(msg->reset.error), drop);
 	return 0;
 }
@@ -187,6 +193,9 @@ static int host_receive(struct memnet_channel *ch, struct memnet_rx *rx, gfp_t g
 	case WIRE_WINDOW:
 		ret = receive_window(ep, msg);
 		break;
+	case WIRE_RECV_DONE:
+		ret = memnet_recv_job_done(ep, msg);
+		break;
 	case WIRE_WANT_WINDOW:
 		ret = memnet_rcv_window_wanted(ep, le64_to_cpu(msg->want.limit));
 		break;
@@ -201,6 +210,7 @@ static int host_receive(struct memnet_channel *ch, struct memnet_rx *rx, gfp_t g
 				memnet_jobs_taken(ep);
 			}
 			memnet_endpoint_change_state(ep, TCP_CLOSE);
+			memnet_recv_jobs_end(ep, ECANCELED);
 			memnet_request_fail(ep, -ECONNRESET);
 		}
 		break;

@@ -8,16 +8,21 @@
  * the mapping it sends from, the mapping holds the region, so memory that was deregistered, or
  * whose process is dead, stays pinned until the device has let go of it, and no longer.
  *
+ * To be received to, a region is registered in chunks, each with a key of its own, when the first
+ * job for it comes; the node may write to the whole chunk until the mapping ends.
+ *
  * Where the pages come from does not matter afterwards: what is sent is what they contain when
  * the device reads them, as with MSG_ZEROCOPY. After fork() they are the parent's as long as it
  * does not write (pinned pages are copied for the child at fork).
  *
- * Locks: maps_mutex for making and ending mappings, outside of region.lock for the list of a
- * region's. The last reference to a mapping may be dropped in softirq, so ending it is left to a
- * work queue; a region's is dropped in process context.
+ * Locks: maps_mutex for making and ending mappings, outside of map.lock for its keys and of
+ * region.lock for the list of a region's. The last reference to a mapping may be dropped in
+ * softirq, so ending it is left to a work queue; a region's is dropped in process context.
  */
+#include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
+#include <linux/skbuff.h>
 #include <linux/slab.h>
 #include <rdma/ib_verbs.h>
 
@@ -35,7 +40,7 @@ void memnet_region_put(struct memnet_region *region)
 {
 	if (!refcount_dec_and_test(&region->refs))
 		return;
-	unpin_user_pages(region->pages, region->npages);
+	unpin_user_pages_dirty_lock(region->pages, region->npages, region->write);
 	account_locked_vm(region->mm, region->npages, false);
 	memnet_stat_add(MEMNET_STAT_HOST_PINNED, -(long)region->npages);
 	memnet_stat_dec(MEMNET_STAT_HOST_REGIONS);
@@ -46,7 +51,7 @@ void memnet_region_put(struct memnet_region *region)
 
 static int pin(struct memnet_region *region, unsigned long addr)
 {
-	unsigned int flags = FOLL_LONGTERM | MEMNET_PIN_READ;
+	unsigned int flags = FOLL_LONGTERM | (region->write ? FOLL_WRITE : MEMNET_PIN_READ);
 	unsigned long done = 0;
 	int ret;
 
@@ -67,11 +72,12 @@ static int pin(struct memnet_region *region, unsigned long addr)
  * memnet_region_create() - pin memory of the calling process
  * @addr: first byte
  * @len: bytes
+ * @write: may be received to
  *
  * Return: the region with one reference, or an ERR_PTR: -EINVAL for nothing or too much, -ENOMEM
  * also beyond RLIMIT_MEMLOCK, -EFAULT where no memory is.
  */
-struct memnet_region *memnet_region_create(u64 addr, u64 len)
+struct memnet_region *memnet_region_create(u64 addr, u64 len, bool write)
 {
 	struct memnet_region *region;
 	u64 last;
@@ -90,6 +96,7 @@ struct memnet_region *memnet_region_create(u64 addr, u64 len)
 	region->len = len;
 	region->npages = (last >> PAGE_SHIFT) - (addr >> PAGE_SHIFT) + 1;
 	region->mm = current->mm;
+	region->write = write;
 	region->pages = kvcalloc(region->npages, sizeof(*region->pages), GFP_KERNEL_ACCOUNT);
 	ret = -ENOMEM;
 	if (!region->pages)
@@ -114,12 +121,26 @@ free:
 
 /* ---- mappings ---- */
 
+static enum dma_data_direction direction(const struct memnet_region *region)
+{
+	return region->write ? DMA_BIDIRECTIONAL : DMA_TO_DEVICE;
+}
+
 /* The device lets go of the memory; whoever still holds the mapping sends nothing any more. */
 static void unmap(struct memnet_region_map *map)
 {
+	u32 i;
+
 	lockdep_assert_held(&maps_mutex);
 	list_del_init(&map->all);
-	ib_dma_unmap_sgtable_attrs(map->domain->pd->device, &map->sgt, DMA_TO_DEVICE, 0);
+	mutex_lock(&map->lock);
+	for (i = 0; map->mrs && i < map->chunks; i++)
+		if (map->mrs[i])
+			ib_dereg_mr(map->mrs[i]);
+	kvfree(map->mrs);
+	map->mrs = NULL;
+	mutex_unlock(&map->lock);
+	ib_dma_unmap_sgtable_attrs(map->domain->pd->device, &map->sgt, direction(map->region), 0);
 	sg_free_table(&map->sgt);
 }
 
@@ -194,7 +215,7 @@ static int map_pages(struct memnet_region_map *map)
 						ib_dma_max_seg_size(dev), GFP_KERNEL);
 	if (ret)
 		return ret;
-	ret = ib_dma_map_sgtable_attrs(dev, &map->sgt, DMA_TO_DEVICE, 0);
+	ret = ib_dma_map_sgtable_attrs(dev, &map->sgt, direction(region), 0);
 	if (ret) {
 		sg_free_table(&map->sgt);
 		return ret;
@@ -238,6 +259,10 @@ struct memnet_region_map *memnet_region_map(struct memnet_region *region,
 		}
 		map->region = region;
 		map->domain = ch->rdma.domain;
+		mutex_init(&map->lock);
+		map->chunk = min_t(u32, map->domain->pd->device->attrs.max_fast_reg_page_list_len,
+				   MEMNET_CHUNK_PAGES);
+		map->chunks = DIV_ROUND_UP(region->npages, map->chunk);
 		ret = map_pages(map);
 	}
 	if (ret) {
@@ -279,7 +304,8 @@ void memnet_regions_lost(const struct memnet_domain *domain)
  * memnet_region_retire() - the region is deregistered
  * @region: region
  *
- * What is under way ends as usual, on its own references.
+ * What is under way ends as usual, on its own references. Where nothing is, the region's keys
+ * are dead when this returns.
  */
 void memnet_region_retire(struct memnet_region *region)
 {
@@ -290,6 +316,191 @@ void memnet_region_retire(struct memnet_region *region)
 	list_for_each_entry_safe(map, tmp, &region->maps, node)
 		unlist(map);
 	mutex_unlock(&maps_mutex);
+	if (region->write)
+		flush_workqueue(wq);
+}
+
+/* ---- receiving ---- */
+
+/* A list entry for each page, for a mapping's are as long as they could be made. */
+static int chunk_pages(struct memnet_region_map *map, u32 chunk, struct sg_table *sgt)
+{
+	unsigned long first = (unsigned long)chunk * map->chunk;
+	u32 n = min_t(unsigned long, map->region->npages - first, map->chunk), i;
+	struct scatterlist *sg;
+	int ret;
+
+	ret = sg_alloc_table(sgt, n, GFP_KERNEL);
+	if (ret)
+		return ret;
+	for_each_sgtable_sg(sgt, sg, i) {
+		sg_set_page(sg, map->region->pages[first + i], PAGE_SIZE, 0);
+		sg_dma_address(sg) = map->dma[first + i];
+		sg_dma_len(sg) = PAGE_SIZE;
+	}
+	sgt->nents = n;
+	return 0;
+}
+
+/* Registers a chunk and waits until that is so, which takes no longer than the channel lives. */
+static struct ib_mr *chunk_register(struct memnet_region_map *map, struct memnet_channel *ch,
+				    u32 chunk)
+{
+	struct sg_table sgt;
+	struct ib_mr *mr;
+	int ret;
+
+	ret = chunk_pages(map, chunk, &sgt);
+	if (ret)
+		return ERR_PTR(ret);
+	mr = ib_alloc_mr(map->domain->pd, IB_MR_TYPE_MEM_REG, map->chunk);
+	if (IS_ERR(mr))
+		goto out;
+	ret = ib_map_mr_sg(mr, sgt.sgl, sgt.nents, NULL, PAGE_SIZE);
+	if (ret != sgt.nents) {
+		ret = ret < 0 ? ret : -EINVAL;
+		goto dereg;
+	}
+	ib_update_fast_reg_key(mr, ib_inc_rkey(mr->rkey));
+	ret = memnet_tx_register(ch, mr, IB_ACCESS_LOCAL_WRITE | IB_ACCESS_REMOTE_WRITE);
+	if (ret)
+		goto dereg;
+out:
+	sg_free_table(&sgt);
+	return mr;
+dereg:
+	ib_dereg_mr(mr);
+	mr = ERR_PTR(ret);
+	goto out;
+}
+
+/**
+ * memnet_region_admit() - let the node write to a part of a region
+ * @map: its mapping
+ * @ch: a channel of the link, held
+ * @offset: where the part starts
+ * @len: bytes
+ *
+ * It may until the mapping ends.
+ *
+ * Return: 0; -EACCES for a region that may not be written to; -ENETDOWN when the link is down;
+ * -ENOMEM.
+ */
+int memnet_region_admit(struct memnet_region_map *map, struct memnet_channel *ch, u64 offset,
+			u64 len)
+{
+	u64 pos = map->region->first + offset;
+	u32 chunk = (pos >> PAGE_SHIFT) / map->chunk;
+	u32 last = ((pos + len - 1) >> PAGE_SHIFT) / map->chunk;
+	struct ib_mr *mr;
+	int ret = 0;
+
+	if (!map->region->write)
+		return -EACCES;
+	mutex_lock(&map->lock);
+	/* A link's channels fail before its mappings end, under this mutex. */
+	if (!memnet_channel_is_up(ch))
+		ret = -ENETDOWN;
+	if (!ret && !map->mrs) {
+		map->mrs = kvcalloc(map->chunks, sizeof(*map->mrs), GFP_KERNEL_ACCOUNT);
+		ret = map->mrs ? 0 : -ENOMEM;
+	}
+	for (; !ret && chunk <= last; chunk++) {
+		if (map->mrs[chunk])
+			continue;
+		mr = chunk_register(map, ch, chunk);
+		if (IS_ERR(mr))
+			ret = PTR_ERR(mr);
+		else
+			map->mrs[chunk] = mr;
+	}
+	mutex_unlock(&map->lock);
+	return ret == -ENOTCONN ? -ENETDOWN : ret;
+}
+
+/**
+ * memnet_region_room() - how far a chunk goes
+ * @map: mapping
+ * @offset: in its region
+ *
+ * Return: bytes from @offset on that one key can stand for.
+ */
+u64 memnet_region_room(const struct memnet_region_map *map, u64 offset)
+{
+	u64 size = (u64)map->chunk << PAGE_SHIFT;
+
+	return size - (map->region->first + offset) % size;
+}
+
+/**
+ * memnet_region_key() - what the node needs to write to a region
+ * @map: its mapping, which is not ended: the caller holds back the end of its link
+ * @offset: where it is to write
+ * @len: bytes; let in by memnet_region_admit()
+ * @addr: result
+ * @key: result
+ *
+ * Return: bytes for which the key is good, at most @len.
+ */
+u32 memnet_region_key(const struct memnet_region_map *map, u64 offset, u64 len, u64 *addr,
+		      u32 *key)
+{
+	u64 size = (u64)map->chunk << PAGE_SHIFT, pos = map->region->first + offset;
+	const struct ib_mr *mr = map->mrs[pos / size];
+
+	*addr = mr->iova + pos % size;
+	*key = mr->rkey;
+	return min(len, size - pos % size);
+}
+
+/**
+ * memnet_region_sync() - the node has written
+ * @map: mapping
+ * @offset: where in the region
+ * @len: bytes
+ *
+ * To be called before the processor looks at them.
+ */
+void memnet_region_sync(const struct memnet_region_map *map, u64 offset, u32 len)
+{
+	struct ib_device *dev = map->domain->pd->device;
+	u64 pos = map->region->first + offset;
+	u32 size;
+
+	for (; len; len -= size, pos += size) {
+		size = min_t(u32, len, PAGE_SIZE - offset_in_page(pos));
+		ib_dma_sync_single_for_cpu(dev, map->dma[pos >> PAGE_SHIFT] + offset_in_page(pos),
+					   size, DMA_BIDIRECTIONAL);
+	}
+}
+
+/**
+ * memnet_region_copy() - copy bytes of a buffer into a region
+ * @region: region
+ * @offset: where to
+ * @skb: buffer
+ * @from: where from
+ * @len: bytes
+ *
+ * Return: 0 or -EFAULT for bytes that @skb does not have.
+ */
+int memnet_region_copy(const struct memnet_region *region, u64 offset, struct sk_buff *skb,
+		       u32 from, u32 len)
+{
+	u64 pos = region->first + offset;
+	u32 size;
+	void *to;
+	int ret;
+
+	for (; len; len -= size, pos += size, from += size) {
+		size = min_t(u32, len, PAGE_SIZE - offset_in_page(pos));
+		to = kmap_local_page(region->pages[pos >> PAGE_SHIFT]);
+		ret = skb_copy_bits(skb, from, to + offset_in_page(pos), size);
+		kunmap_local(to);
+		if (ret)
+			return ret;
+	}
+	return 0;
 }
 
 /**

@@ -19,6 +19,7 @@ struct mm_struct;
  * @pages:	the pages, pinned
  * @lock:	guards @maps; taken alone or under the mutex of all mappings
  * @maps:	mappings that can be found
+ * @write:	may be written to
  * @retired:	deregistered: no new mappings; under that mutex
  */
 struct memnet_region {
@@ -30,8 +31,11 @@ struct memnet_region {
 	struct page		**pages;
 	spinlock_t		lock;		/* maps */
 	struct list_head	maps;
+	bool			write;
 	bool			retired;
 };
+
+#define MEMNET_CHUNK_PAGES 512	/* at most; what one key stands for */
 
 /**
  * struct memnet_region_map - a region as the device of a link sees it
@@ -42,6 +46,10 @@ struct memnet_region {
  * @all:	on the list of all, while mapped
  * @sgt:	the mapping
  * @dma:	address of each page
+ * @chunk:	pages in a chunk, what one key can stand for
+ * @chunks:	how many chunks
+ * @lock:	guards @mrs; inside the mutex of all mappings
+ * @mrs:	registration of each chunk that was received to, or NULL
  * @free:	ends it
  */
 struct memnet_region_map {
@@ -52,18 +60,30 @@ struct memnet_region_map {
 	struct list_head	all;
 	struct sg_table		sgt;
 	u64			*dma;
+	u32			chunk;
+	u32			chunks;
+	struct mutex		lock;		/* mrs */
+	struct ib_mr		**mrs;
 	struct work_struct	free;
 };
 
 int memnet_regions_init(void);
 void memnet_regions_exit(void);
-struct memnet_region *memnet_region_create(u64 addr, u64 len);
+struct memnet_region *memnet_region_create(u64 addr, u64 len, bool write);
 void memnet_region_retire(struct memnet_region *region);
 void memnet_region_put(struct memnet_region *region);
 struct memnet_region_map *memnet_region_map(struct memnet_region *region,
 					    struct memnet_channel *ch);
 void memnet_region_map_put(struct memnet_region_map *map);
 void memnet_regions_lost(const struct memnet_domain *domain);
+int memnet_region_admit(struct memnet_region_map *map, struct memnet_channel *ch, u64 offset,
+			u64 len);
+u64 memnet_region_room(const struct memnet_region_map *map, u64 offset);
+u32 memnet_region_key(const struct memnet_region_map *map, u64 offset, u64 len, u64 *addr,
+		      u32 *key);
+void memnet_region_sync(const struct memnet_region_map *map, u64 offset, u32 len);
+int memnet_region_copy(const struct memnet_region *region, u64 offset, struct sk_buff *skb,
+		       u32 from, u32 len);
 u32 memnet_region_gather(const struct memnet_region_map *map, u64 offset, u32 len,
 			 struct ib_sge *sge, u32 max, u32 *nr);
 

@@ -285,7 +285,7 @@ static int get_info(struct sock *sk, char __user *value, int __user *len, int ro
 			strscpy(info.link, ep->lc->link->cfg.name, sizeof(info.link));
 		}
 		info.bytes_sent = ep->tx.end;
-		info.bytes_received = ep->rx.copied;
+		info.bytes_received = ep->rx.copied + ep->rx.placed;
 		spin_unlock_bh(&ep->lock);
 	}
 	release_sock(sk);

@@ -363,7 +363,15 @@ out:
 /* Bytes that can be read at once. */
 static u64 readable(struct memnet_endpoint *ep)
 {
-	return READ_ONCE(ep->rx.received) - READ_ONCE(ep->rx.copied);
+	u64 bytes;
+
+	if (list_empty_careful(&ep->rx.jobs))
+		return READ_ONCE(ep->rx.received) - READ_ONCE(ep->rx.copied);
+	/* What has just come may be a job's. */
+	spin_lock_bh(&ep->lock);
+	bytes = ep->rx.received - ep->rx.copied;
+	spin_unlock_bh(&ep->lock);
+	return bytes;
 }
 
 /* The stream has ended, in order or by a reset, and all of it has come. */

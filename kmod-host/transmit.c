@@ -126,7 +126,16 @@ void memnet_transmit_refresh(struct memnet_endpoint *ep)
 	}
 }
 
-static int send_message(struct memnet_endpoint *ep, enum wire_opcode opcode, struct wire_msg *msg)
+/**
+ * memnet_transmit_message() - queue a message about an endpoint
+ * @ep: endpoint, locked, in a batch
+ * @opcode: which
+ * @msg: with its body
+ *
+ * Return: as memnet_tx_queue().
+ */
+int memnet_transmit_message(struct memnet_endpoint *ep, enum wire_opcode opcode,
+			    struct wire_msg *msg)
 {
 	msg->hdr.opcode = opcode;
 	msg->hdr.index = cpu_to_le32(ep->index);
@@ -138,7 +147,7 @@ static int send_control(struct memnet_endpoint *ep, struct sk_buff *skb)
 {
 	struct wire_msg *msg = (struct wire_msg *)skb->data;
 
-	return send_message(ep, msg->hdr.opcode, msg);
+	return memnet_transmit_message(ep, msg->hdr.opcode, msg);
 }
 
 /* The next @len bytes, at most, of a buffer; returns how many or a negative errno. */
@@ -235,7 +244,7 @@ static int send_queue(struct memnet_endpoint *ep)
 		memset(&msg, 0, sizeof(msg));
 		msg.hdr.flags = WIRE_F_FIN;
 		msg.hdr.pos = cpu_to_le64(ep->tx.sent);
-		ret = send_message(ep, WIRE_DATA, &msg);
+		ret = memnet_transmit_message(ep, WIRE_DATA, &msg);
 		if (ret)
 			return ret;
 		ep->tx.fin_sent = true;
@@ -243,7 +252,7 @@ static int send_queue(struct memnet_endpoint *ep)
 	if ((entry || ep->tx.want) && ep->tx.asked != ep->tx.limit + 1) {
 		memset(&msg, 0, sizeof(msg));
 		msg.want.limit = cpu_to_le64(ep->tx.limit);
-		ret = send_message(ep, WIRE_WANT_WINDOW, &msg);
+		ret = memnet_transmit_message(ep, WIRE_WANT_WINDOW, &msg);
 		if (ret)
 			return ret;
 		ep->tx.asked = ep->tx.limit + 1;
@@ -252,9 +261,9 @@ static int send_queue(struct memnet_endpoint *ep)
 		return 0;
 	memset(&msg, 0, sizeof(msg));
 	msg.hdr.flags = ep->tx.close_flags;
-	msg.close.consumed = cpu_to_le64(ep->rx.copied);
+	msg.close.consumed = cpu_to_le64(ep->rx.copied + ep->rx.placed);
 	msg.close.linger_ms = cpu_to_le32(ep->tx.linger_ms);
-	ret = send_message(ep, WIRE_CLOSE, &msg);
+	ret = memnet_transmit_message(ep, WIRE_CLOSE, &msg);
 	if (!ret)
 		ep->tx.close_sent = true;
 	return ret;
@@ -277,15 +286,18 @@ static int send_aside(struct memnet_endpoint *ep)
 		memset(&msg, 0, sizeof(msg));
 		msg.window.limit = wire_word(ep->gen, ep->rx.limit);
 		msg.window.consumed = wire_word(ep->gen, ep->rx.copied);
-		ret = send_message(ep, WIRE_WINDOW, &msg);
+		ret = memnet_transmit_message(ep, WIRE_WINDOW, &msg);
 		if (ret)
 			return ret;
 		ep->rx.tell = false;
 		ep->rx.peer_wants = false;
 		ep->rx.publish = false;
 	}
+	ret = memnet_recv_jobs_transmit(ep);
+	if (ret)
+		return ret;
 	if (memnet_job_untold(ep, &msg)) {
-		ret = send_message(ep, WIRE_WANT_TAKEN, &msg);
+		ret = memnet_transmit_message(ep, WIRE_WANT_TAKEN, &msg);
 		if (ret)
 			return ret;
 		ep->tx.tell = le64_to_cpu(msg.taken.pos);
@@ -294,7 +306,7 @@ static int send_aside(struct memnet_endpoint *ep)
 	    (ep->listener.collected > ep->listener.backlog / 2 || !ep->listener.queued)) {
 		memset(&msg, 0, sizeof(msg));
 		msg.accepted.count = cpu_to_le32(ep->listener.collected);
-		ret = send_message(ep, WIRE_ACCEPTED, &msg);
+		ret = memnet_transmit_message(ep, WIRE_ACCEPTED, &msg);
 		if (ret)
 			return ret;
 		ep->listener.collected = 0;

@@ -79,8 +79,10 @@ struct tcps_endpoint *tcps_endpoint_alloc(struct tcps_channel *tc, gfp_t gfp)
 	spin_lock_init(&ep->lock);
 	__skb_queue_head_init(&ep->in.queue);
 	__skb_queue_head_init(&ep->in.control);
+	__skb_queue_head_init(&ep->in.jobs);
 	__skb_queue_head_init(&ep->tx.sending);
 	__skb_queue_head_init(&ep->rx.pending);
+	__skb_queue_head_init(&ep->rx.over);
 	INIT_LIST_HEAD(&ep->stalled);
 	INIT_LIST_HEAD(&ep->orphan);
 	INIT_LIST_HEAD(&ep->starved);
@@ -309,6 +311,7 @@ void tcps_endpoint_purge(struct tcps_endpoint *ep)
 	ep->in.wanted = false;
 	ep->in.late = 0;
 	skb_queue_splice_init(&ep->in.queue, &list);
+	skb_queue_splice_tail_init(&ep->in.jobs, &list);
 	spin_unlock_bh(&ep->lock);
 	skb_queue_splice_tail_init(&ep->tx.sending, &list);
 	while ((skb = __skb_dequeue(&list)))
@@ -326,6 +329,7 @@ void tcps_endpoint_destroy(struct tcps_endpoint *ep)
 	timer_shutdown_sync(&ep->timer);
 	tcps_endpoint_purge(ep);
 	__skb_queue_purge(&ep->rx.pending);
+	__skb_queue_purge(&ep->rx.over);
 	tcps_endpoint_unlist(ep);
 }
 
@@ -354,6 +358,7 @@ void tcps_endpoint_died(struct tcps_endpoint *ep, int error)
 	release_sock(sk);
 	ep->owed |= TCPS_OWE_RESET;
 	ep->owed &= ~(TCPS_OWE_WINDOW | TCPS_OWE_PUBLISH);
+	tcps_recv_jobs_died(ep);
 	tcps_endpoint_purge(ep);
 }
 

@@ -62,7 +62,30 @@ static int send(struct tcps_endpoint *ep, struct wire_msg *msg, struct sk_buff *
 	return 0;
 }
 
-/* Payload, and the end of the stream with the last of it or alone. */
+static int send_payload(struct tcps_endpoint *ep, struct sk_buff *skb, const struct tcps_cb *cb,
+			u32 len, bool fin)
+{
+	struct wire_msg msg;
+
+	make(ep, &msg, WIRE_DATA);
+	msg.hdr.pos = cpu_to_le64(ep->rx.pos);
+	msg.hdr.flags = fin ? WIRE_F_FIN : 0;
+	return send(ep, &msg, skb, cb->offset, len, fin ? TCPS_OWE_FIN : 0);
+}
+
+static int place(struct tcps_endpoint *ep, struct sk_buff *skb, const struct tcps_cb *cb, u32 len)
+{
+	int ret = memnet_tx_queue_place(ep->tc->ch, skb, cb->offset, len, cb->addr, cb->key);
+
+	if (!ret)
+		ep->tc->tx_bytes += len;
+	return ret;
+}
+
+/*
+ * Payload, what is to be known of jobs behind it, and the end of the stream with the last of it
+ * or alone.
+ */
 static int send_data(struct tcps_endpoint *ep)
 {
 	struct memnet_channel *ch = ep->tc->ch;
@@ -74,18 +97,19 @@ static int send_data(struct tcps_endpoint *ep)
 		struct tcps_cb *cb = TCPS_CB(skb);
 		u32 len = memnet_tx_fit(ch, skb, cb->offset, cb->len);
 		bool last = len == cb->len;
-		bool fin = last && skb_queue_len(&ep->rx.pending) == 1 && ep->owed & TCPS_OWE_FIN;
+		bool fin = last && skb_queue_len(&ep->rx.pending) == 1 && !cb->placed &&
+			   ep->owed & TCPS_OWE_FIN;
 
 		if (WARN_ON_ONCE(!len))
 			return -EINVAL;
-		make(ep, &msg, WIRE_DATA);
-		msg.hdr.pos = cpu_to_le64(ep->rx.pos);
-		msg.hdr.flags = fin ? WIRE_F_FIN : 0;
 		if (last)
 			__skb_unlink(skb, &ep->rx.pending);
 		else
 			skb_get(skb); /* our own clone: one reference for each message */
-		ret = send(ep, &msg, skb, cb->offset, len, fin ? TCPS_OWE_FIN : 0);
+		if (cb->placed)
+			ret = place(ep, skb, cb, len);
+		else
+			ret = send_payload(ep, skb, cb, len, fin);
 		if (ret) {
 			if (last)
 				__skb_queue_head(&ep->rx.pending, skb);
@@ -97,8 +121,18 @@ static int send_data(struct tcps_endpoint *ep)
 		ep->rx.fin |= fin;
 		if (!last) {
 			cb->offset += len;
+			cb->addr += len;
 			cb->len -= len;
 		}
+	}
+	while ((skb = skb_peek(&ep->rx.over))) {
+		tcps_recv_job_done(ep, skb, &msg);
+		ret = send(ep, &msg, NULL, 0, 0, 0);
+		if (ret)
+			return ret;
+		__skb_unlink(skb, &ep->rx.over);
+		consume_skb(skb);
+		tcps_kick(ep, TCPS_EV_DATA);
 	}
 	if (!(ep->owed & TCPS_OWE_FIN))
 		return 0;
@@ -139,8 +173,9 @@ static int send_all(struct tcps_endpoint *ep)
 		make_answer(ep, &msg, &ep->answer);
 		ret = send(ep, &msg, NULL, 0, 0, TCPS_OWE_REPLY);
 	}
-	/* A reset does not wait for the payload before it, but for the end of the stream. */
-	if (!ret && ep->owed & TCPS_OWE_RESET && !(ep->owed & TCPS_OWE_FIN))
+	/* A reset does not wait for payload before it, but for the end of the stream or a job. */
+	if (!ret && ep->owed & TCPS_OWE_RESET && !(ep->owed & TCPS_OWE_FIN) &&
+	    skb_queue_empty(&ep->rx.over))
 		ret = send_reset(ep);
 	if (!ret)
 		ret = send_data(ep);
@@ -193,7 +228,7 @@ void tcps_endpoint_flush(struct tcps_endpoint *ep)
 	bool answered;
 	int ret = 0;
 
-	if (!ep->owed && skb_queue_empty(&ep->rx.pending))
+	if (!ep->owed && skb_queue_empty(&ep->rx.pending) && skb_queue_empty(&ep->rx.over))
 		return;
 	/* Before RESET and CLOSED, so that the host knows what TCP has taken. */
 	if (ep->owed & TCPS_OWE_COUNT) {
@@ -209,7 +244,8 @@ void tcps_endpoint_flush(struct tcps_endpoint *ep)
 		return;
 	}
 	answered = ep->owed & (TCPS_OWE_REPLY | TCPS_OWE_CONNECT_REPLY);
-	if (!ret && (ep->owed & ~TCPS_OWE_PUBLISH || !skb_queue_empty(&ep->rx.pending))) {
+	if (!ret && (ep->owed & ~TCPS_OWE_PUBLISH || !skb_queue_empty(&ep->rx.pending) ||
+		     !skb_queue_empty(&ep->rx.over))) {
 		memnet_tx_begin(tc->ch);
 		ret = send_all(ep);
 		memnet_tx_commit(tc->ch);

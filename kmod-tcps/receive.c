@@ -223,6 +223,11 @@ static int receive_locked(struct tcps_endpoint *ep, struct memnet_rx *rx, struct
 		return 0;
 	case WIRE_COUNTER:
 		return receive_counter(ep, &rx->msg);
+	case WIRE_RECV_JOB:
+		return tcps_recv_job_add(ep, marker);
+	case WIRE_RECV_CANCEL:
+		tcps_recv_job_cancel(ep, rx->msg.cancel.id);
+		return 0;
 	case WIRE_WANT_TAKEN:
 		return receive_want_taken(ep, &rx->msg);
 	case WIRE_CLOSE:
@@ -278,6 +283,7 @@ int tcps_receive(struct memnet_channel *ch, struct memnet_rx *rx, gfp_t gfp)
 	case WIRE_LISTEN:
 	case WIRE_CONNECT:
 	case WIRE_QUERY:
+	case WIRE_RECV_JOB:
 		marker = make_marker(msg, gfp);
 		if (!marker)
 			return -ENOMEM;

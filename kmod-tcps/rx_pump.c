@@ -8,6 +8,8 @@
  * send is complete. The first small piece of a turn goes like that too; small pieces after it are
  * copied together into one buffer, for each message costs a credit.
  *
+ * Where the host has a receive job (recv_job.c) it has the bytes, whatever the window.
+ *
  * Nothing is read while something is pending or the channel is dry, so TCP's own window holds the
  * sender back. When the host's window is dry it is asked once, by WANT_WINDOW.
  *
@@ -37,10 +39,12 @@
 /**
  * struct round - what the actor fills
  * @ep: endpoint
+ * @job: whose the bytes are, NULL for the window
  * @failed: errno that stopped it
  */
 struct round {
 	struct tcps_endpoint *ep;
+	struct sk_buff *job;
 	int failed;
 };
 
@@ -91,7 +95,7 @@ static int actor(read_descriptor_t *desc, struct sk_buff *skb, unsigned int offs
 		round->failed = -EIO;
 		return 0;
 	}
-	ret = copy_small(ep, skb, offset, len);
+	ret = round->job ? -EAGAIN : copy_small(ep, skb, offset, len);
 	if (ret == -EAGAIN) {
 		clone = skb_clone(skb, GFP_ATOMIC | __GFP_NOWARN);
 		if (!clone) {
@@ -99,6 +103,8 @@ static int actor(read_descriptor_t *desc, struct sk_buff *skb, unsigned int offs
 			return 0;
 		}
 		*TCPS_CB(clone) = (struct tcps_cb){ .offset = offset, .len = len };
+		if (round->job)
+			tcps_recv_job_place(ep, round->job, TCPS_CB(clone));
 		__skb_queue_tail(&ep->rx.pending, clone);
 		memnet_stat_add(MEMNET_STAT_TCPS_RX_FRAGMENTS, len);
 	} else if (ret) {
@@ -119,7 +125,7 @@ static bool at_mark(const struct sock *sk)
 }
 
 /* Reads past the mark; the socket is not locked. Returns 0 or a negative errno. */
-static int step_over(struct tcps_endpoint *ep, u32 room)
+static int step_over(struct tcps_endpoint *ep, struct sk_buff *job, u32 room)
 {
 	struct msghdr msg = {};
 	struct sk_buff *skb;
@@ -139,6 +145,8 @@ static int step_over(struct tcps_endpoint *ep, u32 room)
 	}
 	skb_put(skb, ret);
 	TCPS_CB(skb)->len = ret;
+	if (job)
+		tcps_recv_job_place(ep, job, TCPS_CB(skb));
 	ep->rx.read += ret;
 	memnet_stat_add(MEMNET_STAT_TCPS_RX_COPIED, ret);
 	return 0;
@@ -153,16 +161,18 @@ static u64 window_room(struct tcps_endpoint *ep)
 	memnet_window_read(tc->ch, ep->index, ep->gen, &ep->rx.limit, &ep->rx.consumed);
 	limit = ep->rx.limit;
 	spin_unlock_bh(&ep->lock);
-	return limit - ep->rx.read;
+	return limit - (ep->rx.read - ep->rx.placed);
 }
 
 /* The host is to say when there is more room. */
 static void want_window(struct tcps_endpoint *ep)
 {
+	u64 want = ep->rx.read - ep->rx.placed;
+
 	ep->rx.blocked = true;
-	if (ep->rx.want == ep->rx.read)
+	if (ep->rx.want == want)
 		return; /* asked, not answered */
-	ep->rx.want = ep->rx.read;
+	ep->rx.want = want;
 	ep->owed |= TCPS_OWE_WANT;
 	ep->tc->window_stalls++;
 }
@@ -170,7 +180,7 @@ static void want_window(struct tcps_endpoint *ep)
 /* The socket is locked. */
 static void moderate(struct tcps_endpoint *ep, struct sock *sk)
 {
-	if (ep->rx.consumed >= READER && !ep->rx.behind)
+	if (ep->rx.consumed + ep->rx.placed >= READER && !ep->rx.behind)
 		sk->sk_userlocks &= ~SOCK_RCVBUF_LOCK;
 	else
 		sk->sk_userlocks |= SOCK_RCVBUF_LOCK;
@@ -187,18 +197,27 @@ void tcps_rx_pump(struct tcps_endpoint *ep, int events)
 	struct sock *sk = ep->sock->sk;
 	read_descriptor_t desc = { .arg.data = &round };
 	u64 room, before = ep->rx.read;
-	int error = 0;
+	bool over = false;
 	u32 unread;
+	int error;
 
-	if (!(events & (TCPS_EV_DATA | TCPS_EV_STATE | TCPS_EV_AGAIN) || ep->rx.blocked))
+	if (!(events & (TCPS_EV_DATA | TCPS_EV_STATE | TCPS_EV_AGAIN) || ep->rx.blocked ||
+	      !skb_queue_empty_lockless(&ep->in.jobs)))
 		return;
-	if (!skb_queue_empty(&ep->rx.pending))
+	if (!skb_queue_empty(&ep->rx.pending) || !skb_queue_empty(&ep->rx.over))
 		return; /* stalled; comes again when it was sent */
 	if (ep->tc->dry) {
 		tcps_stall(ep, -EAGAIN);
 		return;
 	}
-	room = window_room(ep);
+	error = tcps_recv_job_begin(ep, &round.job);
+	if (error == -EPROTO) {
+		memnet_stat_inc(MEMNET_STAT_PROTOCOL_ERRORS);
+		memnet_channel_fail(ep->tc->ch, WIRE_REASON_PROTOCOL);
+	}
+	if (error)
+		return;
+	room = round.job ? tcps_recv_job_room(ep, round.job) : window_room(ep);
 	desc.count = ep->rx.eof ? 0 : min_t(u64, room, BUDGET);
 	ep->rx.blocked = false;
 
@@ -208,11 +227,12 @@ void tcps_rx_pump(struct tcps_endpoint *ep, int events)
 		ep->sock->ops->read_sock(sk, &desc, actor);
 	if (desc.count && !round.failed && at_mark(sk)) {
 		release_sock(sk);
-		round.failed = step_over(ep, desc.count);
+		round.failed = step_over(ep, round.job, desc.count);
 		lock_sock(sk);
 	}
 	unread = tcps_native_unread(sk);
 	ep->rx.behind = unread;
+	error = 0;
 	if (!unread && !at_mark(sk) &&
 	    (sk->sk_shutdown & RCV_SHUTDOWN || sk->sk_state == TCP_CLOSE))
 		ep->rx.eof = true;
@@ -222,14 +242,16 @@ void tcps_rx_pump(struct tcps_endpoint *ep, int events)
 
 	if (round.failed && round.failed != -ENOMEM && !error)
 		error = -round.failed;
+	if (round.job)
+		over = tcps_recv_job_end(ep, round.job, unread);
 	if (error)
 		tcps_endpoint_died(ep, error);
 	if (ep->rx.eof && !ep->rx.fin && ep->state == TCPS_CONNECTED)
 		ep->owed |= TCPS_OWE_FIN;
 	if (round.failed == -ENOMEM)
 		tcps_stall(ep, -ENOMEM);
-	else if (unread && room == ep->rx.read - before)
+	else if (unread && !round.job && room == ep->rx.read - before)
 		want_window(ep);
-	else if (unread && ep->rx.read != before)
+	else if (unread && ep->rx.read != before && !over)
 		tcps_kick(ep, TCPS_EV_DATA);
 }

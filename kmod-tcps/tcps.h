@@ -13,6 +13,7 @@
  *   accept.c     accept pump: children of native listeners become endpoints
  *   tx_pump.c    bytes of the host to TCP, and the window the host gets for them
  *   rx_pump.c    bytes of TCP to the host
+ *   recv_job.c   memory of the host that they are written to
  *   flush.c      messages an endpoint owes its host
  *   close.c      CLOSE: reset, background sending, linger
  *   policy.c     what hosts may do here
@@ -292,6 +293,8 @@ enum tcps_endpoint_state {
 #define TCPS_OWE_COUNT		0x100
 #define TCPS_OWE_CLOSED		0x200
 
+/* beside them: the buffers on rx.pending, RECV_DONE for each on rx.over */
+
 /**
  * struct tcps_answer - an answer to a request, until it is sent
  * @seq:	number of the request
@@ -329,7 +332,8 @@ struct tcps_callbacks {
  * @refs:	table, ready list, stalled list
  * @lock:	guards @in and @rx.limit
  * @in:		what the host sent: @in.queue holds payload and, in their place in the stream,
- *		options; @in.control the other requests. @in.limit is what the host was promised
+ *		options; @in.control the other requests; @in.jobs memory it receives to.
+ *		@in.limit is what the host was promised
  * @sock:	worker: native socket or NULL
  * @saved:	its callbacks
  * @state:	worker: enum tcps_endpoint_state
@@ -371,6 +375,7 @@ struct tcps_endpoint {
 	struct {
 		struct sk_buff_head	queue;
 		struct sk_buff_head	control;
+		struct sk_buff_head	jobs;		/* see recv_job.c */
 		u64			pos;		/* bytes that came */
 		u64			limit;		/* bytes that may come */
 		u64			want;		/* limit the host knows, with @wanted */
@@ -413,9 +418,12 @@ struct tcps_endpoint {
 
 	struct {
 		struct sk_buff_head	pending;
-		u64			pos;		/* bytes sent */
+		struct sk_buff_head	over;		/* jobs whose RECV_DONE is owed */
+		u64			pos;		/* bytes sent, or written */
 		u64			read;		/* bytes taken from TCP */
-		u64			limit;		/* bytes that may be sent */
+		u64			placed;		/* those for jobs */
+		u64			job_end;	/* where the last job that is over ended */
+		u64			limit;		/* bytes that may be sent as DATA */
 		u64			consumed;	/* bytes the application has read */
 		u64			want;		/* limit for which we asked */
 		u64			end;		/* of RESET */
@@ -459,13 +467,19 @@ struct tcps_endpoint {
  * @marker:	in.queue: not payload but a message
  * @more:	in.queue: the application announced more
  * @copied:	rx.pending: small pieces are copied into it
+ * @placed:	rx.pending: goes by RDMA write
+ * @key:	rx.pending: where to
+ * @addr:	rx.pending: where to
  */
 struct tcps_cb {
 	u32	offset;
 	u32	len;
+	u64	addr;
+	u32	key;
 	bool	marker;
 	bool	more;
 	bool	copied;
+	bool	placed;
 };
 
 #define TCPS_CB(skb)	((struct tcps_cb *)(skb)->cb)
@@ -517,6 +531,16 @@ bool tcps_tx_drained(struct tcps_endpoint *ep);
 void tcps_tx_window(struct tcps_endpoint *ep);
 void tcps_tx_window_release(struct tcps_endpoint *ep);
 void tcps_rx_pump(struct tcps_endpoint *ep, int events);
+
+/* recv_job.c */
+int tcps_recv_job_add(struct tcps_endpoint *ep, struct sk_buff **marker);
+void tcps_recv_job_cancel(struct tcps_endpoint *ep, __le32 id);
+int tcps_recv_job_begin(struct tcps_endpoint *ep, struct sk_buff **job);
+u32 tcps_recv_job_room(const struct tcps_endpoint *ep, struct sk_buff *job);
+void tcps_recv_job_place(struct tcps_endpoint *ep, struct sk_buff *job, struct tcps_cb *cb);
+bool tcps_recv_job_end(struct tcps_endpoint *ep, struct sk_buff *job, bool more);
+void tcps_recv_job_done(struct tcps_endpoint *ep, struct sk_buff *skb, struct wire_msg *msg);
+void tcps_recv_jobs_died(struct tcps_endpoint *ep);
 
 /* flush.c, close.c */
 void tcps_endpoint_flush(struct tcps_endpoint *ep);

@@ -35,10 +35,17 @@ void memnet_context_close(struct memnet_context *ctx)
 	free(ctx);
 }
 
-int memnet_register_mem(struct memnet_context *ctx, void *addr, size_t len, memnet_region *region)
+int memnet_context_fd(const struct memnet_context *ctx)
+{
+	return ctx->fd;
+}
+
+static int register_mem(struct memnet_context *ctx, void *addr, size_t len, unsigned int flags,
+			memnet_region *region)
 {
 	struct memnet_register arg = {
 		.size = sizeof(arg),
+		.flags = flags,
 		.addr = (uintptr_t)addr,
 		.len = len,
 	};
@@ -49,6 +56,17 @@ int memnet_register_mem(struct memnet_context *ctx, void *addr, size_t len, memn
 	return 0;
 }
 
+int memnet_register_mem(struct memnet_context *ctx, void *addr, size_t len, memnet_region *region)
+{
+	return register_mem(ctx, addr, len, 0, region);
+}
+
+int memnet_register_recv(struct memnet_context *ctx, void *addr, size_t len,
+			 memnet_region *region)
+{
+	return register_mem(ctx, addr, len, MEMNET_REGION_RECV, region);
+}
+
 int memnet_deregister_mem(struct memnet_context *ctx, memnet_region region)
 {
 	struct memnet_deregister arg = { .size = sizeof(arg), .region = region };
@@ -56,8 +74,8 @@ int memnet_deregister_mem(struct memnet_context *ctx, memnet_region region)
 	return ioctl(ctx->fd, MEMNET_IOC_DEREGISTER, &arg);
 }
 
-ssize_t memnet_send_direct(struct memnet_context *ctx, int fd, memnet_region region,
-			   size_t offset, size_t len, unsigned int flags)
+static ssize_t direct(struct memnet_context *ctx, unsigned long call, int fd,
+		      memnet_region region, size_t offset, size_t len, unsigned int flags)
 {
 	struct memnet_direct arg = {
 		.size = sizeof(arg),
@@ -68,7 +86,19 @@ ssize_t memnet_send_direct(struct memnet_context *ctx, int fd, memnet_region reg
 		.len = len,
 	};
 
-	if (ioctl(ctx->fd, MEMNET_IOC_SEND_DIRECT, &arg))
+	if (ioctl(ctx->fd, call, &arg))
 		return -1;
 	return (ssize_t)arg.done;
+}
+
+ssize_t memnet_send_direct(struct memnet_context *ctx, int fd, memnet_region region,
+			   size_t offset, size_t len, unsigned int flags)
+{
+	return direct(ctx, MEMNET_IOC_SEND_DIRECT, fd, region, offset, len, flags);
+}
+
+ssize_t memnet_recv_direct(struct memnet_context *ctx, int fd, memnet_region region,
+			   size_t offset, size_t len, unsigned int flags)
+{
+	return direct(ctx, MEMNET_IOC_RECV_DIRECT, fd, region, offset, len, flags);
 }

@@ -112,7 +112,8 @@ static struct record *find(struct memnet_context *ctx, memnet_job job)
 /* Counter first, then result; the result counts if there is one. */
 static bool is_over(struct memnet_context *ctx, const struct record *r, ssize_t *result)
 {
-	uint64_t word = __atomic_load_n(&ctx->counters[r->counter], __ATOMIC_ACQUIRE);
+	bool counts = r->counter != MEMNET_NO_COUNTER;
+	uint64_t word = counts ? __atomic_load_n(&ctx->counters[r->counter], __ATOMIC_ACQUIRE) : 0;
 	uint64_t done = __atomic_load_n(&ctx->results[r - ctx->records], __ATOMIC_ACQUIRE);
 
 	if (done & MEMNET_RESULT_OVER) {
@@ -122,7 +123,7 @@ static bool is_over(struct memnet_context *ctx, const struct record *r, ssize_t 
 		return true;
 	}
 	*result = (ssize_t)r->len;
-	return word >> 48 == r->end >> 48 && ((word - r->end) & POS_MASK) < 1ULL << 47;
+	return counts && word >> 48 == r->end >> 48 && ((word - r->end) & POS_MASK) < 1ULL << 47;
 }
 
 static void release(struct memnet_context *ctx, struct record *r)
@@ -162,11 +163,11 @@ int memnet_submit(struct memnet_context *ctx, struct memnet_op *ops, unsigned in
 	return err ? -1 : (int)arg.done;
 }
 
-int memnet_async_send(struct memnet_context *ctx, int fd, memnet_region region, size_t offset,
-		      size_t len, unsigned int flags, memnet_job *job)
+static int submit_one(struct memnet_context *ctx, uint16_t opcode, int fd, memnet_region region,
+		      size_t offset, size_t len, unsigned int flags, memnet_job *job)
 {
 	struct memnet_op op = {
-		.opcode = MEMNET_OP_SEND,
+		.opcode = opcode,
 		.flags = (uint16_t)flags,
 		.fd = fd,
 		.region = region,
@@ -175,6 +176,29 @@ int memnet_async_send(struct memnet_context *ctx, int fd, memnet_region region, 
 	};
 
 	return memnet_submit(ctx, &op, 1, job) == 1 ? 0 : -1;
+}
+
+int memnet_async_send(struct memnet_context *ctx, int fd, memnet_region region, size_t offset,
+		      size_t len, unsigned int flags, memnet_job *job)
+{
+	return submit_one(ctx, MEMNET_OP_SEND, fd, region, offset, len, flags, job);
+}
+
+int memnet_async_recv(struct memnet_context *ctx, int fd, memnet_region region, size_t offset,
+		      size_t len, unsigned int flags, memnet_job *job)
+{
+	return submit_one(ctx, MEMNET_OP_RECV, fd, region, offset, len, flags, job);
+}
+
+int memnet_job_cancel(struct memnet_context *ctx, int fd, memnet_job job)
+{
+	struct record *r = find(ctx, job);
+	struct memnet_cancel arg = { .size = sizeof(arg), .fd = fd };
+
+	if (!r)
+		return -1;
+	arg.result = (uint32_t)(r - ctx->records);
+	return ioctl(ctx->fd, MEMNET_IOC_CANCEL, &arg);
 }
 
 int memnet_job_done(struct memnet_context *ctx, memnet_job job, ssize_t *result)

@@ -32,6 +32,12 @@ struct memnet_context;
 struct memnet_context *memnet_context_open(void);
 void memnet_context_close(struct memnet_context *ctx);
 
+/*
+ * The context's descriptor, for poll() and epoll: it is readable when a job with
+ * MEMNET_OP_NOTIFY has ended; read() 8 bytes tells how many did since the last.
+ */
+int memnet_context_fd(const struct memnet_context *ctx);
+
 /* A region, by its number in the context; 0 is none. */
 typedef uint32_t memnet_region;
 
@@ -42,6 +48,10 @@ typedef uint32_t memnet_region;
  */
 int memnet_register_mem(struct memnet_context *ctx, void *addr, size_t len,
 			memnet_region *region);
+
+/* The same for memory that may be received to, too. */
+int memnet_register_recv(struct memnet_context *ctx, void *addr, size_t len,
+			 memnet_region *region);
 
 /*
  * The region is not to be used any more; what is being sent from it is sent.
@@ -60,6 +70,18 @@ int memnet_deregister_mem(struct memnet_context *ctx, memnet_region region);
  * EINVAL for what is not within it.
  */
 ssize_t memnet_send_direct(struct memnet_context *ctx, int fd, memnet_region region,
+			   size_t offset, size_t len, unsigned int flags);
+
+/*
+ * Receive up to @len bytes to @offset of a region; what had not come before is
+ * not copied. @flags are MEMNET_DIRECT_WAITALL, MEMNET_DIRECT_DONTWAIT and
+ * MEMNET_DIRECT_COPY.
+ *
+ * The number of bytes, 0 at the end of the stream, as recv(); they may be fewer
+ * than there are. -1 with errno as recv(), EACCES for a region that may not be
+ * received to, and else as memnet_send_direct().
+ */
+ssize_t memnet_recv_direct(struct memnet_context *ctx, int fd, memnet_region region,
 			   size_t offset, size_t len, unsigned int flags);
 
 /*
@@ -82,6 +104,25 @@ int memnet_async_send(struct memnet_context *ctx, int fd, memnet_region region, 
 		      size_t len, unsigned int flags, memnet_job *job);
 
 /*
+ * Receive up to @len bytes to @offset of a region without waiting, as
+ * memnet_recv_direct() would. @flags are MEMNET_OP_NOTIFY and MEMNET_OP_WAITALL. The
+ * memory must not be used until the job is over. Jobs that receive from a socket have its
+ * stream in the order in which they were submitted, and other calls read what comes
+ * after them.
+ *
+ * 0 with the job's descriptor in @job, or -1 with errno as recv() and as above.
+ */
+int memnet_async_recv(struct memnet_context *ctx, int fd, memnet_region region, size_t offset,
+		      size_t len, unsigned int flags, memnet_job *job);
+
+/*
+ * Ask for a job to be over. 0: it will be, with the bytes it has or ECANCELED; its
+ * descriptor is still held. -1 with errno ENOENT if it is not under way, EBUSY if it
+ * sends and can not be stopped any more, EINVAL for what is no job.
+ */
+int memnet_job_cancel(struct memnet_context *ctx, int fd, memnet_job job);
+
+/*
  * Submit up to 64 jobs with one system call; opcode, flags, fd, region, offset
  * and len of each are the caller's. How many were taken, from the first on, with
  * their descriptors in @jobs; -1 with errno if the first was refused.
@@ -91,7 +132,7 @@ int memnet_submit(struct memnet_context *ctx, struct memnet_op *ops, unsigned in
 
 /*
  * Whether a job is over; without a system call. 1 with the number of bytes sent
- * in @result, or a negative errno: the descriptor is given back. 0 if it is under
+ * or received in @result, or a negative errno: the descriptor is given back. 0 if it is under
  * way; -1 with errno EINVAL for what is no job.
  */
 int memnet_job_done(struct memnet_context *ctx, memnet_job job, ssize_t *result);

@@ -59,6 +59,7 @@ void node_start(struct peer *p, struct rdma_cm_id *listener)
 	memset(node->guests, 0, sizeof(node->guests));
 	node->hold_connect = false;
 	node->hold_close = false;
+	node->hold_jobs = false;
 	node->next_child = 0;
 	node->listener = listener;
 	if (!node->say)
@@ -143,6 +144,18 @@ static void handle_close(struct peer *p, struct guest *g)
 	node_of(p)->say(p, &msg, 0);
 }
 
+static int job_done(struct peer *p, struct guest *g, u32 len)
+{
+	struct wire_msg msg;
+
+	wire_init(&msg, WIRE_RECV_DONE, g->index, g->gen);
+	msg.hdr.pos = cpu_to_le64(g->out);
+	msg.done.id = g->job.id;
+	msg.done.len = cpu_to_le32(len);
+	g->has_job = false;
+	return node_of(p)->say(p, &msg, 0);
+}
+
 static void handle_want(struct peer *p, struct guest *g)
 {
 	struct wire_msg msg;
@@ -191,6 +204,14 @@ void node_handle(struct peer *p, const struct inbound *in)
 		break;
 	case WIRE_WANT_WINDOW:
 		handle_want(p, g);
+		break;
+	case WIRE_RECV_JOB:
+		g->job = msg->job;
+		g->has_job = true;
+		break;
+	case WIRE_RECV_CANCEL:
+		if (g->has_job && g->job.id == msg->cancel.id && !node_of(p)->hold_jobs)
+			job_done(p, g, 0);
 		break;
 	case WIRE_WINDOW:
 		g->out_limit = wire_word_advance(msg->window.limit, g->gen, g->out_limit);
@@ -377,6 +398,114 @@ ATTACK(reset_twice, with_guest(p, CONNECTED, WIRE_RESET, 2))
 ATTACK(reset_listener, with_guest(p, LISTENING, WIRE_RESET, 1))
 ATTACK(want_taken, with_guest(p, CONNECTED, WIRE_WANT_TAKEN, 1))
 ATTACK(counter, with_guest(p, CONNECTED, WIRE_COUNTER, 1))
+ATTACK(recv_job, with_guest(p, CONNECTED, WIRE_RECV_JOB, 1))
+ATTACK(recv_cancel, with_guest(p, CONNECTED, WIRE_RECV_CANCEL, 1))
+ATTACK(recv_done, with_guest(p, CONNECTED, WIRE_RECV_DONE, 1))
+ATTACK(recv_done_listener, with_guest(p, LISTENING, WIRE_RECV_DONE, 1))
+
+/* An endpoint with a job under way. */
+static struct guest *with_job(struct peer *p)
+{
+	struct node *node = node_of(p);
+	u64 end = now_ms() + MS;
+	unsigned int i;
+
+	node->hold_jobs = true;
+	while (!p->dead && now_ms() < end) {
+		for (i = 0; i < NODE_MAX; i++)
+			if (node->guests[i].state != FREE && node->guests[i].has_job)
+				return &node->guests[i];
+		node_serve(p, 5);
+	}
+	return NULL;
+}
+
+/* Writes to the host's memory, beginning @skip bytes from where a job's begins. */
+static int place(struct peer *p, struct guest *g, long long skip, u32 len, u32 key_change)
+{
+	static u8 bytes[2 * 65536];
+
+	memset(bytes, 0xee, sizeof(bytes));
+	return peer_raw(p, &(struct shot){ IBV_WR_RDMA_WRITE, bytes, len,
+					   le64_to_cpu(g->job.addr) + skip,
+					   le32_to_cpu(g->job.key) + key_change });
+}
+
+static int job_by_the_rules(struct peer *p)
+{
+	struct guest *g = with_job(p);
+
+	return g ? place(p, g, 0, 3000, 0) ?: job_done(p, g, 3000) : -1;
+}
+
+static int job_out_of_place(struct peer *p, long long skip, u32 key_change)
+{
+	struct guest *g = with_job(p);
+
+	return g ? place(p, g, skip, 1000, key_change) : -1;
+}
+
+/* The region begins 100 bytes before the job's memory, and ends 65436 behind its beginning. */
+ATTACK(job_before_region, job_out_of_place(p, -101, 0))
+ATTACK(job_behind_region, job_out_of_place(p, 64437, 0))
+ATTACK(job_far_away, job_out_of_place(p, 1 << 20, 0))
+ATTACK(job_other_key, job_out_of_place(p, 0, 1))
+ATTACK(job_other_region, job_out_of_place(p, 0, 256))
+
+static int job_done_with(struct peer *p, u32 more, u32 other_id, int times)
+{
+	struct guest *g = with_job(p);
+	u32 len;
+
+	if (!g)
+		return -1;
+	len = more ? le32_to_cpu(g->job.len) + more : 0;
+	g->job.id = cpu_to_le32(le32_to_cpu(g->job.id) + other_id);
+	while (times--)
+		if (job_done(p, g, len))
+			return p->dead ? 0 : -1;
+	return 0;
+}
+
+ATTACK(job_done_too_much, job_done_with(p, 1, 0, 1))
+ATTACK(job_done_far_too_much, job_done_with(p, WIRE_RECV_MAX - 100000, 0, 1))
+ATTACK(job_done_other, job_done_with(p, 0, 1, 1))
+ATTACK(job_done_twice, job_done_with(p, 0, 0, 2))
+
+static int job_done_elsewhere(struct peer *p)
+{
+	struct guest *g = with_job(p);
+
+	if (!g)
+		return -1;
+	g->out++;
+	return job_done(p, g, 10);
+}
+
+/* It ends a job by the rules, waits until the host has closed the socket, and writes again. */
+static int job_afterwards(struct peer *p)
+{
+	u64 end = now_ms() + MS;
+	struct guest *g = with_job(p);
+	struct guest old;
+
+	if (!g || job_done(p, g, 0))
+		return -1;
+	old = *g;
+	while (!p->dead && now_ms() < end && g->state != FREE && g->gen == old.gen)
+		node_serve(p, 5);
+	return p->dead || g->state == CONNECTED ? -1 : place(p, &old, 0, 1000, 0);
+}
+
+/* The host's cancelling is not answered, nor is its closing. */
+static int job_never_over(struct peer *p)
+{
+	if (!with_job(p))
+		return -1;
+	node_serve(p, 1000);
+	return 0;
+}
+
 ATTACK(data_tell, data(p, CONNECTED, 0, 10, WIRE_F_TELL, 1))
 ATTACK(want_listener, with_guest(p, LISTENING, WIRE_WANT_WINDOW, 1))
 
@@ -631,6 +760,23 @@ static const struct attack attacks[] = {
 	{ "WANT_TAKEN of a node", want_taken, DIES },
 	{ "COUNTER of a node", counter, DIES },
 	{ "DATA of a node that asks to be told", data_tell, DIES },
+	{ "a job by the rules", job_by_the_rules, LIVES },
+	{ "a job's bytes before its region", job_before_region, DIES },
+	{ "a job's bytes behind its region", job_behind_region, DIES },
+	{ "a job's bytes a megabyte away", job_far_away, DIES },
+	{ "a job's bytes by another key", job_other_key, DIES },
+	{ "a job's bytes by the key of another region", job_other_region, DIES },
+	{ "RECV_DONE of a byte too many", job_done_too_much, DIES },
+	{ "RECV_DONE of a gigabyte", job_done_far_too_much, DIES },
+	{ "RECV_DONE of another job", job_done_other, DIES },
+	{ "RECV_DONE twice", job_done_twice, DIES },
+	{ "RECV_DONE of another position", job_done_elsewhere, DIES },
+	{ "a job's bytes after its region is gone", job_afterwards, DIES },
+	{ "a job that is never over", job_never_over, LIVES },
+	{ "RECV_JOB of a node", recv_job, DIES },
+	{ "RECV_CANCEL of a node", recv_cancel, DIES },
+	{ "RECV_DONE for no job", recv_done, DIES },
+	{ "RECV_DONE of a listener", recv_done_listener, DIES },
 	{ "NEW_CONNECTION in the host's half", child_in_their_half, DIES },
 	{ "NEW_CONNECTION twice", child_twice, DIES },
 	{ "NEW_CONNECTION without addresses", child_no_addresses, DIES },

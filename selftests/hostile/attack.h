@@ -86,11 +86,13 @@ struct guest {
 	bool fin_in, fin_out, reset;
 	enum guest_state state;
 	u64 in, in_limit, out, out_limit;
+	bool has_job;			/* the last one, told to be over or not */
+	struct wire_recv_job job;
 };
 
 struct node {
 	struct guest guests[NODE_MAX];
-	bool hold_connect, hold_close;	/* do not answer these */
+	bool hold_connect, hold_close, hold_jobs;	/* do not answer these */
 	u32 next_child;
 	u16 child_gen;
 	int (*say)(struct peer *p, struct wire_msg *msg, u32 len);
@@ -109,6 +111,10 @@ void attack_host(struct rdma_cm_id *listener);
 /* random.c */
 int random_host(unsigned long count, u64 seed, unsigned int wild);
 int random_node(struct rdma_cm_id *listener, unsigned long count, u64 seed, unsigned int wild);
+
+/* landing.c */
+bool landing_start(void);
+const char *landing_try(int fd);
 
 /* victim.c */
 int victim(int family, unsigned int seconds, const char *until);

@@ -2,13 +2,13 @@
 #
 # mnhostile, a part of ../Makefile. It loads its verbs provider at run time, so it cannot be static.
 
-HOSTILE = mnhostile peer sha256 report framing as_host as_node requests random victim
+HOSTILE = mnhostile peer sha256 report framing as_host as_node requests random victim landing
 HOSTILE_OBJ = $(OUT)/obj-hostile
 HOSTILE_CFLAGS = $(CFLAGS) -I../kmod-core
 
 all: $(OUT)/mnhostile
 
-$(OUT)/mnhostile: $(HOSTILE:%=$(HOSTILE_OBJ)/%.o) $(HOSTILE_OBJ)/wire.o
+$(OUT)/mnhostile: $(HOSTILE:%=$(HOSTILE_OBJ)/%.o) $(HOSTILE_OBJ)/wire.o $(OBJ)/direct.o $(OBJ)/job.o
 	$(CC) -pthread -o $@ $^ -lrdmacm -libverbs
 
 $(HOSTILE_OBJ)/%.o: hostile/%.c Makefile hostile/hostile.mk

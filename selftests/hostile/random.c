@@ -102,6 +102,19 @@ static void change_mildly(struct wire_msg *msg)
 	case WIRE_WANT_TAKEN:
 		msg->taken.pos = cpu_to_le64(one_in(10) ? x : 0);
 		break;
+	case WIRE_RECV_JOB:
+		msg->hdr.pos = cpu_to_le64(one_in(20) ? x : 0);
+		msg->job.addr = cpu_to_le64(x);
+		msg->job.key = cpu_to_le32(x);
+		msg->job.len = cpu_to_le32(one_in(2) ? below(100000) : x % WIRE_RECV_MAX + 1);
+		msg->job.id = cpu_to_le32(below(20));
+		msg->job.flags = cpu_to_le32(below(4));
+		break;
+	case WIRE_RECV_CANCEL:
+	case WIRE_RECV_DONE:
+		msg->done.id = cpu_to_le32(below(20));
+		msg->done.len = cpu_to_le32(one_in(2) ? 0 : x % WIRE_RECV_MAX);
+		break;
 	case WIRE_REPLY:
 		msg->reply.error = cpu_to_le32(one_in(100) ? below(4096) : 0);
 		msg->reply.value = cpu_to_le64(x);

@@ -73,6 +73,17 @@ static void talk(struct worker *w, int fd, unsigned int *seed)
 	send(fd, text, rand_r(seed) % sizeof(text), MSG_NOSIGNAL);
 	calls(w, "poll");
 	poll(&poll_fd, 1, 100);
+	if (rand_r(seed) % 2) {
+		const char *wrong;
+
+		calls(w, "landing");
+		wrong = landing_try(fd);
+		if (wrong) {
+			printf("%s\n", wrong);
+			fflush(stdout);
+			_exit(1);
+		}
+	}
 	calls(w, "recv");
 	if (recv(fd, buffer, sizeof(buffer), 0) < 0)
 		w->errors++;
@@ -165,6 +176,8 @@ int victim(int number, unsigned int seconds, const char *file)
 	family = number;
 	until = file;
 	deadline = now_ms() + seconds * 1000ULL;
+	if (!landing_start())
+		die("no /dev/memnet");
 	for (i = 0; i < THREADS; i++) {
 		calls(&workers[i], "start");
 		if (pthread_create(&workers[i].thread, NULL, work, &workers[i]))

@@ -42,6 +42,8 @@ static int usage(void)
 		"      --sendfile           send by sendfile()\n"
 		"      --direct N           N of 4 sends are direct, from registered memory\n"
 		"      --async N            N of 4 sends are asynchronous jobs\n"
+		"      --recv-direct N      N of 4 receives are direct\n"
+		"      --recv-async N       N of 4 receives are asynchronous jobs\n"
 		"      --seed N             repeat a run\n"
 		"      --bound SECONDS      give up after this time (600)\n"
 		"BYTES and N take K, M, G.\n");
@@ -166,10 +168,7 @@ static int run(bool accepted)
 		received += s->received;
 		writes += s->writes;
 		reads += s->reads;
-		if (s->fd >= 0)
-			close(s->fd);
-		free(s->in);
-		free(s->out);
+		stream_exit(s);
 	}
 	free(streams);
 	printf("stream side=%s io=%s streams=%u sent=%llu received=%llu writes=%llu reads=%llu seed=%llu ms=%ld bad=%u\n",
@@ -181,7 +180,7 @@ static int run(bool accepted)
 	return bad;
 }
 
-enum { EACH = 1, SIDE, IO, SIZE, MAX, SENDFILE, DIRECT, ASYNC, SEED, BOUND };
+enum { EACH = 1, SIDE, IO, SIZE, MAX, SENDFILE, DIRECT, ASYNC, RECV_DIRECT, RECV_ASYNC, SEED, BOUND };
 
 int main(int argc, char **argv)
 {
@@ -198,6 +197,8 @@ int main(int argc, char **argv)
 		{ "sendfile", no_argument, NULL, SENDFILE },
 		{ "direct", required_argument, NULL, DIRECT },
 		{ "async", required_argument, NULL, ASYNC },
+		{ "recv-direct", required_argument, NULL, RECV_DIRECT },
+		{ "recv-async", required_argument, NULL, RECV_ASYNC },
 		{ "seed", required_argument, NULL, SEED },
 		{ "bound", required_argument, NULL, BOUND },
 		{ 0 }
@@ -245,6 +246,12 @@ int main(int argc, char **argv)
 			break;
 		case ASYNC:
 			options.async = (unsigned int)number(optarg);
+			break;
+		case RECV_DIRECT:
+			options.recv_direct = (unsigned int)number(optarg);
+			break;
+		case RECV_ASYNC:
+			options.recv_async = (unsigned int)number(optarg);
 			break;
 		case SEED:
 			options.seed = strtoull(optarg, NULL, 0);

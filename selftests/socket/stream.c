@@ -17,7 +17,7 @@
 
 #include "stream.h"
 
-#define SLACK 8192	/* direct sends begin anywhere in the first bytes of the buffer */
+#define SLACK 8192	/* what is registered is used from anywhere in the first bytes */
 
 static int file = -1;		/* --sendfile: the whole stream to send */
 static struct memnet_context *context;	/* --direct */
@@ -27,7 +27,7 @@ bool stream_prepare(const struct stream_options *options)
 	char buf[65536];
 	uint64_t pos = 0;
 
-	if (options->direct || options->async) {
+	if (options->direct || options->async || options->recv_direct || options->recv_async) {
 		context = memnet_context_open();
 		if (!context)
 			fprintf(stderr, "mnstream: /dev/memnet: %m\n");
@@ -56,6 +56,8 @@ bool stream_prepare(const struct stream_options *options)
 void stream_init(struct stream *s, const struct stream_options *options,
 		 unsigned int index)
 {
+	size_t registered = STREAM_BUFFERS * (options->max + SLACK);
+
 	memset(s, 0, sizeof(*s));
 	s->fd = -1;
 	s->options = options;
@@ -68,12 +70,34 @@ void stream_init(struct stream *s, const struct stream_options *options,
 	sum_init(&s->sum);
 	s->in = malloc(options->max);
 	s->out = malloc(options->max);
-	s->registered = malloc(STREAM_BUFFERS * (options->max + SLACK));
-	if (!s->in || !s->out || !s->registered)
+	if (!s->in || !s->out)
 		s->why = "no memory";
-	else if (context && memnet_register_mem(context, s->registered,
-						STREAM_BUFFERS * (options->max + SLACK), &s->region))
-		s->why = "no region";
+	if (options->direct || options->async) {
+		s->registered = malloc(registered);
+		if (!s->registered ||
+		    memnet_register_mem(context, s->registered, registered, &s->region))
+			s->why = "no region to send from";
+	}
+	if (options->recv_direct || options->recv_async) {
+		s->landing = malloc(registered);
+		if (!s->landing ||
+		    memnet_register_recv(context, s->landing, registered, &s->landing_region))
+			s->why = "no region to receive to";
+	}
+}
+
+void stream_exit(struct stream *s)
+{
+	if (s->fd >= 0)
+		close(s->fd);
+	if (s->region)
+		memnet_deregister_mem(context, s->region);
+	if (s->landing_region)
+		memnet_deregister_mem(context, s->landing_region);
+	free(s->registered);
+	free(s->landing);
+	free(s->in);
+	free(s->out);
 }
 
 /* Small, middling, page-shaped and large sizes; large ones move the bytes. */
@@ -238,11 +262,90 @@ bool stream_send(struct stream *s)
 	return true;
 }
 
+/* What has landed is moved to where the other calls put it, and wiped. */
+static ssize_t landed(struct stream *s, size_t offset, ssize_t n)
+{
+	if (n > 0) {
+		memcpy(s->in, s->landing + offset, (size_t)n);
+		memset(s->landing + offset, 0xee, (size_t)n);
+	}
+	return n;
+}
+
+static size_t landing_offset(struct stream *s, unsigned int i)
+{
+	return i * (s->options->max + SLACK) + random_range(&s->recv_random, 0, SLACK);
+}
+
+static ssize_t recv_direct(struct stream *s, size_t size)
+{
+	size_t offset = landing_offset(s, 0);
+	bool whole = s->options->block && random_next(&s->recv_random) % 2;
+	ssize_t n = memnet_recv_direct(context, s->fd, s->landing_region, offset, size,
+				       MEMNET_DIRECT_COPY | (whole ? MEMNET_DIRECT_WAITALL : 0));
+
+	if (whole && n > 0 && (size_t)n != size) {
+		errno = EPROTO;
+		return -1;
+	}
+	return landed(s, offset, n);
+}
+
+/* Some jobs, for no more than is left altogether. */
+static bool land(struct stream *s, size_t size)
+{
+	unsigned int n = random_range(&s->recv_random, 1, STREAM_BUFFERS), i;
+	uint64_t left = s->recv - s->received;
+	struct landing *l;
+
+	for (i = 0; i < n && left; i++) {
+		l = &s->landings[i];
+		l->len = size < left ? size : left;
+		l->offset = landing_offset(s, i);
+		l->whole = random_next(&s->recv_random) % 2;
+		if (memnet_async_recv(context, s->fd, s->landing_region, l->offset, l->len,
+				      l->whole ? MEMNET_OP_WAITALL : 0, &l->job))
+			return false;
+		left -= l->len;
+		size = pick(s, &s->recv_random);
+	}
+	s->first_landing = 0;
+	s->n_landings = i;
+	return true;
+}
+
+static ssize_t recv_async(struct stream *s, size_t size)
+{
+	struct landing *l;
+	ssize_t n;
+
+	if (!s->n_landings && !land(s, size))
+		return -1;
+	l = &s->landings[s->first_landing++];
+	s->n_landings--;
+	if (random_next(&s->recv_random) % 2) {
+		while (!memnet_job_done(context, l->job, &n))
+			sched_yield();
+	} else if (memnet_job_wait(context, l->job, NULL, &n)) {
+		return -1;
+	}
+	if (n < 0)
+		errno = (int)-n;
+	if (l->whole && n > 0 && (size_t)n != l->len)
+		errno = EPROTO, n = -1;
+	return landed(s, l->offset, n < 0 ? -1 : n);
+}
+
 static ssize_t recv_some(struct stream *s, size_t size)
 {
+	unsigned int kind = random_next(&s->recv_random) % 4;
 	struct iovec iov[3];
 	struct msghdr msg = { .msg_iov = iov };
 
+	if (s->n_landings || kind < s->options->recv_async)
+		return recv_async(s, size);
+	if (kind < s->options->recv_async + s->options->recv_direct)
+		return recv_direct(s, size);
 	switch (random_next(&s->recv_random) % 4) {
 	case 0:
 		return read(s->fd, s->in, size);

@@ -25,6 +25,8 @@ struct stream_options {
 	bool sendfile;
 	unsigned int direct;	/* of 4 sends, this many are direct */
 	unsigned int async;	/* and this many asynchronous jobs */
+	unsigned int recv_direct;	/* of 4 receives */
+	unsigned int recv_async;
 	size_t size;		/* of every call; 0: random up to max */
 	size_t max;
 	uint64_t seed;
@@ -43,7 +45,7 @@ struct stream {
 	struct sum sum;		/* of what was sent */
 	bool ended;
 	char *out;
-	char *registered;	/* with --direct and --async: STREAM_BUFFERS of them */
+	char *registered;	/* STREAM_BUFFERS to send from */
 	memnet_region region;
 	memnet_job jobs[STREAM_BUFFERS];
 	size_t job_len[STREAM_BUFFERS];
@@ -54,6 +56,14 @@ struct stream {
 	uint64_t reads;
 	uint64_t recv_random;
 	char *in;
+	char *landing;		/* STREAM_BUFFERS to receive to */
+	memnet_region landing_region;
+	struct landing {
+		memnet_job job;
+		size_t offset, len;
+		bool whole;
+	} landings[STREAM_BUFFERS];
+	unsigned int first_landing, n_landings;
 	char line[256];		/* the peer's account, after the bytes */
 	size_t line_len;
 	bool eof;
@@ -65,6 +75,7 @@ struct stream {
 bool stream_prepare(const struct stream_options *options);
 void stream_init(struct stream *s, const struct stream_options *options,
 		 unsigned int index);
+void stream_exit(struct stream *s);
 /* One call each way; false: it would block, or there is no more to do. */
 bool stream_send(struct stream *s);
 bool stream_recv(struct stream *s);

@@ -32,6 +32,9 @@ const struct rule rules[] = {
 	{ WIRE_WANT_WINDOW,	"WANT_WINDOW",	  true,	 true,	true,  false, 0 },
 	{ WIRE_WANT_TAKEN,	"WANT_TAKEN",	  true,	 false,	true,  false, 0 },
 	{ WIRE_COUNTER,		"COUNTER",	  true,	 false,	true,  false, 0 },
+	{ WIRE_RECV_JOB,	"RECV_JOB",	  true,	 false,	true,  false, 0 },
+	{ WIRE_RECV_CANCEL,	"RECV_CANCEL",	  true,	 false,	true,  false, 0 },
+	{ WIRE_RECV_DONE,	"RECV_DONE",	  false, true,	true,  false, 0 },
 };
 
 const unsigned int nr_rules = sizeof(rules) / sizeof(rules[0]);
@@ -81,6 +84,13 @@ static bool oracle_body(const struct wire_msg *msg)
 		       oracle_addr(&msg->conn.peer) && msg->conn.peer.family;
 	case WIRE_COUNTER:
 		return !(le64_to_cpu(msg->counter.addr) & 7);
+	case WIRE_RECV_JOB:
+		return le32_to_cpu(msg->job.len) >= 1 &&
+		       le32_to_cpu(msg->job.len) <= 0x40000000 &&
+		       (le64_to_cpu(msg->job.addr) + le32_to_cpu(msg->job.len) >=
+			le64_to_cpu(msg->job.addr)) && le32_to_cpu(msg->job.flags) <= 3;
+	case WIRE_RECV_DONE:
+		return le32_to_cpu(msg->done.len) <= 0x40000000;
 	case WIRE_RESET:
 		return le32_to_cpu(msg->reset.error) >= 1 &&
 		       le32_to_cpu(msg->reset.error) <= MAX_ERRNO;
@@ -186,6 +196,10 @@ void make_valid(struct wire_msg *msg, const struct rule *rule)
 		break;
 	case WIRE_QUERY:
 		msg->ask.what = cpu_to_le32(WIRE_QUERY_OUTQ);
+		break;
+	case WIRE_RECV_JOB:
+		msg->job.addr = cpu_to_le64(0x1003);
+		msg->job.len = cpu_to_le32(77);
 		break;
 	case WIRE_REPLY:
 		msg->reply.local = v4();

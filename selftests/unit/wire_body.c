@@ -82,7 +82,7 @@ TEST(bodies_without_bounds)
 {
 	static const u8 opcodes[] = { WIRE_HELLO, WIRE_GOODBYE, WIRE_CREDIT, WIRE_LISTEN,
 				      WIRE_ACCEPTED, WIRE_CLOSE, WIRE_DATA, WIRE_WINDOW,
-				      WIRE_WANT_WINDOW, WIRE_WANT_TAKEN };
+				      WIRE_WANT_WINDOW, WIRE_WANT_TAKEN, WIRE_RECV_CANCEL };
 	unsigned int i;
 
 	for (i = 0; i < sizeof(opcodes); i++) {
@@ -104,6 +104,41 @@ TEST(counter)
 		msg.counter.addr = cpu_to_le64(0xfffffffffffffff0 | addr);
 		judge(addr % 8 == 0);
 	}
+}
+
+static void judge_recv_job(u64 addr, u32 len, bool good)
+{
+	note("job of %u bytes at %#llx", len, (unsigned long long)addr);
+	msg.job.addr = cpu_to_le64(addr);
+	msg.job.len = cpu_to_le32(len);
+	judge(good);
+}
+
+TEST(recv_job)
+{
+	start(WIRE_RECV_JOB);
+	msg.job.key = cpu_to_le32(0xffffffff);
+	msg.job.id = cpu_to_le32(0xffffffff);
+	judge_recv_job(0, 0, false);
+	judge_recv_job(0, 1, true);
+	judge_recv_job(0, 1U << 30, true);
+	judge_recv_job(0, (1U << 30) + 1, false);
+	judge_recv_job(0, 0xffffffff, false);
+	judge_recv_job(0xffffffffffffffff, 1, false);
+	judge_recv_job(0xfffffffffffffffe, 1, true);
+	judge_recv_job(0xffffffffc0000000, 1U << 30, false);
+	judge_recv_job(0xffffffffbfffffff, 1U << 30, true);
+	judge_bits(&msg.job.flags, 3);
+}
+
+TEST(recv_done)
+{
+	start(WIRE_RECV_DONE);
+	msg.done.id = cpu_to_le32(0xffffffff);
+	msg.done.len = cpu_to_le32(1U << 30);
+	judge(true);
+	msg.done.len = cpu_to_le32((1U << 30) + 1);
+	judge(false);
 }
 
 TEST(open)

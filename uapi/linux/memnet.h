@@ -105,13 +105,17 @@ struct memnet_info {
 #define MEMNET_IOC_SEND_DIRECT	_IO('M', 0xE2)	/* struct memnet_direct */
 #define MEMNET_IOC_SUBMIT	_IO('M', 0xE3)	/* struct memnet_submit */
 #define MEMNET_IOC_WAIT		_IO('M', 0xE4)	/* struct memnet_wait */
+#define MEMNET_IOC_RECV_DIRECT	_IO('M', 0xE5)	/* struct memnet_direct */
+#define MEMNET_IOC_CANCEL	_IO('M', 0xE6)	/* struct memnet_cancel */
 
 #define MEMNET_REGIONS_MAX	65536	/* of a context */
+
+#define MEMNET_REGION_RECV	0x1	/* may be received to */
 
 /**
  * struct memnet_register - register memory to be sent from
  * @size: of this structure
- * @flags: 0
+ * @flags: MEMNET_REGION_*
  * @addr: its first byte, in the calling process
  * @len: bytes
  * @region: result: the region's number in this context, not 0
@@ -143,21 +147,28 @@ struct memnet_deregister {
 #define MEMNET_DIRECT_NOSIGNAL	0x1	/* as MSG_NOSIGNAL */
 #define MEMNET_DIRECT_MORE	0x2	/* as MSG_MORE */
 #define MEMNET_DIRECT_COPY	0x4	/* copy, where the socket is not offloaded */
+#define MEMNET_DIRECT_WAITALL	0x8	/* receiving: as MSG_WAITALL */
+#define MEMNET_DIRECT_DONTWAIT	0x10	/* receiving: as MSG_DONTWAIT */
 
 /**
- * struct memnet_direct - send registered memory in place
+ * struct memnet_direct - send registered memory in place, or receive into it
  * @size: of this structure
  * @flags: MEMNET_DIRECT_*
  * @fd: connected socket
  * @region: number of the region
  * @offset: first byte in the region
  * @len: bytes
- * @done: result: bytes sent
+ * @done: result: bytes sent or received
  *
- * Returns when the node's TCP has taken all bytes, also on a non-blocking
+ * Sending returns when the node's TCP has taken all bytes, also on a non-blocking
  * socket; a signal, SO_SNDTIMEO or an error ends it with fewer. The memory may
  * be used again then. A socket that is not offloaded is EOPNOTSUPP, without
  * MEMNET_DIRECT_COPY.
+ *
+ * Receiving is recv(): it waits for bytes, unless the socket is non-blocking,
+ * and returns those there are, 0 at the end of the stream. Without
+ * MEMNET_DIRECT_WAITALL they may be fewer than there are. A region that may
+ * not be received to is EACCES.
  */
 struct memnet_direct {
 	__u32 size;
@@ -201,13 +212,17 @@ struct memnet_direct {
 #define MEMNET_RESULT_BYTES(r)	((r) & ((1ULL << 48) - 1))
 
 #define MEMNET_OP_SEND		1
+#define MEMNET_OP_RECV		2
 
 #define MEMNET_OP_MORE		0x1	/* as MSG_MORE */
 #define MEMNET_OP_NOTIFY	0x2	/* the end of the job makes the context readable */
+#define MEMNET_OP_WAITALL	0x4	/* receiving: as MSG_WAITALL */
+
+#define MEMNET_NO_COUNTER	0xffffffffU
 
 /**
  * struct memnet_op - a job
- * @opcode: MEMNET_OP_SEND
+ * @opcode: MEMNET_OP_SEND or MEMNET_OP_RECV
  * @flags: MEMNET_OP_*
  * @fd: connected socket
  * @region: number of the region
@@ -215,7 +230,8 @@ struct memnet_direct {
  * @offset: first byte in the region
  * @len: bytes
  * @end: result: what the counter is compared with
- * @counter: result: which counter
+ * @counter: result: which counter; MEMNET_NO_COUNTER for a job that only its result
+ *	word ends, such as all that receive
  * @error: result: 0, or the errno for which it was refused
  */
 struct memnet_op {
@@ -239,8 +255,8 @@ struct memnet_op {
  * @done: result: how many were taken, from the first on
  * @reserved: 0
  *
- * Jobs of one socket are done in the order in which they were submitted, among
- * the bytes of other calls. It ends at the first that is refused, whose @error
+ * Jobs of one socket and direction are done in the order in which they were
+ * submitted, among the bytes of other calls. It ends at the first that is refused, whose @error
  * tells why, and fails with that if it was the first of all: EAGAIN where a
  * non-blocking socket has as many jobs under way as it may, EBUSY for a socket
  * whose jobs belong to another context, EOPNOTSUPP for one that is not
@@ -282,6 +298,24 @@ struct memnet_wait {
 	__u32 count;
 	__u32 done;
 	__s64 timeout;
+};
+
+/**
+ * struct memnet_cancel - a job is to be over
+ * @size: of this structure
+ * @fd: its socket
+ * @result: its result word
+ * @reserved: 0
+ *
+ * A request: the job may still have all its bytes. It is over when its result
+ * says so, which without any bytes is ECANCELED. ENOENT where no such job is
+ * under way, EBUSY for one that sends and can not be stopped any more.
+ */
+struct memnet_cancel {
+	__u32 size;
+	__s32 fd;
+	__u32 result;
+	__u32 reserved;
 };
 
 #endif /* _UAPI_LINUX_MEMNET_H */
