@@ -400,9 +400,8 @@ static void say_goodbye(struct memnet_channel *ch, u32 reason)
  * @ch: channel, not yet stopped; nobody else stops it at the same time
  * @reason: told to the peer, and the channel's own if it has none yet
  *
- * Process context, may take seconds. When it returns no call of the owner runs or will run. The
- * rdma_cm id goes last: device removal waits for it, so by then nothing of the device may be in
- * use.
+ * Process context, may take seconds. When it returns no call of the owner runs or will run, and
+ * the device touches nothing of the channel's any more. memnet_channel_detach() must follow.
  */
 void memnet_channel_stop(struct memnet_channel *ch, u32 reason)
 {
@@ -422,12 +421,24 @@ void memnet_channel_stop(struct memnet_channel *ch, u32 reason)
 		ib_drain_rq(ch->rdma.qp);
 	}
 	release_rdma(ch);
-	if (id)
-		rdma_destroy_id(id);
+}
+EXPORT_SYMBOL_GPL(memnet_channel_stop);
+
+/**
+ * memnet_channel_detach() - let go of the device
+ * @ch: stopped channel
+ *
+ * Process context. Device removal waits for this, so by now nothing of the device may be in use by
+ * anybody: no domain, no registration, no mapping.
+ */
+void memnet_channel_detach(struct memnet_channel *ch)
+{
+	if (ch->rdma.id)
+		rdma_destroy_id(ch->rdma.id);
 	ch->rdma.id = NULL;
 	cancel_work_sync(&ch->cm.start);
 	spin_lock_bh(&ch->life.lock);
 	change_state(ch, MEMNET_CH_STOPPED);
 	spin_unlock_bh(&ch->life.lock);
 }
-EXPORT_SYMBOL_GPL(memnet_channel_stop);
+EXPORT_SYMBOL_GPL(memnet_channel_detach);

@@ -216,7 +216,8 @@ enum memnet_channel_state {
  *		in turn; rx.lock (BH) guards the lists, the reserve and the hand-over
  * @win:	window tables: @win.table is written by the peer, @win.shadow holds what we
  *		write to the peer's
- * @rdma:	verbs objects, made by memnet_channel_setup() and returned by memnet_channel_stop()
+ * @rdma:	verbs objects, made by memnet_channel_setup() and returned by memnet_channel_stop(),
+ *		the id by memnet_channel_detach()
  * @cm:		progress of connecting, told by the rdma_cm handler
  * @life:	state, under life.lock (BH), which nests inside every other lock
  * @refs:	references; the last frees the memory
@@ -328,6 +329,7 @@ void memnet_channel_hello(struct memnet_channel *ch, const struct wire_msg *msg)
 bool memnet_channel_come_up(struct memnet_channel *ch);
 void memnet_channel_fail(struct memnet_channel *ch, u32 reason);
 void memnet_channel_stop(struct memnet_channel *ch, u32 reason);
+void memnet_channel_detach(struct memnet_channel *ch);
 
 static inline struct memnet_channel *memnet_channel_get(struct memnet_channel *ch)
 {

@@ -153,7 +153,6 @@ static void link_take_down(struct memnet_link *link, u32 reason)
 		/* Endpoints that were being opened meanwhile. */
 		memnet_endpoint_lost(lc[i]);
 		memnet_recv_jobs_lost(lc[i]);
-		memnet_lc_put(lc[i]);
 	}
 	if (link->domain) {
 		memnet_regions_lost(link->domain);
@@ -161,6 +160,13 @@ static void link_take_down(struct memnet_link *link, u32 reason)
 	}
 	memnet_domain_put(link->domain);
 	link->domain = NULL;
+	/* Nothing of the device is in use any more. */
+	for (i = 0; i < ARRAY_SIZE(lc); i++) {
+		if (!lc[i])
+			continue;
+		memnet_channel_detach(lc[i]->ch);
+		memnet_lc_put(lc[i]);
+	}
 	if (was_up) {
 		memnet_stat_inc(MEMNET_STAT_HOST_LINK_DEATHS);
 		pr_info("memnet: link %s is down: %s\n", link->cfg.name,

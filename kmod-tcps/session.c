@@ -193,6 +193,13 @@ static void end_work(struct work_struct *work)
 	for (i = 0; i < WIRE_MAX_CHANNELS; i++)
 		if (s->channels[i])
 			memnet_channel_stop(s->channels[i]->ch, s->reason);
+	mutex_lock(&s->lock);
+	memnet_domain_put(s->domain);
+	s->domain = NULL;
+	mutex_unlock(&s->lock);
+	for (i = 0; i < WIRE_MAX_CHANNELS; i++)
+		if (s->channels[i])
+			memnet_channel_detach(s->channels[i]->ch);
 	cancel_work_sync(&s->up);
 	cancel_delayed_work_sync(&s->deadline);
 	for (i = 0; i < WIRE_MAX_CHANNELS; i++)
@@ -206,8 +213,6 @@ static void end_work(struct work_struct *work)
 		if (tc)
 			tcps_channel_free(tc);
 	}
-	memnet_domain_put(s->domain);
-	s->domain = NULL;
 	session_change_state(s, TCPS_SESSION_DEAD);
 	mutex_unlock(&s->lock);
 
@@ -229,6 +234,16 @@ void tcps_session_end(struct tcps_session *s, u32 reason)
 {
 	if (!cmpxchg(&s->reason, 0, reason))
 		queue_work(tcps_session_wq, &s->end);
+}
+
+static bool has_channels(const struct tcps_session *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < WIRE_MAX_CHANNELS; i++)
+		if (s->channels[i])
+			return true;
+	return false;
 }
 
 /**
@@ -382,6 +397,11 @@ static int add_channel(struct tcps_session *s, struct rdma_cm_id *id, const stru
 		pr_warn_ratelimited("memnet_tcps: cannot accept channel %u of %pISc (%d)\n",
 				    req->channel, &s->addr, ret);
 		memnet_channel_stop(tc->ch, WIRE_REASON_RESOURCES);
+		if (!has_channels(s)) {
+			memnet_domain_put(s->domain);
+			s->domain = NULL;
+		}
+		memnet_channel_detach(tc->ch);
 		tcps_channel_halt(tc);
 		tcps_channel_drain(tc);
 		tcps_channel_free(tc);
