@@ -242,11 +242,13 @@ struct wire_reset {
 	__le32	error;		/* positive errno */
 	__le32	reserved;
 	__le64	end;		/* the stream ends at this position */
+	__le64	taken;		/* position up to which TCP took what the host sent */
 };
 
 struct wire_closed {
 	__le32	error;
 	__le32	reserved;
+	__le64	taken;		/* as in RESET */
 };
 
 /**
@@ -339,8 +341,8 @@ static_assert(sizeof(struct wire_accepted) == 8);
 static_assert(sizeof(struct wire_close) == 16);
 static_assert(sizeof(struct wire_reply) == 64);
 static_assert(sizeof(struct wire_new_connection) == 56);
-static_assert(sizeof(struct wire_reset) == 16);
-static_assert(sizeof(struct wire_closed) == 8);
+static_assert(sizeof(struct wire_reset) == 24);
+static_assert(sizeof(struct wire_closed) == 16);
 static_assert(sizeof(struct wire_window) == 16);
 static_assert(sizeof(struct wire_want) == 8);
 static_assert(sizeof(struct wire_taken) == 8);

@@ -12,8 +12,9 @@
  * so a page stays registered until the last of them is gone, also when its context is closed, or
  * until the link is. A page whose link died serves another link once no endpoint uses it.
  *
- * Locks: context.lock, then areas_mutex for registrations; area.lock (BH) for the bits. An area's
- * last reference may go in softirq, so it is freed by a work item.
+ * Locks: context.lock for making one; area.registering, then areas_mutex for whose it is;
+ * area.lock (BH) for the bits. An area's last reference may go in softirq, so it is freed by a
+ * work item.
  */
 #include <linux/bitmap.h>
 #include <linux/mm.h>
@@ -23,7 +24,7 @@
 #include "job.h"
 
 static DEFINE_MUTEX(areas_mutex);
-static LIST_HEAD(areas);	/* registered ones, under areas_mutex */
+static LIST_HEAD(areas);	/* those with a link, under areas_mutex */
 static struct workqueue_struct *wq;
 
 /* The link lets go of the page. */
@@ -77,18 +78,23 @@ static struct memnet_area *area_create(struct memnet_context *ctx, u32 number)
 	area->ctx = ctx;
 	area->number = number;
 	spin_lock_init(&area->lock);
+	mutex_init(&area->registering);
 	INIT_WORK(&area->free, area_free);
 	return area;
 }
 
-/* Registers the page for the link of a channel, and waits until that is so. */
+/*
+ * Registers the page for the link of a channel, and waits until that is so: as long as the link
+ * lives if its node does not want us to go on. Only area.registering is held meanwhile, so that
+ * nobody waits but who wants a counter in this page.
+ */
 static int area_register(struct memnet_area *area, struct memnet_channel *ch)
 {
 	struct memnet_domain *domain = ch->rdma.domain;
 	struct ib_device *dev = domain->pd->device;
 	int ret;
 
-	lockdep_assert_held(&areas_mutex);
+	lockdep_assert_held(&area->registering);
 	sg_init_one(&area->sg, area->counters, PAGE_SIZE);
 	if (ib_dma_map_sg(dev, &area->sg, 1, DMA_FROM_DEVICE) != 1)
 		return -ENOMEM;
@@ -106,8 +112,6 @@ static int area_register(struct memnet_area *area, struct memnet_channel *ch)
 	ret = memnet_tx_register(ch, area->mr, IB_ACCESS_LOCAL_WRITE | IB_ACCESS_REMOTE_WRITE);
 	if (ret)
 		goto dereg;
-	area->domain = domain;
-	list_add(&area->all, &areas);
 	return 0;
 dereg:
 	ib_dereg_mr(area->mr);
@@ -118,16 +122,17 @@ unmap:
 
 static bool take_slot(struct memnet_area *area, struct memnet_endpoint *ep)
 {
-	unsigned long slot;
+	/* Large pages have room for more than a context may have. */
+	unsigned long slot, end = min_t(size_t, MEMNET_AREA_SLOTS, MEMNET_COUNTERS_MAX);
 
 	spin_lock_bh(&area->lock);
-	slot = find_first_zero_bit(area->used, MEMNET_AREA_SLOTS);
-	if (slot < MEMNET_AREA_SLOTS) {
+	slot = find_first_zero_bit(area->used, end);
+	if (slot < end) {
 		__set_bit(slot, area->used);
 		area->endpoints[slot] = ep;
 	}
 	spin_unlock_bh(&area->lock);
-	if (slot == MEMNET_AREA_SLOTS)
+	if (slot >= end)
 		return false;
 	WRITE_ONCE(area->counters[slot], wire_word(ep->gen, 0));
 	refcount_inc(&area->refs);
@@ -145,36 +150,67 @@ static bool is_unused(struct memnet_area *area)
 	return unused;
 }
 
-/* An area of the context with room for the endpoint, which has its slot then. */
-static struct memnet_area *find_area(struct memnet_context *ctx, struct memnet_endpoint *ep)
+static struct memnet_area *get_area(struct memnet_context *ctx, u32 number)
+{
+	struct memnet_area *area;
+
+	mutex_lock(&ctx->lock);
+	area = ctx->areas[number];
+	if (!area) {
+		area = area_create(ctx, number);
+		/* complete before it is seen by who does without the lock */
+		smp_store_release(&ctx->areas[number], area);
+	}
+	mutex_unlock(&ctx->lock);
+	return area;
+}
+
+/* The area belongs to a link; from here on the link's end waits for what we do with it. */
+static bool claim(struct memnet_area *area, struct memnet_channel *ch)
+{
+	bool up;
+
+	mutex_lock(&areas_mutex);
+	/* Channels fail before their link's areas go. */
+	up = memnet_channel_is_up(ch);
+	if (up) {
+		area->domain = ch->rdma.domain;
+		list_add(&area->all, &areas);
+	}
+	mutex_unlock(&areas_mutex);
+	return up;
+}
+
+static void disclaim(struct memnet_area *area)
+{
+	mutex_lock(&areas_mutex);
+	area->domain = NULL;
+	list_del(&area->all);
+	mutex_unlock(&areas_mutex);
+}
+
+/* Gives the endpoint a slot in the area, if there is one for its link; 0, -ENOSPC, or worse. */
+static int try_area(struct memnet_area *area, struct memnet_endpoint *ep, struct wire_msg *msg)
 {
 	struct memnet_channel *ch = ep->lc->ch;
-	struct memnet_area *area;
 	int ret;
-	u32 i;
 
-	lockdep_assert_held(&ctx->lock);
-	lockdep_assert_held(&areas_mutex);
-	/* Channels fail before their link's areas go, under areas_mutex. */
-	if (!memnet_channel_is_up(ch))
-		return ERR_PTR(-ENETDOWN);
-	for (i = 0; i < MEMNET_AREAS; i++) {
-		area = ctx->areas[i];
-		if (!area) {
-			area = area_create(ctx, i);
-			if (!area)
-				return ERR_PTR(-ENOMEM);
-			WRITE_ONCE(ctx->areas[i], area);
+	lockdep_assert_held(&area->registering);
+	if (!area->domain && is_unused(area)) {
+		if (!claim(area, ch))
+			return -ENETDOWN;
+		ret = area_register(area, ch);
+		if (ret) {
+			disclaim(area);
+			return ret;
 		}
-		if (!area->domain && is_unused(area)) {
-			ret = area_register(area, ch);
-			if (ret)
-				return ERR_PTR(ret);
-		}
-		if (area->domain == ch->rdma.domain && take_slot(area, ep))
-			return area;
 	}
-	return ERR_PTR(-ENOSPC);
+	if (area->domain != READ_ONCE(ch->rdma.domain) || !take_slot(area, ep))
+		return -ENOSPC;
+	wire_init(msg, WIRE_COUNTER, 0, 0);
+	msg->counter.addr = cpu_to_le64(area->mr->iova + ep->slot * sizeof(__le64));
+	msg->counter.key = cpu_to_le32(area->mr->rkey);
+	return 0;
 }
 
 /**
@@ -186,24 +222,23 @@ static struct memnet_area *find_area(struct memnet_context *ctx, struct memnet_e
  */
 int memnet_area_bind(struct memnet_context *ctx, struct memnet_endpoint *ep)
 {
-	struct memnet_area *area;
+	struct memnet_area *area = NULL;
 	struct wire_msg msg;
-	int ret;
+	int ret = -ENOSPC;
+	u32 i;
 
 	if (ep->area)
 		return ep->area->ctx == ctx ? 0 : -EBUSY;
-	mutex_lock(&ctx->lock);
-	mutex_lock(&areas_mutex);
-	area = find_area(ctx, ep);
-	if (!IS_ERR(area)) {
-		wire_init(&msg, WIRE_COUNTER, 0, 0);
-		msg.counter.addr = cpu_to_le64(area->mr->iova + ep->slot * sizeof(__le64));
-		msg.counter.key = cpu_to_le32(area->mr->rkey);
+	for (i = 0; i < MEMNET_AREAS && ret == -ENOSPC; i++) {
+		area = get_area(ctx, i);
+		if (!area)
+			return -ENOMEM;
+		mutex_lock(&area->registering);
+		ret = try_area(area, ep, &msg);
+		mutex_unlock(&area->registering);
 	}
-	mutex_unlock(&areas_mutex);
-	mutex_unlock(&ctx->lock);
-	if (IS_ERR(area))
-		return PTR_ERR(area);
+	if (ret)
+		return ret;
 	spin_lock_bh(&ep->lock);
 	ep->area = area;
 	spin_unlock_bh(&ep->lock);
@@ -287,19 +322,41 @@ void memnet_areas_collect(struct memnet_context *ctx)
 	}
 }
 
+/* One of a link's areas, held, or NULL. */
+static struct memnet_area *area_of(const struct memnet_domain *domain)
+{
+	struct memnet_area *area, *found = NULL;
+
+	mutex_lock(&areas_mutex);
+	list_for_each_entry(area, &areas, all) {
+		if (area->domain == domain && refcount_inc_not_zero(&area->refs)) {
+			found = area;
+			break;
+		}
+	}
+	mutex_unlock(&areas_mutex);
+	return found;
+}
+
 /**
  * memnet_areas_lost() - a link's node writes nothing any more
  * @domain: the link's; all its channels are stopped
  */
 void memnet_areas_lost(const struct memnet_domain *domain)
 {
-	struct memnet_area *area, *tmp;
+	struct memnet_area *area;
 
-	mutex_lock(&areas_mutex);
-	list_for_each_entry_safe(area, tmp, &areas, all)
-		if (area->domain == domain)
+	while ((area = area_of(domain))) {
+		mutex_lock(&area->registering);
+		mutex_lock(&areas_mutex);
+		if (area->domain)
 			unregister(area);
-	mutex_unlock(&areas_mutex);
+		mutex_unlock(&areas_mutex);
+		mutex_unlock(&area->registering);
+		memnet_area_put(area);
+	}
+	/* Those whose last reference has gone. */
+	flush_workqueue(wq);
 }
 
 /**

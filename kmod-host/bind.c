@@ -111,6 +111,8 @@ void memnet_drop_endpoint(struct sock *sk, u32 flags)
 	memnet_endpoint_put(ep);
 	/* Pairs with memnet_poll(): what the state tells is in place. */
 	smp_store_release(&sk->sk_state, TCP_CLOSE);
+	/* Who sleeps in a call for this endpoint is not told by it any more. */
+	sk->sk_state_change(sk);
 }
 
 /**

@@ -6,7 +6,7 @@
 #include "memnet.h"
 
 #define MEMNET_AREA_SLOTS	(PAGE_SIZE / sizeof(__le64))
-#define MEMNET_AREAS		(MEMNET_COUNTERS_MAX / MEMNET_AREA_SLOTS)
+#define MEMNET_AREAS		DIV_ROUND_UP(MEMNET_COUNTERS_MAX, MEMNET_AREA_SLOTS)
 #define MEMNET_RESULT_WORDS	(PAGE_SIZE / sizeof(u64))
 #define MEMNET_RESULT_PAGES	(MEMNET_JOBS_MAX / MEMNET_RESULT_WORDS)
 
@@ -71,6 +71,7 @@ int memnet_results_wait(struct memnet_context *ctx, struct memnet_wait *arg,
  * @lock:	(BH) guards @used and @endpoints; inside an endpoint's lock
  * @used:	bit for each slot
  * @endpoints:	of each slot
+ * @registering: held while it is registered, which may take as long as a link lives
  * @domain:	link whose node may write it; NULL before and after; under the mutex of all areas
  * @mr:		its registration, while there is a @domain
  * @sg:		its mapping
@@ -85,6 +86,7 @@ struct memnet_area {
 	spinlock_t		lock;		/* used, endpoints */
 	DECLARE_BITMAP(used, MEMNET_AREA_SLOTS);
 	struct memnet_endpoint	*endpoints[MEMNET_AREA_SLOTS];
+	struct mutex		registering;	/* outside of the mutex of all areas */
 	struct memnet_domain	*domain;
 	struct ib_mr		*mr;
 	struct scatterlist	sg;

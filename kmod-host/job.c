@@ -193,6 +193,9 @@ static u64 job_cut(struct memnet_endpoint *ep, struct memnet_job *job)
 		return job->taken;
 	if (job->end <= ep->tx.sent)
 		return job->len;
+	/* Off the queue already, with all behind it: the connection is being reset. */
+	if (job->end > ep->tx.end)
+		return clamp_t(s64, ep->tx.sent - job_start(job), 0, job->len);
 	if (list_is_first(&job->entry.node, &ep->tx.queue)) {
 		sent = ep->tx.offset;
 		ep->tx.offset = 0;

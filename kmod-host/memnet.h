@@ -458,6 +458,7 @@ void memnet_jobs_fail(struct memnet_endpoint *ep, int error);
 int memnet_recv_jobs_init(void);
 void memnet_recv_jobs_exit(void);
 void memnet_recv_jobs_run(struct memnet_endpoint *ep);
+void memnet_recv_jobs_forgotten(struct memnet_endpoint *ep);
 void memnet_recv_jobs_end(struct memnet_endpoint *ep, int error);
 void memnet_recv_jobs_lost(struct link_channel *lc);
 void memnet_recv_jobs_cancel(struct memnet_endpoint *ep);

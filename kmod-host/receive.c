@@ -37,11 +37,23 @@ static int receive_data(struct memnet_endpoint *ep, struct memnet_rx *rx)
 	if (!list_empty(&ep->rx.jobs)) {
 		memnet_recv_jobs_run(ep);
 		memnet_transmit(ep);
-		if (!fin && skb_queue_empty(&ep->rx.queue))
+		if (!fin && ep->state != TCP_CLOSE && skb_queue_empty(&ep->rx.queue))
 			return 0;	/* nothing for who reads */
 	}
 	memnet_endpoint_wake(ep, MEMNET_WAKE_READ | (fin ? MEMNET_WAKE_STATE : 0));
 	return 0;
+}
+
+/* The last word on what TCP took of what we sent; false if that cannot be. */
+static bool node_took(struct memnet_endpoint *ep, __le64 taken)
+{
+	u64 pos = le64_to_cpu(taken);
+
+	if (pos > ep->tx.sent)
+		return false;
+	ep->tx.consumed = max(ep->tx.consumed, pos);
+	memnet_jobs_taken(ep);
+	return true;
 }
 
 static int receive_reset(struct memnet_endpoint *ep, const struct wire_msg *msg,
@@ -49,13 +61,15 @@ static int receive_reset(struct memnet_endpoint *ep, const struct wire_msg *msg,
 {
 	u64 end = le64_to_cpu(msg->reset.end);
 
-	if (!ep->connected || ep->rx.end || end < ep->rx.received + ep->rx.placed)
+	if (!ep->connected || ep->rx.end || end < ep->rx.received + ep->rx.placed ||
+	    !node_took(ep, msg->reset.taken))
 		return -EPROTO;
 	/*
 	 * Zero means "no reset" in rx.end: a stream that ends before its first byte has nothing
 	 * to wait for.
 	 */
 	ep->rx.end = end - ep->rx.placed;
+	memnet_recv_jobs_forgotten(ep);
 	memnet_endpoint_dead(ep, le32_to_cpu(msg->reset.error), drop);
 	return 0;
 }
@@ -200,15 +214,10 @@ static int host_receive(struct memnet_channel *ch, struct memnet_rx *rx, gfp_t g
 		ret = memnet_rcv_window_wanted(ep, le64_to_cpu(msg->want.limit));
 		break;
 	case WIRE_CLOSED:
-		ret = ep->tx.close_sent ? 0 : -EPROTO;
-		closed = !ret;
+		closed = ep->tx.close_sent && node_took(ep, msg->closed.taken);
+		ret = closed ? 0 : -EPROTO;
 		if (closed) {
 			ep->error = le32_to_cpu(msg->closed.error);
-			/* Without an error it comes when TCP has taken everything. */
-			if (!ep->error && !(ep->tx.close_flags & WIRE_F_ABORT)) {
-				ep->tx.consumed = ep->tx.sent;
-				memnet_jobs_taken(ep);
-			}
 			memnet_endpoint_change_state(ep, TCP_CLOSE);
 			memnet_recv_jobs_end(ep, ECANCELED);
 			memnet_request_fail(ep, -ECONNRESET);

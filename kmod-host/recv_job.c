@@ -18,8 +18,9 @@
  * Windows count bytes of DATA. Stream positions on the wire are those and rx.placed, what was
  * written.
  *
- * After RESET, and after CLOSED, the node writes no more. When the link dies it may, until the
- * queue pair is gone: then jobs the node knew of end with memnet_recv_jobs_lost().
+ * After RESET, and after CLOSED, the node writes no more, and jobs are the host's alone again.
+ * When the link dies it may, until the queue pair is gone: then jobs the node knew of end with
+ * memnet_recv_jobs_lost().
  *
  * All fields are under the endpoint's lock.
  */
@@ -33,7 +34,7 @@
  * struct memnet_recv_job - memory for bytes of a connection
  * @outcome:	of an asynchronous job
  * @node:	on rx.jobs until it is over
- * @map:	where it lies, held
+ * @map:	where it lies, held; NULL when it is over
  * @offset:	first byte in the region
  * @len:	bytes
  * @filled:	bytes that have come
@@ -73,7 +74,6 @@ static void job_put(struct memnet_recv_job *job)
 {
 	if (!refcount_dec_and_test(&job->refs))
 		return;
-	memnet_region_map_put(job->map);
 	memnet_outcome_put(&job->outcome);
 	memnet_stat_dec(MEMNET_STAT_HOST_JOBS);
 	kmem_cache_free(cache, job);
@@ -97,6 +97,9 @@ static void finish(struct memnet_endpoint *ep, struct memnet_recv_job *job, int 
 	if (ep->rx.n_jobs == MEMNET_JOBS_UNDER_WAY - 1)
 		memnet_endpoint_wake(ep, MEMNET_WAKE_READ);
 	ep->rx.in_flight -= job->sent;
+	/* Before anybody knows: who deregisters then must find the keys unused. */
+	memnet_region_map_put(job->map);
+	job->map = NULL;
 	memnet_outcome_write(&job->outcome, job->filled, job->error);
 	complete_all(&job->finished);
 	job_put(job);
@@ -137,7 +140,8 @@ static bool at_end(const struct memnet_endpoint *ep)
 /* Whether a job the node does not know of is over, being the first. */
 static bool is_over(const struct memnet_endpoint *ep, const struct memnet_recv_job *job)
 {
-	return job->filled == job->len || (job->filled && !job->all) || at_end(ep);
+	return job->filled == job->len || (job->filled && !job->all) || at_end(ep) ||
+	       job->cancel;
 }
 
 /**
@@ -147,17 +151,30 @@ static bool is_over(const struct memnet_endpoint *ep, const struct memnet_recv_j
 void memnet_recv_jobs_run(struct memnet_endpoint *ep)
 {
 	struct memnet_recv_job *job;
-	bool dead;
 
 	lockdep_assert_held(&ep->lock);
 	if (list_empty(&ep->rx.jobs))
 		return;
 	fill(ep);
-	/* By RESET: the node tells no more of jobs. */
-	dead = ep->state == TCP_CLOSE && !ep->rx.lost && ep->rx.received >= ep->rx.end;
-	while ((job = first(ep)) && (job->sent ? dead : is_over(ep, job)))
-		finish(ep, job, ep->rx.fin ? 0 : ep->rx.error);
+	while ((job = first(ep)) && !job->sent && is_over(ep, job))
+		finish(ep, job, job->cancel ? job->why : ep->rx.fin ? 0 : ep->rx.error);
 	ep->rx.jobs_due = true;
+}
+
+/**
+ * memnet_recv_jobs_forgotten() - RESET came: the node writes no more and tells nothing of jobs
+ * @ep: endpoint, locked
+ *
+ * They end as the last bytes come.
+ */
+void memnet_recv_jobs_forgotten(struct memnet_endpoint *ep)
+{
+	struct memnet_recv_job *job;
+
+	lockdep_assert_held(&ep->lock);
+	list_for_each_entry(job, &ep->rx.jobs, node)
+		job->sent = false;
+	ep->rx.in_flight = 0;
 }
 
 /**
@@ -192,14 +209,16 @@ void memnet_recv_jobs_lost(struct link_channel *lc)
 	}
 }
 
-/* Tells the node of a piece; returns as memnet_transmit_message(). */
-static int send_piece(struct memnet_endpoint *ep, struct memnet_recv_job *job)
+/* Tells the node of a piece, behind a job it knows of or NULL; as memnet_transmit_message(). */
+static int send_piece(struct memnet_endpoint *ep, struct memnet_recv_job *job,
+		      const struct memnet_recv_job *before)
 {
 	/*
-	 * Behind another job it begins where that ends, which only the node knows, and whatever
-	 * has come to it already came from there on.
+	 * Behind a job that is not full it begins where that ends, which only the node knows. Else
+	 * all that has come is somebody's, and it begins with what comes next.
 	 */
-	u64 from = ep->rx.in_flight ? 0 : job->filled;
+	bool next = before && before->filled < before->piece;
+	u64 from = next ? 0 : job->filled;
 	struct wire_msg msg;
 	u32 len, key;
 	u64 addr;
@@ -214,7 +233,7 @@ static int send_piece(struct memnet_endpoint *ep, struct memnet_recv_job *job)
 	msg.job.len = cpu_to_le32(len);
 	msg.job.id = cpu_to_le32(ep->rx.next_id);
 	msg.job.flags = cpu_to_le32((job->all ? WIRE_RECV_ALL : 0) |
-				    (ep->rx.in_flight ? WIRE_RECV_NEXT : 0));
+				    (next ? WIRE_RECV_NEXT : 0));
 	ret = memnet_transmit_message(ep, WIRE_RECV_JOB, &msg);
 	if (ret)
 		return ret;
@@ -246,22 +265,23 @@ static int send_cancel(struct memnet_endpoint *ep, struct memnet_recv_job *job)
  */
 int memnet_recv_jobs_transmit(struct memnet_endpoint *ep)
 {
-	struct memnet_recv_job *job;
+	struct memnet_recv_job *job, *before = NULL;
 	int ret = 0;
 
 	if (!ep->rx.jobs_due || !ep->connected)
 		return 0;
 	list_for_each_entry(job, &ep->rx.jobs, node) {
-		if (!job->sent && !ep->rx.in_flight && is_over(ep, job))
-			break;	/* it need not be known to the node */
+		if (!job->sent && is_over(ep, job))
+			break;	/* the node need not know of it: it ends when it is the first */
 		if (!job->sent && ep->rx.in_flight < WIRE_RECV_JOBS && ep->state != TCP_CLOSE)
-			ret = send_piece(ep, job);
+			ret = send_piece(ep, job, before);
 		if (!ret && job->sent && job->cancel && !job->asked)
 			ret = send_cancel(ep, job);
 		if (ret)
 			return ret;
 		if (!job->sent || job->piece < job->len)
 			break;	/* what follows waits for the rest of it */
+		before = job;
 	}
 	ep->rx.jobs_due = false;
 	return 0;
@@ -526,8 +546,8 @@ static int wait_for_turn(struct sock *sk, bool nonblock)
 			return -EAGAIN;
 		memnet_endpoint_get(ep);
 		release_sock(sk);
-		ret = wait_event_interruptible(*sk_sleep(sk), READ_ONCE(ep->rx.n_jobs) <
-							      MEMNET_JOBS_UNDER_WAY);
+		ret = wait_event_interruptible(*sk_sleep(sk), READ_ONCE(memnet_sk(sk)->ep) != ep ||
+					       READ_ONCE(ep->rx.n_jobs) < MEMNET_JOBS_UNDER_WAY);
 		lock_sock(sk);
 		memnet_endpoint_put(ep);
 		if (ret)
@@ -577,7 +597,7 @@ int memnet_submit_recv(struct memnet_context *ctx, struct socket *sock, struct m
 	spin_lock_bh(&ep->lock);
 	WRITE_ONCE(*word, job->outcome.serial);
 	job_add(ep, job);
-	if (sk->sk_shutdown & RCV_SHUTDOWN && !ep->rx.fin)
+	if (sk->sk_shutdown & RCV_SHUTDOWN && !ep->rx.fin && ep->state != TCP_CLOSE)
 		cancel(ep, job, 0);
 	if (!list_empty(&job->node))
 		memnet_transmit(ep);

@@ -9,7 +9,8 @@
  * whose process is dead, stays pinned until the device has let go of it, and no longer.
  *
  * To be received to, a region is registered in chunks, each with a key of its own, when the first
- * job for it comes; the node may write to the whole chunk until the mapping ends.
+ * job for it comes; the node may write to the whole chunk, as far as it belongs to the region,
+ * until the mapping ends.
  *
  * Where the pages come from does not matter afterwards: what is sent is what they contain when
  * the device reads them, as with MSG_ZEROCOPY. After fork() they are the parent's as long as it
@@ -97,13 +98,14 @@ struct memnet_region *memnet_region_create(u64 addr, u64 len, bool write)
 	region->npages = (last >> PAGE_SHIFT) - (addr >> PAGE_SHIFT) + 1;
 	region->mm = current->mm;
 	region->write = write;
-	region->pages = kvcalloc(region->npages, sizeof(*region->pages), GFP_KERNEL_ACCOUNT);
-	ret = -ENOMEM;
-	if (!region->pages)
-		goto free;
 	ret = account_locked_vm(region->mm, region->npages, true);
 	if (ret)
 		goto free;
+	region->pages = kvcalloc(region->npages, sizeof(*region->pages),
+				 GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	ret = -ENOMEM;
+	if (!region->pages)
+		goto unaccount;
 	ret = pin(region, addr & PAGE_MASK);
 	if (ret)
 		goto unaccount;
@@ -207,7 +209,7 @@ static int map_pages(struct memnet_region_map *map)
 	unsigned int n, size;
 	int ret;
 
-	map->dma = kvcalloc(region->npages, sizeof(*map->dma), GFP_KERNEL_ACCOUNT);
+	map->dma = kvcalloc(region->npages, sizeof(*map->dma), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!map->dma)
 		return -ENOMEM;
 	ret = sg_alloc_table_from_pages_segment(&map->sgt, region->pages, region->npages, 0,
@@ -322,11 +324,15 @@ void memnet_region_retire(struct memnet_region *region)
 
 /* ---- receiving ---- */
 
-/* A list entry for each page, for a mapping's are as long as they could be made. */
+/*
+ * A list entry for each page, for a mapping's are as long as they could be made; of the first and
+ * the last page of the region only what is in it.
+ */
 static int chunk_pages(struct memnet_region_map *map, u32 chunk, struct sg_table *sgt)
 {
+	const struct memnet_region *region = map->region;
 	unsigned long first = (unsigned long)chunk * map->chunk;
-	u32 n = min_t(unsigned long, map->region->npages - first, map->chunk), i;
+	u32 n = min_t(unsigned long, region->npages - first, map->chunk), i, from, to;
 	struct scatterlist *sg;
 	int ret;
 
@@ -334,9 +340,13 @@ static int chunk_pages(struct memnet_region_map *map, u32 chunk, struct sg_table
 	if (ret)
 		return ret;
 	for_each_sgtable_sg(sgt, sg, i) {
-		sg_set_page(sg, map->region->pages[first + i], PAGE_SIZE, 0);
-		sg_dma_address(sg) = map->dma[first + i];
-		sg_dma_len(sg) = PAGE_SIZE;
+		from = first + i ? 0 : region->first;
+		to = PAGE_SIZE;
+		if (first + i == region->npages - 1)
+			to = offset_in_page(region->first + region->len - 1) + 1;
+		sg_set_page(sg, region->pages[first + i], to - from, from);
+		sg_dma_address(sg) = map->dma[first + i] + from;
+		sg_dma_len(sg) = to - from;
 	}
 	sgt->nents = n;
 	return 0;
@@ -448,7 +458,8 @@ u32 memnet_region_key(const struct memnet_region_map *map, u64 offset, u64 len, 
 	u64 size = (u64)map->chunk << PAGE_SHIFT, pos = map->region->first + offset;
 	const struct ib_mr *mr = map->mrs[pos / size];
 
-	*addr = mr->iova + pos % size;
+	/* The first key begins with the region's first byte. */
+	*addr = mr->iova + pos % size - (pos < size ? map->region->first : 0);
 	*key = mr->rkey;
 	return min(len, size - pos % size);
 }

@@ -5,7 +5,7 @@
 
 #include "core.h"
 
-#define MEMNET_REGION_MAX	BIT_ULL(40)	/* bytes of a region */
+#define MEMNET_REGION_MAX	BIT_ULL(38)	/* bytes of a region */
 
 struct mm_struct;
 

@@ -59,6 +59,7 @@ static void linger_over(struct tcps_endpoint *ep)
 		tcps_close_finish(ep, false, ETIMEDOUT);
 		return;
 	}
+	__skb_queue_purge(&ep->rx.over);
 	ep->owed = TCPS_OWE_CLOSED;
 	ep->closed_error = ETIMEDOUT;
 	mod_timer(&ep->timer, jiffies + READ_ONCE(tcps_orphan_s) * HZ);

@@ -152,6 +152,7 @@ static int send_reset(struct tcps_endpoint *ep)
 	make(ep, &msg, WIRE_RESET);
 	msg.reset.error = cpu_to_le32(ep->reset_error);
 	msg.reset.end = cpu_to_le64(ep->rx.end);
+	msg.reset.taken = cpu_to_le64(ep->tx.taken);
 	return send(ep, &msg, NULL, 0, 0, TCPS_OWE_RESET);
 }
 
@@ -203,6 +204,7 @@ static int send_closed(struct tcps_endpoint *ep)
 		tcps_endpoint_hide(ep);
 	make(ep, &msg, WIRE_CLOSED);
 	msg.closed.error = cpu_to_le32(ep->closed_error);
+	msg.closed.taken = cpu_to_le64(ep->tx.taken);
 	ret = memnet_tx_send(ep->tc->ch, &msg);
 	if (ret)
 		return ret;
@@ -230,7 +232,7 @@ void tcps_endpoint_flush(struct tcps_endpoint *ep)
 
 	if (!ep->owed && skb_queue_empty(&ep->rx.pending) && skb_queue_empty(&ep->rx.over))
 		return;
-	/* Before RESET and CLOSED, so that the host knows what TCP has taken. */
+	/* Not after CLOSED, when the place may be somebody else's. */
 	if (ep->owed & TCPS_OWE_COUNT) {
 		ret = memnet_window_count(tc->ch, ep->index, ep->gen, ep->tx.taken,
 					  ep->in.counter_addr, ep->in.counter_key);

@@ -151,8 +151,11 @@ int tcps_recv_job_begin(struct tcps_endpoint *ep, struct sk_buff **job)
 		return 0;
 	if (job_cb(*job)->start > ep->rx.read)
 		return -EPROTO;
-	/* The first one first: one that is full hands on to the second. */
-	if (is_over(ep, *job, false))
+	/*
+	 * The first one first: one that is full hands on to the second. Whether TCP has more for
+	 * one it has had bytes for is known at the end of a turn.
+	 */
+	if (is_over(ep, *job, job_cb(*job)->placed))
 		over(ep, *job);
 	else if (cancelled)
 		over(ep, cancelled);

@@ -33,13 +33,14 @@ def test_direct_receives_only(lab):
 
 
 def test_jobs_only(lab):
-    """Up to eight jobs at a time."""
+    """Up to eight jobs at a time, and now and then an ordinary call that gets what comes behind them."""
     size = (2 if offload.small(lab) else 16) << 20
     with offload.Watch(lab) as w:
         out = stream(lab, offload.memnet(), f"--recv-async 4 --send 0 --recv {size}")
     w.proves(connects=1, accepts=1)
-    assert w.host[PLACED] and w.host[PLACED] + w.host[COPIED] == 2 * size, (w.host[PLACED], w.host[COPIED])
-    assert w.host[READ] < 1000, w.host[READ]
+    placed, copied, read = w.host[PLACED], w.host[COPIED], w.host[READ]
+    # what the programs say to each other is read as well
+    assert placed and 2 * size <= placed + copied + read < 2 * size + 1000 and read < size // 2, (placed, copied, read)
     clean(lab)
     return f"{100 * w.host[PLACED] // (2 * size)} % not copied; " + out.splitlines()[-1]
 
@@ -55,7 +56,7 @@ def test_every_mix(lab):
             out = stream(lab, offload.memnet(), options)
         w.proves(connects=streams, accepts=streams)
         for name in (PLACED, COPIED, READ, "host.direct_bytes", "host.copied_from_user_bytes"):
-            assert w.host[name] > 100000, (name, w.host[name])
+            assert w.host[name] > 50000, (name, w.host[name])
         notes.append(out.splitlines()[-1])
     clean(lab)
     return "; ".join(notes)

@@ -445,9 +445,9 @@ static int job_out_of_place(struct peer *p, long long skip, u32 key_change)
 	return g ? place(p, g, skip, 1000, key_change) : -1;
 }
 
-/* The region begins 100 bytes before the job's memory, and ends 65436 behind its beginning. */
+/* The region begins 100 bytes before the job's memory, and ends 64900 behind its beginning. */
 ATTACK(job_before_region, job_out_of_place(p, -101, 0))
-ATTACK(job_behind_region, job_out_of_place(p, 64437, 0))
+ATTACK(job_behind_region, job_out_of_place(p, 63901, 0))
 ATTACK(job_far_away, job_out_of_place(p, 1 << 20, 0))
 ATTACK(job_other_key, job_out_of_place(p, 0, 1))
 ATTACK(job_other_region, job_out_of_place(p, 0, 256))

@@ -11,12 +11,13 @@
 #include "attack.h"
 #include "memnet.h"
 
-#define PAGE 4096
-#define REGION (16 * PAGE)
+#define BLOCK (18 * 4096)
+#define BEFORE 4200		/* the region does not begin with a page, nor end with one */
+#define REGION 65000
 #define AROUND 0xa5
 #define AFTER 0x5a
 
-static __thread u8 *memory;	/* a page, the region, a page */
+static __thread u8 *memory;	/* of BLOCK bytes */
 static __thread bool used;	/* was given back, and filled with AFTER */
 static struct memnet_context *context;
 
@@ -31,9 +32,10 @@ static bool is_all(const u8 *at, size_t len, u8 byte)
 /* NULL, or what was written that must not be. */
 static const char *check(void)
 {
-	if (!is_all(memory, PAGE, AROUND) || !is_all(memory + PAGE + REGION, PAGE, AROUND))
+	if (!is_all(memory, BEFORE, AROUND) ||
+	    !is_all(memory + BEFORE + REGION, BLOCK - BEFORE - REGION, AROUND))
 		return "memory beside a region was written to";
-	if (used && !is_all(memory + PAGE, REGION, AFTER))
+	if (used && !is_all(memory + BEFORE, REGION, AFTER))
 		return "memory was written to after it was deregistered";
 	return NULL;
 }
@@ -65,22 +67,22 @@ const char *landing_try(int fd)
 	bool over;
 
 	if (!memory) {
-		memory = aligned_alloc(PAGE, REGION + 2 * PAGE);
-		memset(memory, AROUND, REGION + 2 * PAGE);
+		memory = aligned_alloc(4096, BLOCK);
+		memset(memory, AROUND, BLOCK);
 		used = false;
 	}
 	wrong = check();
 	if (wrong)
 		return wrong;
 	used = false;
-	if (memnet_register_recv(context, memory + PAGE, REGION, &region))
+	if (memnet_register_recv(context, memory + BEFORE, REGION, &region))
 		return "no region";
 	over = memnet_async_recv(context, fd, region, 100, 20000, MEMNET_OP_WAITALL, &job) ||
 	       over_in(job, 300, &n) ||
 	       (!memnet_job_cancel(context, fd, job) && over_in(job, 300, &n));
 	memnet_deregister_mem(context, region);
 	wrong = check();
-	memset(memory + PAGE, AFTER, REGION);
+	memset(memory + BEFORE, AFTER, REGION);
 	used = true;
 	/* Where the node does not say that the job is over the memory is its own. */
 	if (!over)

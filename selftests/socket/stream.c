@@ -291,47 +291,64 @@ static ssize_t recv_direct(struct stream *s, size_t size)
 	return landed(s, offset, n);
 }
 
-/* Some jobs, for no more than is left altogether. */
+/*
+ * One more job; or, behind others, an ordinary call, which gets what comes after them if that has come. What they all
+ * could have is no more than what is left.
+ */
 static bool land(struct stream *s, size_t size)
 {
-	unsigned int n = random_range(&s->recv_random, 1, STREAM_BUFFERS), i;
+	unsigned int i = (s->first_landing + s->n_landings) % STREAM_BUFFERS;
+	struct landing *l = &s->landings[i];
 	uint64_t left = s->recv - s->received;
-	struct landing *l;
+	unsigned int k;
+	ssize_t n;
 
-	for (i = 0; i < n && left; i++) {
-		l = &s->landings[i];
-		l->len = size < left ? size : left;
-		l->offset = landing_offset(s, i);
-		l->whole = random_next(&s->recv_random) % 2;
-		if (memnet_async_recv(context, s->fd, s->landing_region, l->offset, l->len,
-				      l->whole ? MEMNET_OP_WAITALL : 0, &l->job))
-			return false;
-		left -= l->len;
-		size = pick(s, &s->recv_random);
+	for (k = 0; k < s->n_landings; k++)
+		left -= s->landings[(s->first_landing + k) % STREAM_BUFFERS].len;
+	if (!left)
+		return true;
+	l->len = size < left ? size : left;
+	l->offset = landing_offset(s, i);
+	l->whole = random_next(&s->recv_random) % 2;
+	l->job = 0;
+	if (s->n_landings && random_next(&s->recv_random) % 4 == 0) {
+		n = recv(s->fd, s->landing + l->offset, l->len, MSG_DONTWAIT);
+		if (n <= 0)
+			return !n || errno == EAGAIN;
+		l->len = (size_t)n;
+	} else if (memnet_async_recv(context, s->fd, s->landing_region, l->offset, l->len,
+				     l->whole ? MEMNET_OP_WAITALL : 0, &l->job)) {
+		return false;
 	}
-	s->first_landing = 0;
-	s->n_landings = i;
+	s->n_landings++;
 	return true;
 }
 
+/* The oldest job's bytes, with some more behind it. */
 static ssize_t recv_async(struct stream *s, size_t size)
 {
+	unsigned int more = s->n_landings ? random_next(&s->recv_random) % 3 == 0 :
+					    random_range(&s->recv_random, 1, STREAM_BUFFERS);
 	struct landing *l;
 	ssize_t n;
 
-	if (!s->n_landings && !land(s, size))
-		return -1;
-	l = &s->landings[s->first_landing++];
+	while (more-- && s->n_landings < STREAM_BUFFERS) {
+		if (!land(s, size))
+			return -1;
+		size = pick(s, &s->recv_random);
+	}
+	l = &s->landings[s->first_landing];
+	s->first_landing = (s->first_landing + 1) % STREAM_BUFFERS;
 	s->n_landings--;
-	if (random_next(&s->recv_random) % 2) {
+	n = (ssize_t)l->len;
+	if (l->job && random_next(&s->recv_random) % 2)
 		while (!memnet_job_done(context, l->job, &n))
 			sched_yield();
-	} else if (memnet_job_wait(context, l->job, NULL, &n)) {
+	else if (l->job && memnet_job_wait(context, l->job, NULL, &n))
 		return -1;
-	}
 	if (n < 0)
 		errno = (int)-n;
-	if (l->whole && n > 0 && (size_t)n != l->len)
+	if (l->job && l->whole && n > 0 && (size_t)n != l->len)
 		errno = EPROTO, n = -1;
 	return landed(s, l->offset, n < 0 ? -1 : n);
 }
