@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -161,6 +162,17 @@ int memnet_submit(struct memnet_context *ctx, struct memnet_op *ops, unsigned in
 		give(ctx, ids + arg.done, arg.count - arg.done);
 	errno = err;
 	return err ? -1 : (int)arg.done;
+}
+
+int memnet_batch_submit(struct memnet_context *ctx, struct memnet_batch *b, memnet_job *jobs)
+{
+	int n = memnet_submit(ctx, b->ops, b->n, jobs);
+
+	if (n > 0) {
+		b->n -= (unsigned int)n;
+		memmove(b->ops, b->ops + n, b->n * sizeof(b->ops[0]));
+	}
+	return n;
 }
 
 static int submit_one(struct memnet_context *ctx, uint16_t opcode, int fd, memnet_region region,

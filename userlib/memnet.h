@@ -6,6 +6,7 @@
 #include <linux/memnet.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/types.h>
 #include <time.h>
 
@@ -58,6 +59,25 @@ int memnet_register_recv(struct memnet_context *ctx, void *addr, size_t len,
  * 0, or -1 with errno ENOENT.
  */
 int memnet_deregister_mem(struct memnet_context *ctx, memnet_region region);
+
+/*
+ * A pool: @count buffers of @size bytes each in one region, with MEMNET_REGION_RECV in
+ * @flags to be received to, too. It is used by any number of threads. NULL with
+ * errno as memnet_register_mem().
+ */
+struct memnet_pool;
+struct memnet_pool *memnet_pool_create(struct memnet_context *ctx, size_t count, size_t size,
+				       unsigned int flags);
+void memnet_pool_destroy(struct memnet_pool *pool);
+memnet_region memnet_pool_region(const struct memnet_pool *pool);
+
+/*
+ * A buffer nobody has, and its @offset in the region; NULL with errno ENOBUFS if
+ * there is none. It is given back once, when no job uses it: 0, or -1 with EINVAL
+ * for what is no buffer of the pool.
+ */
+void *memnet_pool_get(struct memnet_pool *pool, size_t *offset);
+int memnet_pool_put(struct memnet_pool *pool, void *buffer);
 
 /*
  * Send @len bytes from @offset of a region, without copying, and wait until
@@ -129,6 +149,59 @@ int memnet_job_cancel(struct memnet_context *ctx, int fd, memnet_job job);
  */
 int memnet_submit(struct memnet_context *ctx, struct memnet_op *ops, unsigned int n,
 		  memnet_job *jobs);
+
+/* A batch: jobs that are gathered and then submitted with one system call. */
+#define MEMNET_BATCH 64
+
+struct memnet_batch {
+	struct memnet_op ops[MEMNET_BATCH];
+	unsigned int n;
+};
+
+static inline int memnet_batch_add(struct memnet_batch *b, unsigned int opcode, int fd,
+				   memnet_region region, size_t offset, size_t len,
+				   unsigned int flags)
+{
+	struct memnet_op *op = &b->ops[b->n];
+
+	if (b->n == MEMNET_BATCH)
+		return -1;
+	memset(op, 0, sizeof(*op));
+	op->opcode = (uint16_t)opcode;
+	op->flags = (uint16_t)flags;
+	op->fd = fd;
+	op->region = region;
+	op->offset = offset;
+	op->len = len;
+	b->n++;
+	return 0;
+}
+
+/* As memnet_async_send(), later; -1 when the batch is full. */
+static inline int memnet_batch_send(struct memnet_batch *b, int fd, memnet_region region,
+				    size_t offset, size_t len, unsigned int flags)
+{
+	return memnet_batch_add(b, MEMNET_OP_SEND, fd, region, offset, len, flags);
+}
+
+/* As memnet_async_recv(), later; -1 when the batch is full. */
+static inline int memnet_batch_recv(struct memnet_batch *b, int fd, memnet_region region,
+				    size_t offset, size_t len, unsigned int flags)
+{
+	return memnet_batch_add(b, MEMNET_OP_RECV, fd, region, offset, len, flags);
+}
+
+/*
+ * Submit what was gathered; as memnet_submit(). The batch is empty afterwards
+ * but for the jobs behind the last that was taken.
+ */
+int memnet_batch_submit(struct memnet_context *ctx, struct memnet_batch *b, memnet_job *jobs);
+
+/*
+ * What an errno of these calls means; a text that need not be freed, and is
+ * good until the thread asks again.
+ */
+const char *memnet_strerror(int error);
 
 /*
  * Whether a job is over; without a system call. 1 with the number of bytes sent

@@ -6,6 +6,7 @@ check "install" 0 . make -C .. OUT="$OUT" DESTDIR="$tmp/root" PREFIX=/opt/memnet
 lib=$tmp/root/opt/memnet/lib
 cat >"$tmp/program.c" <<'EOF'
 #include <memnet.h>
+#include <memnet_loop.h>
 
 int main(void)
 {
@@ -24,7 +25,7 @@ check "it asks for the library by its SONAME" 0 'NEEDED.*libmemnet\.so\.0' objdu
 check "its symbols have a version" 0 'memnet_context_open.*MEMNET_0' sh -c "objdump -T '$tmp/program' | sed 's/\(.*MEMNET_0.* \)\(.*\)/\2 \1/'"
 check "where no module is it says so" 1 "" env LD_LIBRARY_PATH="$lib" "$tmp/program"
 # every function of the header is there, and nothing else
-sed -n 's/^[a-z].*\(memnet_[a-z_]*\)(.*/\1/p' ../memnet.h | sort >"$tmp/declared"
+sed -n '/^static/d; s/^[a-z].*\(memnet_[a-z_]*\)(.*/\1/p' ../memnet.h | sort >"$tmp/declared"
 nm -D --defined-only "$lib/libmemnet.so.0" | sed -n 's/.* T \(memnet_[a-z_]*\).*/\1/p' | sort >"$tmp/defined"
 check "the header declares what the library has" 0 "" diff "$tmp/declared" "$tmp/defined"
 if command -v g++ >/dev/null; then
