@@ -25,7 +25,7 @@ OUT := $(TOP)/build/user
 BTF := $(if $(shell command -v pahole),,CONFIG_DEBUG_INFO_BTF_MODULES=)
 PYTHON ?= python3
 LAB = cd $(TOP) && PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m selftests.lab
-USER_DIRS := $(patsubst %/Makefile,%,$(wildcard userlib/Makefile selftests/Makefile))
+USER_DIRS := $(patsubst %/Makefile,%,$(wildcard userlib/Makefile selftests/Makefile bench/webserver/Makefile))
 UNIT_DIRS := $(patsubst %/Makefile,%,$(shell grep -ls '^check:' userlib/Makefile selftests/Makefile selftests/unit/Makefile))
 
 all: modules user
