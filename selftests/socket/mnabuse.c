@@ -1,0 +1,500 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * mnabuse: /dev/memnet with arguments nobody means.
+ *
+ *	mnabuse [options] [--calls N] [--seed N]
+ *
+ * Four threads call it N times in all (100000; 0: until killed), with contexts, sockets, regions and result words they
+ * share, right, wrong and just beside. Memory is unmapped, remapped and written to meanwhile, descriptors are closed, children
+ * are forked and die; every thread is interrupted many times a second, so that nothing waits for ever. Prints what the calls
+ * said; exit status 0 if each came back.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <linux/memnet.h>
+
+#include "net.h"
+#include "pattern.h"
+#include "peer.h"
+#include "tested.h"
+
+#define THREADS 4
+#define CONTEXTS 3
+#define SOCKETS 12
+#define BLOCKS 8
+#define BLOCK (1UL << 20)
+#define STUCK_MS 60000
+#define TICK_NS 20000000
+
+static _Atomic int contexts[CONTEXTS], sockets[SOCKETS];
+static char *blocks[BLOCKS];
+static _Atomic uint64_t regions[64];	/* context and number */
+static _Atomic unsigned int next_region;
+static unsigned long calls = 100000;
+static _Atomic unsigned long made;
+static unsigned long long seed;
+
+static struct worker {
+	pthread_t thread;
+	uint64_t random;
+	_Atomic long since;
+	const char *_Atomic call;
+	unsigned int context;	/* which is most likely meant */
+	unsigned long said[4096];
+	struct memnet_op ops[16384];	/* few are filled in: a count may lie */
+} workers[THREADS];
+
+static uint64_t below(struct worker *w, uint64_t n)
+{
+	return random_range(&w->random, 0, n - 1);
+}
+
+static bool one_in(struct worker *w, unsigned int n)
+{
+	return !below(w, n);
+}
+
+/* Numbers at which things break. */
+static uint64_t odd(struct worker *w)
+{
+	static const uint64_t edges[] = { 0, 1, 7, 8, 40, 4095, 4096, 65535, 65536, 0x7fffffff, 0x80000000,
+					  0xffffffff, 1ULL << 40, (1ULL << 40) + 1, 1ULL << 47, ~0ULL >> 1, 1ULL << 63 };
+	uint64_t x = edges[below(w, sizeof(edges) / sizeof(edges[0]))];
+
+	switch (below(w, 4)) {
+	case 0:
+		return random_next(&w->random);
+	case 1:
+		return x + below(w, 3) - 1;
+	case 2:
+		return -x;
+	default:
+		return x;
+	}
+}
+
+static int context(struct worker *w)
+{
+	if (one_in(w, 10))
+		w->context = below(w, CONTEXTS);
+	return one_in(w, 100) ? (int)odd(w) : contexts[w->context];
+}
+
+static int sock(struct worker *w)
+{
+	return one_in(w, 50) ? (int)odd(w) : sockets[below(w, SOCKETS)];
+}
+
+static uint32_t region(struct worker *w)
+{
+	uint64_t r = regions[below(w, 64)];
+
+	w->context = r >> 32;
+	return one_in(w, 20) ? odd(w) : r;
+}
+
+static uint64_t address(struct worker *w)
+{
+	if (one_in(w, 10))
+		return odd(w);
+	return (uintptr_t)blocks[below(w, BLOCKS)] + (one_in(w, 2) ? below(w, BLOCK) : 4096 * below(w, BLOCK / 4096));
+}
+
+static uint64_t length(struct worker *w)
+{
+	return one_in(w, 10) ? odd(w) : one_in(w, 2) ? below(w, 5000) : below(w, BLOCK);
+}
+
+static uint32_t size(struct worker *w, size_t right)
+{
+	return one_in(w, 20) ? odd(w) : right;
+}
+
+static uint32_t flags(struct worker *w, uint32_t known)
+{
+	return one_in(w, 20) ? odd(w) : random_next(&w->random) & known;
+}
+
+static uint32_t reserved(struct worker *w)
+{
+	return one_in(w, 50) ? odd(w) : 0;
+}
+
+static long now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000L + t.tv_nsec / 1000000;
+}
+
+/* What a call said; ioctls are made with the structure at its end of a page, or at no address at all. */
+static long call(struct worker *w, const char *name, unsigned long number, void *arg)
+{
+	long ret;
+
+	w->since = now();
+	w->call = name;
+	ret = ioctl(context(w), one_in(w, 100) ? odd(w) : number, one_in(w, 50) ? (void *)address(w) : arg);
+	ret = ret < 0 ? errno : 0;
+	w->call = NULL;
+	w->said[ret < 4096 ? ret : 4095]++;
+	return ret;
+}
+
+static void do_register(struct worker *w)
+{
+	struct memnet_register arg = { size(w, sizeof(arg)), flags(w, 1), address(w), length(w), 0, reserved(w) };
+
+	if (!call(w, "register", MEMNET_IOC_REGISTER, &arg))
+		regions[next_region++ % 64] = (uint64_t)w->context << 32 | arg.region;
+}
+
+static void do_deregister(struct worker *w)
+{
+	struct memnet_deregister arg = { size(w, sizeof(arg)), region(w) };
+
+	call(w, "deregister", MEMNET_IOC_DEREGISTER, &arg);
+}
+
+static void do_direct(struct worker *w)
+{
+	bool recv = one_in(w, 2);
+	struct memnet_direct arg = {
+		.size = size(w, sizeof(arg)),
+		.flags = flags(w, recv ? 0x1c : 0x7) | (recv ? 0 : one_in(w, 50) ? 0 : MEMNET_DIRECT_NOSIGNAL),
+		.fd = sock(w),
+		.region = region(w),
+		.offset = one_in(w, 2) ? 0 : length(w),
+		.len = length(w),
+	};
+
+	call(w, recv ? "recv_direct" : "send_direct", recv ? MEMNET_IOC_RECV_DIRECT : MEMNET_IOC_SEND_DIRECT, &arg);
+}
+
+static void do_submit(struct worker *w)
+{
+	struct memnet_op *ops = w->ops;
+	struct memnet_submit arg = {
+		.size = size(w, sizeof(arg)),
+		.count = one_in(w, 20) ? odd(w) : below(w, 40) + 1,
+		.ops = one_in(w, 20) ? address(w) : (uintptr_t)ops,
+		.reserved = reserved(w),
+	};
+	int fd = sock(w);
+	unsigned int i;
+
+	for (i = 0; i < 40; i++)
+		ops[i] = (struct memnet_op){
+			.opcode = one_in(w, 50) ? odd(w) : 1 + below(w, 2),
+			.flags = flags(w, 7),
+			.fd = one_in(w, 10) ? sock(w) : fd,
+			.region = region(w),
+			.result = one_in(w, 20) ? odd(w) : below(w, 1000),
+			.offset = one_in(w, 2) ? 0 : length(w),
+			.len = length(w),
+		};
+	call(w, "submit", MEMNET_IOC_SUBMIT, &arg);
+}
+
+static void do_wait(struct worker *w)
+{
+	struct memnet_job_ref refs[16];
+	struct memnet_wait arg = {
+		.size = size(w, sizeof(arg)),
+		.flags = flags(w, 1),
+		.jobs = one_in(w, 20) ? address(w) : (uintptr_t)refs,
+		.count = one_in(w, 20) ? odd(w) : below(w, 16) + 1,
+		.timeout = one_in(w, 5) ? (int64_t)odd(w) : (int64_t)(now() * 1000000 + below(w, 30000000)),
+	};
+	unsigned int i;
+
+	for (i = 0; i < 16; i++)
+		refs[i] = (struct memnet_job_ref){ one_in(w, 20) ? odd(w) : below(w, 1000),
+						   one_in(w, 5) ? odd(w) : below(w, 16), odd(w) };
+	call(w, "wait", MEMNET_IOC_WAIT, &arg);
+}
+
+static void do_cancel(struct worker *w)
+{
+	struct memnet_cancel arg = { size(w, sizeof(arg)), sock(w), one_in(w, 20) ? odd(w) : below(w, 1000),
+				     reserved(w) };
+
+	call(w, "cancel", MEMNET_IOC_CANCEL, &arg);
+}
+
+static void do_file(struct worker *w)
+{
+	size_t len = one_in(w, 3) ? odd(w) : MEMNET_MAP_SIZE;
+	off_t offset = one_in(w, 5) ? 4096 * below(w, 200) : 0;
+	char *map;
+	char buf[16];
+	int fd = context(w);
+
+	w->since = now();
+	w->call = "read or mmap";
+	if (one_in(w, 2)) {
+		if (read(fd, buf, below(w, 16)) < 0)
+			w->said[errno]++;
+	} else {
+		map = mmap(NULL, len, PROT_READ | (one_in(w, 5) ? PROT_WRITE : 0),
+			   one_in(w, 3) ? MAP_PRIVATE : MAP_SHARED, fd, offset);
+		if (map != MAP_FAILED) {
+			/* the kernel looks, which does not mind if there is nothing */
+			if (access(map, F_OK))
+				w->said[errno]++;
+			munmap(map, len);
+		}
+	}
+	w->call = NULL;
+}
+
+/* The memory under regions changes: written to, gone and back, read-only, shared with a file. */
+static void do_memory(struct worker *w)
+{
+	char *block = blocks[below(w, BLOCKS)];
+	int file;
+
+	switch (below(w, 6)) {
+	case 0:
+		mmap(block, BLOCK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+		break;
+	case 1:
+		mmap(block, BLOCK, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+		break;
+	case 2:
+		mprotect(block, BLOCK / 2, PROT_READ);
+		break;
+	case 3:
+		file = memfd_create("mnabuse", MFD_CLOEXEC);
+		if (file >= 0 && !ftruncate(file, BLOCK / 2))
+			mmap(block, BLOCK, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, 0);
+		close(file);
+		break;
+	case 4:
+		madvise(block, BLOCK, MADV_DONTNEED);
+		break;
+	default:
+		/* by the kernel, which minds no fault */
+		file = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+		if (read(file, block + below(w, BLOCK - 5000), 5000) < 0)
+			w->said[errno]++;
+		close(file);
+	}
+}
+
+static void ticks(bool on)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGALRM);
+	pthread_sigmask(on ? SIG_UNBLOCK : SIG_BLOCK, &set, NULL);
+}
+
+static int new_socket(unsigned int kind)
+{
+	static const char *const words[] = { "sink", "echo", "never-read", "source 3000000 7", "sink", "idle",
+					     "data-rst 50000 7", "rst-after 100000" };
+	struct timeval tv = { .tv_usec = 50000 };
+	int fd = -1;
+
+	ticks(false);
+	if (kind < 8)
+		fd = peer_open("%s", words[kind]);
+	else if (kind == 8)
+		fd = tested_socket(SOCK_CLOEXEC);
+	else if (kind == 9)
+		fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	else if (kind == 10)
+		fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	else
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	ticks(true);
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+	return fd;
+}
+
+/* Descriptors come and go, with whatever is under way. */
+static void do_descriptor(struct worker *w)
+{
+	unsigned int i = below(w, SOCKETS);
+	int old;
+
+	if (one_in(w, 10)) {
+		old = atomic_exchange(&contexts[below(w, CONTEXTS)], open("/dev/memnet", O_RDWR | O_CLOEXEC));
+	} else if (one_in(w, 5)) {
+		struct sockaddr none = { .sa_family = AF_UNSPEC };
+
+		connect(sockets[i], &none, sizeof(none));
+		return;
+	} else if (one_in(w, 3)) {
+		shutdown(sockets[i], (int)below(w, 3));
+		return;
+	} else if (one_in(w, 3)) {
+		fcntl(sockets[i], F_SETFL, one_in(w, 2) ? O_NONBLOCK : 0);
+		return;
+	} else {
+		old = atomic_exchange(&sockets[i], new_socket(i));
+	}
+	w->since = now();
+	w->call = "close";
+	close(old);
+	w->call = NULL;
+}
+
+/* A child has everything, too; it writes to some of it, and dies. */
+static void do_child(struct worker *w)
+{
+	pid_t child = fork();
+
+	if (!child) {
+		struct memnet_deregister arg = { sizeof(arg), region(w) };
+
+		ioctl(contexts[0], MEMNET_IOC_DEREGISTER, &arg);
+		if (one_in(w, 2))
+			raise(SIGKILL);
+		_exit(0);
+	}
+	w->since = now();
+	w->call = "waiting for a child";
+	while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR)
+		;
+	w->call = NULL;
+}
+
+static void *work(void *arg)
+{
+	static void (*const common[])(struct worker *w) = { do_register, do_deregister, do_direct, do_submit, do_submit,
+							   do_wait, do_cancel, do_direct };
+	struct worker *w = arg;
+	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGALRM };
+	struct itimerspec tick = { { 0, TICK_NS }, { 0, TICK_NS } };
+	timer_t timer;
+
+	event._sigev_un._tid = (int)syscall(SYS_gettid);
+	if (timer_create(CLOCK_MONOTONIC, &event, &timer) || timer_settime(timer, 0, &tick, NULL)) {
+		perror("mnabuse: timer");
+		exit(1);
+	}
+	while (!calls || made++ < calls) {
+		if (one_in(w, 20))
+			do_memory(w);
+		else if (one_in(w, 20))
+			do_file(w);
+		else if (one_in(w, 100))
+			do_descriptor(w);
+		else if (one_in(w, 2000))
+			do_child(w);
+		else
+			common[below(w, sizeof(common) / sizeof(common[0]))](w);
+	}
+	timer_delete(timer);
+	return NULL;
+}
+
+static void tick(int number)
+{
+	(void)number;
+}
+
+/* Every thread must come back from every call, a little later than it is interrupted. */
+static void watch(void)
+{
+	bool running = true;
+	unsigned int i;
+
+	while (running) {
+		usleep(100000);
+		running = !calls || made < calls + THREADS;
+		for (i = 0; i < THREADS; i++) {
+			const char *name = workers[i].call;
+
+			if (name && now() - workers[i].since > STUCK_MS) {
+				printf("stuck in %s\n", name);
+				fflush(stdout);
+				_exit(1);
+			}
+		}
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option known[] = {
+		TESTED_OPTIONS,
+		{ "calls", required_argument, NULL, 'n' },
+		{ "seed", required_argument, NULL, 's' },
+		{ 0 }
+	};
+	struct sigaction action = { .sa_handler = tick };
+	unsigned long total = 0, good = 0;
+	unsigned int i, e;
+	int opt;
+
+	seed = (unsigned long long)time(NULL);
+	while ((opt = getopt_long(argc, argv, "", known, NULL)) != -1) {
+		if (opt == 'n') {
+			calls = strtoul(optarg, NULL, 0);
+		} else if (opt == 's') {
+			seed = strtoull(optarg, NULL, 0);
+		} else if (!tested_option(opt, optarg)) {
+			fprintf(stderr, "usage: mnabuse [options]\n" TESTED_USAGE
+				"      --calls N            100000; 0: until killed\n"
+				"      --seed N             repeat a run\n");
+			return 2;
+		}
+	}
+	if (!tested_complete("mnabuse"))
+		return 2;
+	printf("seed %llu\n", seed);
+	fflush(stdout);
+	signal(SIGPIPE, SIG_IGN);
+	sigaction(SIGALRM, &action, NULL);
+	for (i = 0; i < BLOCKS; i++)
+		blocks[i] = mmap(NULL, BLOCK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	for (i = 0; i < CONTEXTS; i++)
+		contexts[i] = open("/dev/memnet", O_RDWR | O_CLOEXEC);
+	for (i = 0; i < SOCKETS; i++)
+		sockets[i] = new_socket(i);
+	for (i = 0; i < THREADS; i++) {
+		workers[i].random = seed * THREADS + i + 1;
+		if (pthread_create(&workers[i].thread, NULL, work, &workers[i]))
+			return 1;
+	}
+	ticks(false);
+	watch();
+	for (i = 0; i < THREADS; i++) {
+		pthread_join(workers[i].thread, NULL);
+		for (e = 0; e < 4096; e++)
+			total += workers[i].said[e];
+		good += workers[i].said[0];
+	}
+	printf("calls=%lu good=%lu", total, good);
+	for (e = 1; e < 4096; e++) {
+		unsigned long n = 0;
+
+		for (i = 0; i < THREADS; i++)
+			n += workers[i].said[e];
+		if (n)
+			printf(" %s=%lu", errno_name((int)e), n);
+	}
+	printf("\n");
+	return 0;
+}
