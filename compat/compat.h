@@ -46,6 +46,12 @@
 	})
 #endif
 
+#ifdef MEMNET_HAVE_eventfd_signal_alone
+#define memnet_eventfd_signal(ctx) eventfd_signal(ctx)
+#else
+#define memnet_eventfd_signal(ctx) eventfd_signal(ctx, 1)
+#endif
+
 /* to be able to read memory for long, beside FOLL_LONGTERM */
 #ifdef MEMNET_HAVE_gup_must_unshare
 #define MEMNET_PIN_READ (FOLL_WRITE | FOLL_FORCE)

@@ -14,6 +14,7 @@
  * context.lock for making pages.
  */
 #include <linux/bvec.h>
+#include <linux/eventfd.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
@@ -37,6 +38,8 @@ void memnet_context_put(struct memnet_context *ctx)
 	if (!refcount_dec_and_test(&ctx->refs))
 		return;
 	memnet_results_free(ctx);
+	if (ctx->eventfd)
+		eventfd_ctx_put(ctx->eventfd);
 	kfree(ctx);
 }
 
@@ -327,6 +330,25 @@ static long ioctl_cancel(struct memnet_context *ctx, const struct memnet_cancel 
 	return ret;
 }
 
+static long ioctl_eventfd(struct memnet_context *ctx, const struct memnet_eventfd *arg)
+{
+	struct eventfd_ctx *eventfd = NULL;
+
+	if (arg->fd < -1)
+		return -EINVAL;
+	if (arg->fd >= 0) {
+		eventfd = eventfd_ctx_fdget(arg->fd);
+		if (IS_ERR(eventfd))
+			return PTR_ERR(eventfd);
+	}
+	spin_lock_bh(&ctx->event_lock);
+	swap(ctx->eventfd, eventfd);
+	spin_unlock_bh(&ctx->event_lock);
+	if (eventfd)
+		eventfd_ctx_put(eventfd);
+	return 0;
+}
+
 /* How many jobs with MEMNET_OP_NOTIFY have finished since it was last read. */
 static ssize_t context_read(struct file *file, char __user *user, size_t len, loff_t *pos)
 {
@@ -399,6 +421,7 @@ union argument {
 	struct memnet_submit submit;
 	struct memnet_wait wait;
 	struct memnet_cancel cancel;
+	struct memnet_eventfd eventfd;
 };
 
 static long context_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
@@ -430,6 +453,9 @@ static long context_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 	case MEMNET_IOC_CANCEL:
 		known = sizeof(u.cancel);
 		break;
+	case MEMNET_IOC_EVENTFD:
+		known = sizeof(u.eventfd);
+		break;
 	default:
 		return -ENOTTY;
 	}
@@ -450,6 +476,8 @@ static long context_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 		return deregister(ctx, u.dereg.region);
 	case MEMNET_IOC_CANCEL:
 		return ioctl_cancel(ctx, &u.cancel);
+	case MEMNET_IOC_EVENTFD:
+		return ioctl_eventfd(ctx, &u.eventfd);
 	case MEMNET_IOC_SEND_DIRECT:
 	case MEMNET_IOC_RECV_DIRECT:
 		ret = ioctl_direct(ctx, &u.direct, cmd == MEMNET_IOC_RECV_DIRECT);
@@ -479,6 +507,7 @@ static int context_open(struct inode *inode, struct file *file)
 	refcount_set(&ctx->refs, 1);
 	mutex_init(&ctx->lock);
 	init_waitqueue_head(&ctx->wait);
+	spin_lock_init(&ctx->event_lock);
 	file->private_data = ctx;
 	return stream_open(inode, file);
 }

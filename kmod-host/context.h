@@ -10,6 +10,7 @@
 #define MEMNET_RESULT_WORDS	(PAGE_SIZE / sizeof(u64))
 #define MEMNET_RESULT_PAGES	(MEMNET_JOBS_MAX / MEMNET_RESULT_WORDS)
 
+struct eventfd_ctx;
 struct memnet_area;
 
 /**
@@ -23,6 +24,8 @@ struct memnet_area;
  * @serial:	of the last job
  * @wait:	who waits for jobs, and polls
  * @finished:	jobs with MEMNET_OP_NOTIFY that have finished and were not read
+ * @event_lock:	(BH) guards @eventfd; inside an endpoint's lock
+ * @eventfd:	signalled by them as well, or NULL
  */
 struct memnet_context {
 	refcount_t		refs;
@@ -34,6 +37,8 @@ struct memnet_context {
 	atomic64_t		serial;
 	wait_queue_head_t	wait;
 	atomic_t		finished;
+	spinlock_t		event_lock;	/* eventfd */
+	struct eventfd_ctx	*eventfd;
 };
 
 void memnet_context_put(struct memnet_context *ctx);

@@ -8,6 +8,7 @@
  *
  * Locks: context.lock for making pages.
  */
+#include <linux/eventfd.h>
 #include <linux/hrtimer.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
@@ -80,8 +81,13 @@ void memnet_outcome_write(struct memnet_outcome *o, u64 bytes, int error)
 		return;
 	/* After the bytes, and before the counter is another's, see linux/memnet.h. */
 	cmpxchg(o->word, o->serial, MEMNET_RESULT_OVER | (u64)error << 48 | bytes);
-	if (o->notify)
+	if (o->notify) {
 		atomic_inc(&ctx->finished);
+		spin_lock_bh(&ctx->event_lock);
+		if (ctx->eventfd)
+			memnet_eventfd_signal(ctx->eventfd);
+		spin_unlock_bh(&ctx->event_lock);
+	}
 	if (wq_has_sleeper(&ctx->wait))
 		wake_up_all(&ctx->wait);
 }

@@ -40,6 +40,13 @@ int memnet_context_fd(const struct memnet_context *ctx)
 	return ctx->fd;
 }
 
+int memnet_context_eventfd(struct memnet_context *ctx, int fd)
+{
+	struct memnet_eventfd arg = { .size = sizeof(arg), .fd = fd };
+
+	return ioctl(ctx->fd, MEMNET_IOC_EVENTFD, &arg);
+}
+
 static int register_mem(struct memnet_context *ctx, void *addr, size_t len, unsigned int flags,
 			memnet_region *region)
 {

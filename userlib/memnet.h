@@ -39,6 +39,12 @@ void memnet_context_close(struct memnet_context *ctx);
  */
 int memnet_context_fd(const struct memnet_context *ctx);
 
+/*
+ * Have such ends signal an eventfd as well, instead of one set before; -1 for
+ * none any more. 0, or -1 with errno EBADF or EINVAL.
+ */
+int memnet_context_eventfd(struct memnet_context *ctx, int fd);
+
 /* A region, by its number in the context; 0 is none. */
 typedef uint32_t memnet_region;
 

@@ -386,6 +386,43 @@ os.close(second)
 says("it ends with its connection", wait([(7, other, end)], 20), 1)
 says("by an error or with fewer", result(map, 7) & (EVER - 1) < MUCH, True)
 
+# an eventfd is told of those that ask for it, one after another, until it is replaced
+def eventfd(fd, size=8):
+    r = ioctl(0x4de7, struct.pack("=Ii", size, fd))
+    return r if isinstance(r, int) else 0
+
+def told_of(fd, n):
+    "So many, soon: a counter may pass before the kernel has noticed."
+    late = time.monotonic() + 10
+    while n > 0 and time.monotonic() < late:
+        try:
+            n -= os.eventfd_read(fd)
+        except BlockingIOError:
+            time.sleep(0.01)
+    return n
+
+first, second = os.eventfd(0, os.EFD_NONBLOCK), os.eventfd(0, os.EFD_NONBLOCK)
+says("no eventfd", eventfd(fd), "EINVAL")
+says("no descriptor", eventfd(12345), "EBADF")
+says("a strange descriptor", eventfd(-2), "EINVAL")
+says("an eventfd", eventfd(first), 0)
+ends = submit([op(fd, region, 0, 10, result=900 + i, flags=2 * (i % 2)) for i in range(6)])[0]
+says("six jobs", wait([(900 + i, c, e) for i, (e, c) in enumerate(ends)], 20, flags=1), 6)
+says("three told of", told_of(first, 3), 0)
+says("another", eventfd(second), 0)
+ends = submit([op(fd, region, 0, 10, result=900, flags=2)])[0]
+says("a job", wait([(900, ends[0][1], ends[0][0])], 20), 1)
+says("the other was told", told_of(second, 1), 0)
+says("none any more", eventfd(-1), 0)
+ends = submit([op(fd, region, 0, 10, result=900, flags=2)])[0]
+says("a job", wait([(900, ends[0][1], ends[0][0])], 20), 1)
+for f in (first, second):
+    try:
+        bad.append(f"an eventfd says {{os.eventfd_read(f)}}")
+    except BlockingIOError:
+        os.close(f)
+told = 5
+
 # a peer that does not read: 256 jobs, no more
 slow = connect("never-read")
 os.set_blocking(slow, False)
@@ -414,7 +451,7 @@ over = wait(refs, 60, flags=1)
 says("all over when the link is dead", over, len(refs))
 says("the last failed", result(map, refs[-1][0]) >> 48, 0x8000 | errno.ECONNRESET, 0x8000 | errno.EPIPE)
 os.set_blocking(ctx, False)
-says("notified", struct.unpack("=Q", os.read(ctx, 8))[0], len(refs))
+says("notified", struct.unpack("=Q", os.read(ctx, 8))[0], len(refs) + told)
 print("ended", "\\n".join(bad), flush=True)
 sys.exit(bool(bad))
 """

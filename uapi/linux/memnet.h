@@ -107,6 +107,7 @@ struct memnet_info {
 #define MEMNET_IOC_WAIT		_IO('M', 0xE4)	/* struct memnet_wait */
 #define MEMNET_IOC_RECV_DIRECT	_IO('M', 0xE5)	/* struct memnet_direct */
 #define MEMNET_IOC_CANCEL	_IO('M', 0xE6)	/* struct memnet_cancel */
+#define MEMNET_IOC_EVENTFD	_IO('M', 0xE7)	/* struct memnet_eventfd */
 
 #define MEMNET_REGIONS_MAX	65536	/* of a context */
 
@@ -215,7 +216,7 @@ struct memnet_direct {
 #define MEMNET_OP_RECV		2
 
 #define MEMNET_OP_MORE		0x1	/* as MSG_MORE */
-#define MEMNET_OP_NOTIFY	0x2	/* the end of the job makes the context readable */
+#define MEMNET_OP_NOTIFY	0x2	/* the end of the job makes the context readable, and signals its eventfd */
 #define MEMNET_OP_WAITALL	0x4	/* receiving: as MSG_WAITALL */
 
 #define MEMNET_NO_COUNTER	0xffffffffU
@@ -316,6 +317,19 @@ struct memnet_cancel {
 	__s32 fd;
 	__u32 result;
 	__u32 reserved;
+};
+
+/**
+ * struct memnet_eventfd - an eventfd for the ends of jobs
+ * @size: of this structure
+ * @fd: eventfd, or -1 for none any more
+ *
+ * It is added one to for each job with MEMNET_OP_NOTIFY that ends, and replaces
+ * one that was set before. The context stays readable as well.
+ */
+struct memnet_eventfd {
+	__u32 size;
+	__s32 fd;
 };
 
 #endif /* _UAPI_LINUX_MEMNET_H */
