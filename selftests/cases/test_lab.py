@@ -57,6 +57,8 @@ def test_ping_everywhere(lab):
 
 def rping(lab):
     for address in (NODE_SAN, NODE_SAN6):
+        # rping gives the neighbour two seconds, which after a reboot may not be enough
+        lab.host.until(f"ping -c 1 -W 1 {address}", timeout=20, what=f"{address} to be reached")
         server = lab.node.bg(f"rping -s -a {address} -C 20")
         lab.node.until("rdma res show cm_id | grep -q LISTEN", what="rping to listen")
         out = lab.host.sh(f"rping -c -a {address} -C 20 -v", timeout=60)
