@@ -32,8 +32,9 @@ struct connection {
 		size_t sent;
 	} pending[PIPELINE];
 	unsigned int first, n;
-	unsigned int jobs;	/* under way */
-	struct connection *next_full;
+	unsigned long long job[PIPELINE];	/* under way, the oldest at first_job */
+	unsigned int first_job, jobs;
+	struct connection *next;		/* full, or closed */
 };
 
 enum respond { RESPOND_FAILED = -1, RESPOND_SENT, RESPOND_LATER };

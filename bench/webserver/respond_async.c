@@ -3,9 +3,10 @@
  * Responses by asynchronous jobs: all that one read asked for go with one system call, and nobody waits for them. The cache
  * does not change, so a connection may even be closed while its responses are under way: they are sent nevertheless.
  *
- * A job's descriptor must be given back in the end. Each worker has its jobs in a ring in the order of submission, and looks
- * at the oldest ones, without a system call, whenever it has been woken anyway. A connection with PIPELINE responses under way
- * is not read from; the last of them carries MEMNET_OP_NOTIFY, and wakes the worker by the context's descriptor.
+ * A job's descriptor must be given back in the end. Jobs of a connection end in their order, so each has its own in a ring, and
+ * looks at the oldest ones, without a system call, when it sends again; those of closed connections are looked at when another
+ * is closed. A connection with PIPELINE responses under way is not read from; the last of them carries MEMNET_OP_NOTIFY, and
+ * wakes the worker by the context's descriptor.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -16,17 +17,10 @@
 #include "memnet.h"
 #include "respond.h"
 
-#define RING 65536	/* jobs of a worker, as many as a context can have */
-
 struct async {
 	struct memnet_context *context;
 	memnet_region region;
-	struct {
-		memnet_job job;
-		struct connection *c;
-	} ring[RING];
-	unsigned int head, tail;
-	struct connection *full;
+	struct connection *full, *closed;
 };
 
 int respond_family(void)
@@ -55,21 +49,20 @@ int respond_worker_start(struct worker *w)
 }
 
 /* Gives back what is over, oldest first. */
-static void collect(struct async *a)
+static void collect(struct async *a, struct connection *c)
 {
-	struct connection *c;
 	ssize_t n;
 
-	while (a->head != a->tail && memnet_job_done(a->context, a->ring[a->tail % RING].job, &n)) {
-		c = a->ring[a->tail++ % RING].c;
-		if (!--c->jobs && c->closed)
-			worker_free(c);
+	while (c->jobs && memnet_job_done(a->context, c->job[c->first_job], &n)) {
+		c->first_job = (c->first_job + 1) % PIPELINE;
+		c->jobs--;
 	}
 }
 
 enum respond respond(struct worker *w, struct connection *c, const struct file *f)
 {
-	(void)w;
+	if (!c->n)
+		collect(*worker_private(w), c);
 	c->pending[c->n++] = (struct pending){ .file = f };
 	c->full = c->jobs + c->n == PIPELINE;
 	return RESPOND_LATER;
@@ -90,11 +83,8 @@ static bool submit(struct async *a, struct connection *c)
 		n = memnet_batch_submit(a->context, &batch, jobs);
 		if (n < 0)
 			return false;
-		for (i = 0; i < (unsigned int)n; i++) {
-			a->ring[a->head % RING].job = jobs[i];
-			a->ring[a->head++ % RING].c = c;
-		}
-		c->jobs += (unsigned int)n;
+		for (i = 0; i < (unsigned int)n; i++)
+			c->job[(c->first_job + c->jobs++) % PIPELINE] = jobs[i];
 	}
 	c->n = 0;
 	return true;
@@ -104,12 +94,13 @@ enum respond respond_flush(struct worker *w, struct connection *c)
 {
 	struct async *a = *worker_private(w);
 
-	collect(a);
-	if (c->n && !submit(a, c))
+	if (!c->n)
+		return c->full ? RESPOND_LATER : RESPOND_SENT;
+	if (!submit(a, c))
 		return RESPOND_FAILED;
 	if (!c->full)
 		return RESPOND_SENT;
-	c->next_full = a->full;
+	c->next = a->full;
 	a->full = c;
 	return RESPOND_LATER;
 }
@@ -120,39 +111,57 @@ enum respond respond_ready(struct worker *w, struct connection *c)
 	return c->full ? RESPOND_LATER : RESPOND_SENT;
 }
 
-/* Its responses are sent all the same, and the jobs name it until they are over. */
+static void unlink_full(struct async *a, struct connection *c)
+{
+	struct connection **at;
+
+	for (at = &a->full; *at; at = &(*at)->next) {
+		if (*at == c) {
+			*at = c->next;
+			return;
+		}
+	}
+}
+
+/* Its responses are sent all the same; the jobs are looked after until they are over. */
 bool respond_close(struct worker *w, struct connection *c)
 {
 	struct async *a = *worker_private(w);
-	struct connection **at;
+	struct connection **at = &a->closed, *old;
 
-	for (at = &a->full; *at; at = &(*at)->next_full) {
-		if (*at == c) {
-			*at = c->next_full;
-			break;
+	if (c->full)
+		unlink_full(a, c);
+	c->next = a->closed;
+	a->closed = c;
+	while ((old = *at)) {
+		collect(a, old);
+		if (old->jobs) {
+			at = &old->next;
+		} else {
+			*at = old->next;
+			worker_free(old);
 		}
 	}
-	return !c->jobs;
+	return false;
 }
 
 void respond_event(struct worker *w)
 {
 	struct async *a = *worker_private(w);
-	struct connection *c, *next;
+	struct connection *c = a->full, *next;
 	uint64_t ended;
 
 	if (read(memnet_context_fd(a->context), &ended, sizeof(ended)) < 0)
 		return;
-	collect(a);
-	c = a->full;
 	a->full = NULL;
 	for (; c; c = next) {
-		next = c->next_full;
+		next = c->next;
+		collect(a, c);
 		if (c->jobs < PIPELINE) {
 			c->full = false;
 			worker_resume(w, c);
 		} else {
-			c->next_full = a->full;
+			c->next = a->full;
 			a->full = c;
 		}
 	}
