@@ -90,7 +90,7 @@ static struct memnet_area *area_create(struct memnet_context *ctx, u32 number)
  */
 static int area_register(struct memnet_area *area, struct memnet_channel *ch)
 {
-	struct memnet_domain *domain = ch->rdma.domain;
+	struct memnet_domain *domain = area->domain;
 	struct ib_device *dev = domain->pd->device;
 	int ret;
 
@@ -168,13 +168,15 @@ static struct memnet_area *get_area(struct memnet_context *ctx, u32 number)
 /* The area belongs to a link; from here on the link's end waits for what we do with it. */
 static bool claim(struct memnet_area *area, struct memnet_channel *ch)
 {
+	struct memnet_domain *domain;
 	bool up;
 
 	mutex_lock(&areas_mutex);
 	/* Channels fail before their link's areas go. */
-	up = memnet_channel_is_up(ch);
+	domain = READ_ONCE(ch->rdma.domain);
+	up = domain && memnet_channel_is_up(ch);
 	if (up) {
-		area->domain = ch->rdma.domain;
+		area->domain = domain;
 		list_add(&area->all, &areas);
 	}
 	mutex_unlock(&areas_mutex);
@@ -205,7 +207,7 @@ static int try_area(struct memnet_area *area, struct memnet_endpoint *ep, struct
 			return ret;
 		}
 	}
-	if (area->domain != READ_ONCE(ch->rdma.domain) || !take_slot(area, ep))
+	if (!area->domain || area->domain != READ_ONCE(ch->rdma.domain) || !take_slot(area, ep))
 		return -ENOSPC;
 	wire_init(msg, WIRE_COUNTER, 0, 0);
 	msg->counter.addr = cpu_to_le64(area->mr->iova + ep->slot * sizeof(__le64));
@@ -322,17 +324,20 @@ void memnet_areas_collect(struct memnet_context *ctx)
 	}
 }
 
-/* One of a link's areas, held, or NULL. */
+/* One of a link's areas, held, or NULL; those whose last reference is just going are let go. */
 static struct memnet_area *area_of(const struct memnet_domain *domain)
 {
-	struct memnet_area *area, *found = NULL;
+	struct memnet_area *area, *next, *found = NULL;
 
 	mutex_lock(&areas_mutex);
-	list_for_each_entry(area, &areas, all) {
-		if (area->domain == domain && refcount_inc_not_zero(&area->refs)) {
+	list_for_each_entry_safe(area, next, &areas, all) {
+		if (area->domain != domain)
+			continue;
+		if (refcount_inc_not_zero(&area->refs)) {
 			found = area;
 			break;
 		}
+		unregister(area);
 	}
 	mutex_unlock(&areas_mutex);
 	return found;
@@ -347,16 +352,18 @@ void memnet_areas_lost(const struct memnet_domain *domain)
 	struct memnet_area *area;
 
 	while ((area = area_of(domain))) {
-		mutex_lock(&area->registering);
-		mutex_lock(&areas_mutex);
-		if (area->domain)
-			unregister(area);
-		mutex_unlock(&areas_mutex);
-		mutex_unlock(&area->registering);
+		/* Not behind those who wait to register it for another link. */
+		if (mutex_trylock(&area->registering)) {
+			mutex_lock(&areas_mutex);
+			if (area->domain == domain)
+				unregister(area);
+			mutex_unlock(&areas_mutex);
+			mutex_unlock(&area->registering);
+		} else {
+			schedule_timeout_uninterruptible(1);
+		}
 		memnet_area_put(area);
 	}
-	/* Those whose last reference has gone. */
-	flush_workqueue(wq);
 }
 
 /**

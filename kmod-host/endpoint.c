@@ -112,15 +112,20 @@ void memnet_endpoint_put(struct memnet_endpoint *ep)
  */
 void memnet_endpoint_gone(struct memnet_endpoint *ep)
 {
+	struct list_head drop;
 	struct link_channel *lc;
 	bool first;
 
+	INIT_LIST_HEAD(&drop);
 	spin_lock_bh(&ep->lock);
 	first = !ep->gone;
 	ep->gone = true;
+	/* What was queued since it died. */
+	memnet_transmit_release(ep, &drop);
 	memnet_jobs_fail(ep, ECONNRESET);
 	lc = ep->lc;
 	spin_unlock_bh(&ep->lock);
+	memnet_transmit_purge(&drop);
 	if (!first)
 		return;
 	if (lc) {

@@ -240,6 +240,7 @@ struct memnet_region_map *memnet_region_map(struct memnet_region *region,
 					    struct memnet_channel *ch)
 {
 	struct memnet_region_map *map;
+	struct memnet_domain *domain;
 	int ret = -ENETDOWN;
 
 	/* Its pointer may be stale only when the channel is down, and then nothing is sent. */
@@ -251,8 +252,9 @@ struct memnet_region_map *memnet_region_map(struct memnet_region *region,
 		return ERR_PTR(-ENOMEM);
 	mutex_lock(&maps_mutex);
 	/* A link's channels fail before its mappings end, under this mutex. */
-	if (memnet_channel_is_up(ch) && !region->retired) {
-		struct memnet_region_map *other = find(region, ch->rdma.domain);
+	domain = READ_ONCE(ch->rdma.domain);
+	if (domain && memnet_channel_is_up(ch) && !region->retired) {
+		struct memnet_region_map *other = find(region, domain);
 
 		if (other) {
 			mutex_unlock(&maps_mutex);
@@ -260,7 +262,7 @@ struct memnet_region_map *memnet_region_map(struct memnet_region *region,
 			return other;
 		}
 		map->region = region;
-		map->domain = ch->rdma.domain;
+		map->domain = domain;
 		mutex_init(&map->lock);
 		map->chunk = min_t(u32, map->domain->pd->device->attrs.max_fast_reg_page_list_len,
 				   MEMNET_CHUNK_PAGES);

@@ -22,6 +22,7 @@
 
 /* ---- send ---- */
 
+/* The socket is unlocked meanwhile, and another thread may have taken its endpoint: -EPIPE. */
 static int wait_for_room(struct sock *sk, long *timeo)
 {
 	struct memnet_endpoint *ep = memnet_sk(sk)->ep;
@@ -33,6 +34,7 @@ static int wait_for_room(struct sock *sk, long *timeo)
 		memnet_transmit_want(ep);
 		return memnet_transmit_writable(ep, sk) ? 0 : -EAGAIN;
 	}
+	memnet_endpoint_get(ep);
 	add_wait_queue(sk_sleep(sk), &wait);
 	for (;;) {
 		set_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
@@ -50,8 +52,13 @@ static int wait_for_room(struct sock *sk, long *timeo)
 		release_sock(sk);
 		*timeo = wait_woken(&wait, TASK_INTERRUPTIBLE, *timeo);
 		lock_sock(sk);
+		ret = -EPIPE;
+		if (memnet_sk(sk)->ep != ep)
+			break;
+		ret = 0;
 	}
 	remove_wait_queue(sk_sleep(sk), &wait);
+	memnet_endpoint_put(ep);
 	return ret;
 }
 
@@ -425,6 +432,7 @@ static int recv_locked(struct sock *sk, struct msghdr *msg, size_t len, int flag
 	DEFINE_WAIT_FUNC(wait, woken_wake_function);
 	struct sk_buff_head done;
 	int ret = 0, copied = 0;
+	bool gone;
 
 	if (sk->sk_state == TCP_LISTEN)
 		return -ENOTCONN;
@@ -482,10 +490,18 @@ static int recv_locked(struct sock *sk, struct msghdr *msg, size_t len, int flag
 		}
 		if (flags & MSG_PEEK)
 			memnet_rcv_window_need(ep, target);
+		memnet_endpoint_get(ep);
 		release_sock(sk);
 		if (readable(ep) <= (flags & MSG_PEEK ? copied : 0) && !at_end(ep))
 			timeo = wait_woken(&wait, TASK_INTERRUPTIBLE, timeo);
 		lock_sock(sk);
+		/* Another thread may have taken the socket's endpoint meanwhile. */
+		gone = memnet_sk(sk)->ep != ep;
+		memnet_endpoint_put(ep);
+		if (gone) {
+			ret = -ECONNRESET;
+			break;
+		}
 	}
 	remove_wait_queue(sk_sleep(sk), &wait);
 	return copied ?: ret;
@@ -618,8 +634,10 @@ static int ioctl_outq(struct sock *sk, enum wire_query what, u64 *value)
 	ret = memnet_request(sk, ep, &msg, false);
 	if (ret == -ECONNRESET || ret == -ENETDOWN)
 		return 0;
+	if (ret)
+		return ret;	/* the endpoint may be gone */
 	*value = ep->request.value + (ep->tx.end - ep->tx.sent);
-	return ret;
+	return 0;
 }
 
 /**
