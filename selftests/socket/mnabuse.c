@@ -238,6 +238,23 @@ static void do_cancel(struct worker *w)
 	call(w, "cancel", MEMNET_IOC_CANCEL, &arg);
 }
 
+/* The calls every socket has, among the others. */
+static void do_ordinary(struct worker *w)
+{
+	char *at = blocks[below(w, BLOCKS)] + below(w, BLOCK / 2);
+	size_t len = below(w, BLOCK / 2);
+	ssize_t n;
+
+	w->since = now();
+	w->call = "send or recv";
+	if (one_in(w, 2))
+		n = send(sock(w), at, len, MSG_NOSIGNAL);
+	else
+		n = recv(sock(w), at, len, one_in(w, 3) ? MSG_WAITALL : 0);
+	w->call = NULL;
+	w->said[n < 0 ? errno : 0]++;
+}
+
 static void do_file(struct worker *w)
 {
 	size_t len = one_in(w, 3) ? odd(w) : MEMNET_MAP_SIZE;
@@ -382,7 +399,7 @@ static void do_child(struct worker *w)
 static void *work(void *arg)
 {
 	static void (*const common[])(struct worker *w) = { do_register, do_deregister, do_direct, do_submit, do_submit,
-							   do_wait, do_cancel, do_direct };
+							   do_wait, do_cancel, do_direct, do_ordinary };
 	struct worker *w = arg;
 	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGALRM };
 	struct itimerspec tick = { { 0, TICK_NS }, { 0, TICK_NS } };
