@@ -13,8 +13,8 @@
  * death.
  *
  * life.lock (BH) guards state, reason and the HELLO flag and is taken last. The owner must not
- * use a channel after memnet_channel_stop() except to put it; sending on a failed one returns
- * -ENOTCONN.
+ * use a channel after memnet_channel_stop() except to detach and put it; sending on a failed one
+ * returns -ENOTCONN.
  */
 #include <crypto/algapi.h>
 #include <linux/slab.h>
@@ -218,7 +218,7 @@ static void release_rdma(struct memnet_channel *ch)
  * @id: rdma_cm id with a device; owned by the channel from now on, also on failure
  * @domain: the link's protection domain; a reference is taken
  *
- * Return: 0 or a negative errno; memnet_channel_stop() cleans up in both cases.
+ * Return: 0 or a negative errno; memnet_channel_stop() and detach() clean up in both cases.
  */
 int memnet_channel_setup(struct memnet_channel *ch, struct rdma_cm_id *id,
 			 struct memnet_domain *domain)
