@@ -328,6 +328,8 @@ static int new_socket(unsigned int kind)
 {
 	static const char *const words[] = { "sink", "echo", "never-read", "source 3000000 7", "sink", "idle",
 					     "data-rst 50000 7", "rst-after 100000" };
+	/* closed with bytes that such a peer does not read, a connection would stay for a minute or two */
+	struct linger linger = { .l_onoff = kind == 1 || kind == 2 || kind == 5 };
 	struct timeval tv = { .tv_usec = 50000 };
 	int fd = -1;
 
@@ -343,6 +345,7 @@ static int new_socket(unsigned int kind)
 	else
 		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	ticks(true);
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
 	return fd;

@@ -216,7 +216,7 @@ struct memnet_direct {
 #define MEMNET_OP_RECV		2
 
 #define MEMNET_OP_MORE		0x1	/* as MSG_MORE */
-#define MEMNET_OP_NOTIFY	0x2	/* the end of the job makes the context readable, and signals its eventfd */
+#define MEMNET_OP_NOTIFY	0x2	/* its end is told by the context and its eventfd */
 #define MEMNET_OP_WAITALL	0x4	/* receiving: as MSG_WAITALL */
 
 #define MEMNET_NO_COUNTER	0xffffffffU
