@@ -3,7 +3,8 @@
  * The send queue of a channel.
  *
  * The send ring holds one entry for each work request in posting order: messages (SEND), window
- * words and markers (RDMA WRITE), the registration of the window table. An RC queue pair
+ * words, bytes placed in the peer's memory and markers (RDMA WRITE), registrations of memory,
+ * for which their owner sleeps until they are complete. An RC queue pair
  * completes in order, so one signalled entry stands for all before it and the ring needs two
  * free-running counters, no free list. Every quarter of the ring is signalled, and an entry
  * that somebody waits for.

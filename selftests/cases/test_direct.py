@@ -479,6 +479,18 @@ def blocking(lab, script=ENDS, arguments="", until="blocked", job=None):
     return job
 
 
+def link_dies(lab, job):
+    """Under a program that sleeps: it ends in good order, and the host is clean before and after the link is back."""
+    lab.host.sh(DELETE, timeout=30)
+    rc, out = job.wait(offload.patience(lab, 30))
+    assert rc == 0, out
+    clean_host(lab)
+    lab.host.sh(ADD)
+    offload.wait_link(lab)
+    clean(lab)
+    return out.splitlines()[-1]
+
+
 def test_ends_of_a_direct_send(lab):
     """A signal, a time, a reset, an interrupted neighbour; then the program is killed in its sleep."""
     job = blocking(lab)
@@ -490,15 +502,7 @@ def test_ends_of_a_direct_send(lab):
 
 
 def test_link_dies_under_a_direct_send(lab):
-    job = blocking(lab)
-    lab.host.sh(DELETE, timeout=30)
-    rc, out = job.wait(offload.patience(lab, 20))
-    assert rc == 0, out
-    clean_host(lab)
-    lab.host.sh(ADD)
-    offload.wait_link(lab)
-    clean(lab)
-    return out.splitlines()[-1]
+    return link_dies(lab, blocking(lab))
 
 
 def test_jobs_by_hand(lab):
@@ -512,14 +516,7 @@ def test_jobs_by_hand(lab):
 
 def test_link_dies_under_jobs(lab):
     """Each job is over, with what TCP took or an error."""
-    job = blocking(lab, JOBS)
-    lab.host.sh(DELETE, timeout=30)
-    rc, out = job.wait(offload.patience(lab, 30))
-    assert rc == 0, out
-    clean_host(lab)
-    lab.host.sh(ADD)
-    offload.wait_link(lab)
-    clean(lab)
+    link_dies(lab, blocking(lab, JOBS))
 
 
 for _name, _test in list(globals().items()):

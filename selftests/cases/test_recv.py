@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Receiving into registered memory: the bytes, that they came without a copy, and every end it can have."""
 from selftests.cases import offload
-from selftests.cases.test_direct import HAND, blocking, by_hand, clean, clean_host, stream
-from selftests.cases.test_failure import ADD, DELETE
+from selftests.cases.test_direct import HAND, blocking, by_hand, clean, link_dies, stream
 from selftests.lab.lab import NODE_SAN
 
 PLACED = "host.direct_received_bytes"
@@ -303,14 +302,7 @@ def test_ends(lab):
 
 
 def test_link_dies_under_jobs(lab):
-    job = through(lab)
-    lab.host.sh(DELETE, timeout=30)
-    rc, out = job.wait(offload.patience(lab, 30))
-    assert rc == 0, out
-    clean_host(lab)
-    lab.host.sh(ADD)
-    offload.wait_link(lab)
-    clean(lab)
+    link_dies(lab, through(lab))
 
 
 for _name, _test in list(globals().items()):
