@@ -9,8 +9,9 @@
  *
  * While a channel is up its worker writes a heartbeat into slot 0 of the peer's window table
  * five times in the agreed period and looks at its own slot 0: this needs no credit and proves
- * that the peer's worker runs. A period without a change, and without a message, is the peer's
- * death.
+ * that the peer's worker runs. A period without a change, and without a message, in which we
+ * looked as often as the peer should have written, is the peer's death: a machine that stood
+ * still with all its guests, and then finds that time has passed, has to look again.
  *
  * life.lock (BH) guards state, reason and the HELLO flag and is taken last. The owner must not
  * use a channel after memnet_channel_stop() except to detach and put it; sending on a failed one
@@ -75,6 +76,8 @@ void memnet_domain_put(struct memnet_domain *domain)
 }
 EXPORT_SYMBOL_GPL(memnet_domain_put);
 
+#define BEATS	5	/* in the agreed period */
+
 static void beat_work(struct work_struct *work)
 {
 	struct memnet_channel *ch =
@@ -93,17 +96,21 @@ static void beat_work(struct work_struct *work)
 	if (word != ch->life.beat_seen) {
 		ch->life.beat_seen = word;
 		ch->life.beat_at = jiffies;
+		ch->life.silent = 0;
 	}
 	/* A heartbeat travels behind what was sent before: that is a sign of life as well. */
 	heard = READ_ONCE(ch->rx.heard);
-	if (time_before(ch->life.beat_at, heard))
+	if (time_before(ch->life.beat_at, heard)) {
 		ch->life.beat_at = heard;
-	if (time_after(jiffies, ch->life.beat_at + msecs_to_jiffies(ch->cfg.heartbeat_ms))) {
+		ch->life.silent = 0;
+	}
+	if (++ch->life.silent > BEATS &&
+	    time_after(jiffies, ch->life.beat_at + msecs_to_jiffies(ch->cfg.heartbeat_ms))) {
 		memnet_channel_fail(ch, WIRE_REASON_HEARTBEAT);
 		return;
 	}
 	queue_delayed_work_on(ch->cfg.cpu, memnet_wq, &ch->life.beat,
-			      msecs_to_jiffies(ch->cfg.heartbeat_ms / (late ? 50 : 5)));
+			      msecs_to_jiffies(ch->cfg.heartbeat_ms / (late ? 50 : BEATS)));
 }
 
 static void start_work(struct work_struct *work)

@@ -300,6 +300,7 @@ struct memnet_channel {
 		u64			beat_sent;
 		u64			beat_seen;
 		unsigned long		beat_at;	/* jiffies when beat_seen last changed */
+		unsigned int		silent;		/* looks since then */
 		struct delayed_work	beat;
 		u8			proof[WIRE_MAC];  /* what the peer's HELLO must carry */
 	} life;

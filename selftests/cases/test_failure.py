@@ -254,6 +254,25 @@ def test_cable_pulled_and_plugged(lab):
     return note
 
 
+def test_everything_stands_still(lab):
+    """The machine under both guests stops for longer than the heartbeat: neither side takes the other for dead."""
+    job = blocked(lab)
+    before = offload.counters(lab.host)["host.link_deaths"]
+    for vm in lab.guests:
+        vm.freeze()
+    time.sleep(2 * HEARTBEAT)
+    for vm in lab.guests:
+        vm.thaw()
+    time.sleep(2 * HEARTBEAT)
+    assert offload.counters(lab.host)["host.link_deaths"] == before and not job.done, job.output()
+    job.kill()
+    job.wait(20)
+    lab.client.sh("pkill -x mnpuppet")      # it does not read what they sent
+    offload.puppet(lab.client)
+    alive(lab)
+    offload.idle(lab)
+
+
 def test_link_deleted_under_load(lab):
     """`memnetctl link del` resets its sockets; a link added again serves new ones."""
     job = blocked(lab)

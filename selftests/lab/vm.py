@@ -101,7 +101,8 @@ class VM(Place):
         self.cond, self.wlock = threading.Condition(), threading.Lock()
         self.jobs, self.next_job, self.boots, self.lost = {}, 1, 0, True
         self.ready, self.boot_s = False, None
-        self.seen = self.begin = len(self._console_file())     # what an earlier lab left in the file is not ours
+        # what an earlier lab left in the file is not ours
+        self.seen = self.begin = self.marked = len(self._console_file())
 
     def _cmdline(self, append):
         text = " ".join([CMDLINE, *(f"lab.{k}={v}" for k, v in self.params.items())])
@@ -296,12 +297,23 @@ class VM(Place):
         new, self.seen = raw[self.seen:raw.rfind(b"\n") + 1], max(self.seen, raw.rfind(b"\n") + 1)
         return console.reports(new.decode(errors="replace"))
 
+    def mark(self):
+        """What the console said so far is not evidence for what comes."""
+        self.marked = len(self._console_file())
+
     def evidence(self, lines=50):
-        """The console's last lines; of the boot only when it did not succeed."""
-        text = self.console().splitlines()
+        """The console's last lines since mark(); of the boot only when it did not succeed."""
+        text = self._console_file()[self.marked:].decode(errors="replace").splitlines()
         up = max((i for i, l in enumerate(text) if "init: ready at" in l), default=-1)
         tail = "\n".join(text[max(up, len(text) - lines, 0):])
         return f"--- console of {self.name}, last lines\n{tail}\n---"
+
+    def freeze(self):
+        """Stop the guest as a machine that stands still would: its clock goes on; resume by thaw()."""
+        os.kill(self.proc.pid, signal.SIGSTOP)
+
+    def thaw(self):
+        os.kill(self.proc.pid, signal.SIGCONT)
 
     def cpu_seconds(self):
         """CPU time this guest's QEMU has used."""
