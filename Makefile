@@ -5,11 +5,12 @@
 #	make demo		two virtual machines, an unmodified nginx and curl: what MemNet does
 #	make check		the tests, in virtual machines: KERNEL=6.12|6.1|debug (several: 6.12,6.1), T=filter
 #	make unit		the tests that need no virtual machine
+#	make bench-send		what sending costs the host, in instructions, beside native TCP
 #	make lab		a shell in both machines, modules loaded (KERNEL=)
 #	make lint		checkpatch, sparse, W=1, kernel-doc
 #	make clean
 #
-# check, demo, lab and lint get what they need by themselves (Debian 12: apt, as root) and keep what
+# check, demo, bench-send, lab and lint get what they need by themselves (Debian 12: apt, as root) and keep what
 # they download or build under MEMNET_CACHE, default ~/.cache/memnet.
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
@@ -25,7 +26,7 @@ OUT := $(TOP)/build/user
 BTF := $(if $(shell command -v pahole),,CONFIG_DEBUG_INFO_BTF_MODULES=)
 PYTHON ?= python3
 LAB = cd $(TOP) && PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m selftests.lab
-USER_DIRS := $(patsubst %/Makefile,%,$(wildcard userlib/Makefile selftests/Makefile bench/webserver/Makefile))
+USER_DIRS := $(patsubst %/Makefile,%,$(wildcard userlib/Makefile selftests/Makefile bench/*/Makefile))
 UNIT_DIRS := $(patsubst %/Makefile,%,$(shell grep -ls '^check:' userlib/Makefile selftests/Makefile selftests/unit/Makefile))
 
 all: modules user
@@ -56,6 +57,9 @@ check: prepare
 unit: prepare-user
 	@set -e; for d in $(UNIT_DIRS); do $(MAKE) --no-print-directory -C $$d OUT=$(OUT) check; done
 
+bench-send: prepare
+	@cd $(TOP) && PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m bench.send --kernel $(KERNEL)
+
 lab: prepare
 	@$(LAB) shell -k $(KERNEL)
 
@@ -74,4 +78,4 @@ clean:
 	if [ -e $(KDIR)/Makefile ]; then $(MAKE) -C $(KDIR) M=$(TOP) clean; fi
 	rm -rf $(TOP)/build
 
-.PHONY: all modules user install modules_install user_install demo check unit lab lint prepare prepare-user clean
+.PHONY: all modules user install modules_install user_install demo check unit bench-send lab lint prepare prepare-user clean

@@ -82,6 +82,11 @@ def native(v6=False):
             + (" --v6" if v6 else ""))
 
 
+def native_of_node():
+    """Options of the socket programs for a native run on the node, over the external network."""
+    return f"--family native --peer {CLIENT_EXT} --local {NODE_EXT}"
+
+
 def memnet(v6=False):
     """Options of the socket programs for an AF_MEMNET run on the host."""
     return (f"--family memnet --peer {CLIENT_EXT} --peer {CLIENT_EXT6} --local {NODE_EXT} --local {NODE_EXT6}"

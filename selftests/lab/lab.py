@@ -44,9 +44,10 @@ def _sweep():
 
 
 class Lab:
-    """Two guests and a client.  smp, mem, append may be dicts {"host": ..., "node": ...}."""
+    """Two guests and a client.  smp, mem, append, qemu (more arguments) may be dicts {"host": ..., "node": ...}."""
 
-    def __init__(self, kernel="6.12", smp=1, mem=None, append="", roce="rxe", mtu=9000, kvm=False, logdir=None, keep=False):
+    def __init__(self, kernel="6.12", smp=1, mem=None, append="", qemu=(), roce="rxe", mtu=9000, kvm=False, logdir=None,
+                 keep=False):
         if os.getuid():
             raise LabError("the lab makes namespaces and a tap device: run it as root")
         apt.need("qemu-system-x86_64", "ip", "unshare", "nsenter")
@@ -70,7 +71,7 @@ class Lab:
             if side == "node":
                 params["ext"] = f"{NODE_EXT}/24,{NODE_EXT6}/64"
             vm = VM(side, netdevs=nets, smp=_of(smp, side), mem=_of(mem, side), append=_of(append, side) or "",
-                    params=params, **common)
+                    extra=_of(qemu, side) or (), params=params, **common)
             setattr(self, side, vm)
 
     # --- life -----------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from . import apt, kernels, modules
 from .cache import TREE, LabError
 from .tap import Counts
 
-FOLDERS = ("kmod-core", "kmod-host", "kmod-tcps", "compat", "uapi", "selftests/lab/bugmod")
+FOLDERS = ("kmod-core", "kmod-host", "kmod-tcps", "compat", "uapi", "selftests/lab/bugmod", "bench/steer")
 # what checkpatch says that does not hold here, and why
 IGNORE = {
     "FILE_PATH_CHANGES": "there is no MAINTAINERS file",
@@ -36,7 +36,7 @@ def main():
                ["perl", scripts / "kernel-doc", "-none", "-Werror", f.relative_to(TREE)], quiet=True)
     for name in KERNELS if (TREE / "Kbuild").exists() else ():
         _build(counts, name)
-    for f in sorted([*TREE.glob("selftests/**/*.py"), TREE / "selftests/run"]):
+    for f in sorted([*TREE.glob("selftests/**/*.py"), *TREE.glob("bench/**/*.py"), TREE / "selftests/run"]):
         _judge(counts, f"python {f.relative_to(TREE)}", [sys.executable, "-c",
                "import ast,sys; ast.parse(open(sys.argv[1]).read(), sys.argv[1])", f])
     print(counts)

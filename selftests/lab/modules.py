@@ -35,7 +35,7 @@ def build(name="6.12", extra=(), verbose=False):
                 shutil.copy2(ko, tmp)
                 tmp.rename(to)      # a guest may have the old one open
         for old in out.glob("*.ko"):
-            if old.name not in {k.name for k in kos} and old.name != "bugmod.ko":
+            if old.name not in {k.name for k in kos} | {"bugmod.ko", "steer.ko"}:
                 old.unlink()
         if verbose or "warning:" in text:
             print("\n".join(l for l in text.splitlines() if verbose or re.search("warning|error|note:|In file", l)))
@@ -62,21 +62,26 @@ def make(kernel, folder, *args, timeout=1800):
     return text
 
 
-def build_bugmod(name):
-    """Build the module of planted bugs (selftests/lab/bugmod) for a kernel."""
+def build_module(source, name):
+    """Build a folder with a test module of its own, beside ours, for a kernel; the .ko file."""
     apt.need("gcc", "make", "rsync")
     kernel = kernels.get(name)
     out = TREE / "build" / name
-    work = out / "bugmod"
+    work = out / source.name
     work.mkdir(parents=True, exist_ok=True)
-    with lock(f"bugmod-{str(out).replace('/', '_')}"):
-        for f in (HERE / "bugmod").iterdir():
+    with lock(f"{source.name}-{str(out).replace('/', '_')}"):
+        for f in source.iterdir():
             to = work / f.name
             if not to.exists() or to.read_bytes() != f.read_bytes():
                 shutil.copy(f, to)
         make(kernel, work)
-        shutil.copy2(work / "bugmod.ko", out / "bugmod.ko")
-    return out / "bugmod.ko"
+        shutil.copy2(work / f"{source.name}.ko", out)
+    return out / f"{source.name}.ko"
+
+
+def build_bugmod(name):
+    """Build the module of planted bugs (selftests/lab/bugmod) for a kernel."""
+    return build_module(HERE / "bugmod", name)
 
 
 def need_user():

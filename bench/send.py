@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What sending costs the host: make bench-send.
+
+Instructions of one call or job by size, beside send() on native TCP with segmentation and checksum
+offload, measured in the same run in a guest of the same kind.  bed.py says what is counted.
+"""
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from bench.bed import Bed, check, median, spread
+from selftests.cases import offload
+from selftests.lab.cache import TREE, LabError
+
+K = 1 << 10
+SIZES = {K: 4000, 8 * K: 1500, 64 * K: 300}      # and how many operations
+# (name, where, call, batch, at most: share of native send() by size)
+CALLS = (
+    ("native send", "native", "send", 1, {}),
+    ("native MSG_ZEROCOPY", "native", "zerocopy", 1, {}),
+    ("memnet send", "memnet", "send", 1, {}),
+    ("memnet_send_direct", "memnet", "direct", 1, {}),
+    ("memnet_async_send", "memnet", "async", 1, {K: 0.20, 64 * K: 0.15}),
+    ("the same, 16 a call", "memnet", "async", 16, {K: 0.10}),
+)
+
+
+def where_it_goes(costs, top):
+    """The most expensive functions, on average of the repeats."""
+    total = {}
+    for cost in costs:
+        for key, n in cost.by.items():
+            total[key] = total.get(key, 0) + n / len(costs)
+    rows = sorted(total.items(), key=lambda x: -x[1])[:top]
+    return "\n".join(f"        {n:8.0f}  {function} [{module}]" for (module, function), n in rows)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="bench-send", description=__doc__.splitlines()[0])
+    parser.add_argument("--kernel", default="6.12")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--top", type=int, default=0, metavar="N", help="show the N most expensive functions of each")
+    parser.add_argument("--size", type=int, action="append", choices=SIZES, help="only this size (again for more)")
+    parser.add_argument("--call", action="append", help="only calls with this in their name")
+    parser.add_argument("--json", type=Path, help="write the figures there")
+    opt = parser.parse_args()
+    check(opt.kernel)
+    logdir = TREE / "build" / "log" / "bench"
+    logdir.mkdir(parents=True, exist_ok=True)
+    figures, missed = [], []
+    with Bed(opt.kernel, logdir=logdir) as bed:
+        lab = bed.lab
+        print(f"instructions of the host's application processor for one operation; {opt.repeats} repeats, kernel {opt.kernel}")
+        print(f"{'':22s} {'bytes':>6s} {'charged':>8s} {'+-':>5s} {'user':>6s} {'of send()':>9s} {'at most':>7s} {'adapter':>8s}")
+        for size, n in SIZES.items():
+            if opt.size and size not in opt.size:
+                continue
+            native = None
+            for name, family, call, batch, targets in CALLS:
+                if opt.call and native and not any(c in name for c in opt.call):
+                    continue
+                vm, args = (lab.node, offload.native_of_node()) if family == "native" else (lab.host, offload.memnet())
+                costs = bed.slope(vm, lambda k: f"mnsend {args} {call} {size} {k} {batch}", n, opt.repeats)
+                charged = median(costs)
+                native = native or charged
+                ratio, target = charged / native, targets.get(size)
+                adapter = sum(sum(c.adapter.values()) for c in costs) / len(costs)
+                user = sum(c.user for c in costs) / len(costs)
+                print(f"{name:22s} {size:6d} {charged:8.0f} {spread(costs):5.1%} {user:6.0f} {ratio:9.2f} "
+                      f"{target or '':>7} {adapter:8.0f}", flush=True)
+                if opt.top:
+                    print(where_it_goes(costs, opt.top), flush=True)
+                figures.append({"call": name, "bytes": size, "charged": charged, "spread": spread(costs), "ratio": ratio,
+                                "user": user, "adapter": adapter, "target": target,
+                                "modules": {k: sum(c.modules().get(k, 0) for c in costs) / len(costs)
+                                            for c0 in costs for k in c0.modules()}})
+                if target and ratio > target:
+                    missed.append(f"{name} of {size} bytes: {ratio:.2f}, to be at most {target}")
+        lab.check_consoles()
+    if opt.json:
+        opt.json.write_text(json.dumps(figures, indent=1) + "\n")
+    for text in missed:
+        print("missed:", text)
+    return bool(missed)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except LabError as e:
+        sys.exit(f"bench-send: {e}")

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * For measurements only: completion events of soft-RoCE on a processor of choice.
+ *
+ * An adapter raises an event on the processor its completion vector belongs to. rdma_rxe calls the
+ * completion handler wherever it happens to work, in the laboratory on the processor that stands
+ * in for the adapter. This module stands between: what is called there wakes the chosen processor
+ * by an interrupt, and the handler runs there, as it would with an adapter.
+ *
+ * It puts itself into the device's req_notify_cq, where each user of a completion queue comes by
+ * before its first event, and is not meant to be unloaded.
+ */
+#include <linux/module.h>
+#include <linux/smp.h>
+#include <rdma/ib_verbs.h>
+
+static char *device = "rxe0";
+module_param(device, charp, 0444);
+MODULE_PARM_DESC(device, "RDMA device (default rxe0)");
+
+static unsigned int cpu = 1;
+module_param(cpu, uint, 0444);
+MODULE_PARM_DESC(cpu, "processor that gets the events (default 1)");
+
+#define QUEUES 64
+
+/* A completion queue whose events we pass on; slots_lock guards adding. */
+struct slot {
+	struct ib_cq *cq;
+	ib_comp_handler handler;
+	call_single_data_t csd;
+};
+
+static struct slot slots[QUEUES];
+static DEFINE_SPINLOCK(slots_lock);
+static struct ib_device *dev;
+static int (*req_notify_cq)(struct ib_cq *cq, enum ib_cq_notify_flags flags);
+
+static struct slot *slot_of(struct ib_cq *cq)
+{
+	unsigned int i;
+
+	for (i = 0; i < QUEUES && slots[i].cq; i++)
+		if (slots[i].cq == cq)
+			return &slots[i];
+	return i < QUEUES ? &slots[i] : NULL;
+}
+
+static void arrived(void *data)
+{
+	struct slot *slot = data;
+
+	slot->handler(slot->cq, slot->cq->cq_context);
+}
+
+static void steered(struct ib_cq *cq, void *context)
+{
+	struct slot *slot = slot_of(cq);
+
+	if (smp_processor_id() == cpu)
+		slot->handler(cq, context);
+	else
+		smp_call_function_single_async(cpu, &slot->csd);
+}
+
+static int notify(struct ib_cq *cq, enum ib_cq_notify_flags flags)
+{
+	struct slot *slot;
+	unsigned long irq;
+
+	if (cq->comp_handler && cq->comp_handler != steered && !cq->uobject) {
+		spin_lock_irqsave(&slots_lock, irq);
+		slot = slot_of(cq);
+		if (slot) {
+			slot->handler = cq->comp_handler;
+			INIT_CSD(&slot->csd, arrived, slot);
+			slot->cq = cq;
+			cq->comp_handler = steered;
+		}
+		spin_unlock_irqrestore(&slots_lock, irq);
+		if (!slot)
+			pr_warn_once("steer: more than %u completion queues\n", QUEUES);
+	}
+	return req_notify_cq(cq, flags);
+}
+
+static int __init steer_init(void)
+{
+	if (!cpu_online(cpu))
+		return -EINVAL;
+	dev = ib_device_get_by_name(device, RDMA_DRIVER_RXE);
+	if (!dev)
+		return -ENODEV;
+	req_notify_cq = dev->ops.req_notify_cq;
+	WRITE_ONCE(dev->ops.req_notify_cq, notify);
+	return 0;
+}
+module_init(steer_init);
+
+MODULE_DESCRIPTION("MemNet measurements: completion events on a chosen processor");
+MODULE_LICENSE("GPL");
