@@ -71,6 +71,8 @@ static int receive_reset(struct memnet_endpoint *ep, const struct wire_msg *msg,
 	ep->rx.end = end - ep->rx.placed;
 	memnet_recv_jobs_forgotten(ep);
 	memnet_endpoint_dead(ep, le32_to_cpu(msg->reset.error), drop);
+	/* Of a socket that was closed before, CLOSE may have waited behind what is dropped now. */
+	memnet_transmit(ep);
 	return 0;
 }
 

@@ -6,6 +6,7 @@ On the debug kernel it is 8 MiB each way.
 import time
 
 from selftests.cases import offload
+from selftests.lab import tap
 
 MIB = 1 << 20
 
@@ -83,6 +84,14 @@ def test_windows_shrink(lab):
     lab.node.sh(f"echo {before} >{limit}")
     assert rc == 0, out
     return out.splitlines()[-1]
+
+
+def test_closed_then_reset(lab):
+    """A socket closed with more queued than its peer takes is gone with the peer's reset, not a minute later."""
+    for family in (offload.native(), offload.memnet()):
+        rc, out = lab.host.sh(f"mnsock {family} -t 'reset_closed*' --bound 60", timeout=offload.patience(lab, 70), check=False)
+        tap.check(out, rc, least=2)
+    offload.idle(lab)
 
 
 def test_one_way_without_heartbeats(lab):

@@ -192,7 +192,8 @@ int victim(int number, unsigned int seconds, const char *file)
 			const char *call = workers[i].call;
 
 			running |= !!call;
-			if (call && now_ms() - workers[i].since > STUCK_MS) {
+			/* a sum: since may be later than the time we took */
+			if (call && workers[i].since + STUCK_MS < now_ms()) {
 				printf("stuck in %s()\n", call);
 				fflush(stdout);
 				_exit(1);

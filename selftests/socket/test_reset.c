@@ -357,6 +357,18 @@ TEST_BOTH(reset_wakes_linger)
 	OK(-pthread_join(thread, NULL));
 }
 
+/* Nobody hears of it any more; what was queued must not be kept for a peer that is gone. */
+TEST_BOTH(reset_closed)
+{
+	char tag[PEER_TAG];
+	int fd = meet("rst wait=1 tag=%s", peer_tag(tag));
+
+	fill(fd);
+	OK(close(fd));
+	go(tag, "");
+	EQ(stat_of(tag).running, 0);
+}
+
 TEST_BOTH(reset_after_bytes)
 {
 	char tag[PEER_TAG];
