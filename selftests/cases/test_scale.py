@@ -78,7 +78,10 @@ def test_1000_connections_at_once(lab):
 
 
 def test_10000_short_connections_leave_nothing(lab):
-    n = count(lab, 10000)
+    # the debug kernel's own bookkeeping comes and goes by 2 MB, a leak must stand out from it; small ones
+    # are for kmemleak there (leaks:)
+    n = count(lab, 10000) * (4 if offload.debug(lab) else 1)
+    noise = 2048 if offload.debug(lab) else 256
     notes = []
     mnmany(lab, offload.native(), f"short {n // 20}")
     for side in ("connect", "accept"):
@@ -97,7 +100,7 @@ def test_10000_short_connections_leave_nothing(lab):
             gone = before[vm.name]["available"] - after[vm.name]["available"]
             notes.append(f"{vm.name}, {n // 2} by {side}: slab {slab:+} KiB, available {-gone:+} KiB")
             # a leak of 256 bytes, or of a page, for each connection would be seen
-            assert slab < n // 2 * 256 // 1024 + 256, notes[-1]
+            assert slab < n // 2 * 256 // 1024 + noise, notes[-1]
             assert gone < n // 2 * 4096 // 1024 // 2, notes[-1]
     return "\n".join(notes)
 

@@ -7,9 +7,10 @@
  * Prints "blocked N" once every thread sleeps in its call; whoever runs it
  * then kills the other side. Each call that returns is told at once:
  *
- *	returned call=recv ret=-1 errno=ECONNRESET events=0x0 ms=4012 state=ok
+ *	returned call=recv ret=-1 errno=ECONNRESET events=0x0 at=94012 state=ok
  *
- * with the milliseconds since "blocked". A call that is to return but has not
+ * with the machine's uptime in ms (-1: it has not), which whoever kills can
+ * compare with his own. A call that is to return but has not
  * when the bound is over is "state=hung"; accept(), whose listener survives,
  * may go on waiting ("state=waiting"). Exit status 0: nothing hung and every
  * call that returned had an error to tell (or an event, for poll and its
@@ -287,16 +288,16 @@ static int watch(const char *only, long bound)
 			told[i] = true;
 			bad += !strcmp(verdict(c), "hung") ||
 			       !strcmp(verdict(c), "no-error");
-			printf("returned call=%s ret=%zd errno=%s events=%#x ms=%ld state=%s\n",
+			printf("returned call=%s ret=%zd errno=%s events=%#x at=%ld state=%s\n",
 			       c->name, c->ret, errno_name(c->err), c->events,
-			       c->done ? c->at - start : -1, verdict(c));
+			       c->done ? c->at : -1, verdict(c));
 			fflush(stdout);
 		}
 		nap_ms(10);
 	} while (left);
 	for (i = 0; i < CALLS; i++)
 		if (!told[i] && !(only && strcmp(only, calls[i].name)))
-			printf("returned call=%s ret=%zd errno=%s events=%#x ms=%ld state=%s\n",
+			printf("returned call=%s ret=%zd errno=%s events=%#x at=%ld state=%s\n",
 			       calls[i].name, calls[i].ret,
 			       errno_name(calls[i].err), calls[i].events, -1L,
 			       verdict(&calls[i]));
