@@ -121,13 +121,18 @@ class Bed:
         kernel = ticks = 0
         for _ in range(2):
             for sign, rounds in ((-1, 20000000), (1, 60000000)):
-                spent, t = self.run(vm, f"mnsend busy 1 {rounds}")
+                spent, t = self.run(vm, f"mnsend busy {rounds} 1")
                 kernel += sign * sum(spent.kernel[APP].values())
                 ticks += sign * t
         return kernel / max(ticks, 1)
 
-    def slope(self, vm, command, n, repeats=5):
-        """Costs of an operation, one for each repeat; command(n) executes n of them."""
+    def pause(self, rounds):
+        """Instructions of user space that counting so far takes."""
+        (one, _), (two, _) = (self.run(self.lab.host, f"mnsend busy {rounds} {n}") for n in (200, 400))
+        return (two - one).user[APP] / 200
+
+    def slope(self, vm, command, n, repeats=5, less=0):
+        """Costs of an operation, one for each repeat; command(n) executes n, and `less` a piece of what is no operation."""
         symbols, out = self.symbols[vm.name], []
         self.run(vm, command(max(n // 2, 1)))       # warm
         for _ in range(repeats):
@@ -137,7 +142,7 @@ class Bed:
             adapter = {k: v / n for k, v in symbols.functions(more, ADAPTER).items()}
             work = sum(v for (_, f), v in by.items() if f not in IDLE and f not in SPIN)
             ours = sum(v for (m, _), v in adapter.items() if m in OURS)
-            user = more.user[APP] / n
+            user = more.user[APP] / n - less
             out.append(Cost(user + work + ours - (t2 - t1) * self.tick[vm.name] / n, user, by, adapter))
         return out
 

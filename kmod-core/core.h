@@ -71,11 +71,13 @@ struct memnet_rx {
 /**
  * struct memnet_hold - memory mapped by its owner, which posted work requests use
  * @refs:	the owner's references and one for each work request
+ * @next:	the one whose bytes follow in the message that ends with this one's last
  * @release:	called when the last one is gone; may be under tx.lock, so it takes no lock of an
  *		endpoint and does not sleep
  */
 struct memnet_hold {
 	refcount_t refs;
+	struct memnet_hold *next;
 	void (*release)(struct memnet_hold *hold);
 };
 
@@ -93,9 +95,10 @@ static inline void memnet_hold_put(struct memnet_hold *hold)
  * @msg:	header slot
  * @msg_dma:	its mapping
  * @skb:	reference to the buffer the payload is sent from, or NULL
- * @hold:	reference to the owner of memory that is sent from as it is mapped, or NULL
+ * @hold:	owner of memory that is sent from as it is mapped
  * @frag_map:	bit i: @sge[i] was mapped as a page, else as a single buffer
  * @nr_sge:	entries used; entries from 1 on are mapped for this request alone
+ * @nr_hold:	references, to @hold and those behind it
  */
 struct memnet_tx {
 	struct ib_cqe		cqe;
@@ -111,6 +114,7 @@ struct memnet_tx {
 	struct memnet_hold	*hold;
 	unsigned long		frag_map;
 	u8			nr_sge;
+	u8			nr_hold;
 };
 
 /**
@@ -240,6 +244,7 @@ struct memnet_channel {
 		u32			head;		/* next to fill; free running */
 		u32			tail;	/* oldest not known to be complete; free running */
 		u32			unsignalled;	/* entries since the last signalled one */
+		u32			signals;	/* signalled and not known to be complete */
 		int			credits;	/* messages the peer is ready to receive */
 		bool			stopped;
 		bool			notify;	/* arm the completion queue at the next commit */
@@ -360,9 +365,9 @@ void memnet_tx_teardown(struct memnet_channel *ch);
 void memnet_tx_begin(struct memnet_channel *ch);
 int memnet_tx_queue(struct memnet_channel *ch, struct wire_msg *msg, struct sk_buff *skb,
 		    u32 offset, u32 len, unsigned int flags);
-int memnet_tx_queue_mapped(struct memnet_channel *ch, struct wire_msg *msg,
-			   const struct ib_sge *sge, u32 nr, struct memnet_hold *hold,
-			   unsigned int flags);
+struct ib_sge *memnet_tx_gather(struct memnet_channel *ch, const struct wire_msg *msg);
+void memnet_tx_queue_gathered(struct memnet_channel *ch, struct wire_msg *msg, u32 nr,
+			      struct memnet_hold *hold, u8 nr_hold);
 u32 memnet_tx_fit(struct memnet_channel *ch, struct sk_buff *skb, u32 offset, u32 len);
 int memnet_tx_queue_write(struct memnet_channel *ch, u64 dma, u32 len, u64 addr, u32 key,
 			  unsigned int flags);

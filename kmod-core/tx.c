@@ -16,7 +16,8 @@
  * a completion came.
  *
  * Completions are polled by senders. The completion queue raises an event only when someone
- * waits; the event's work frees what was sent and runs the waiters. An event may be spent on an
+ * waits, and there is nothing to poll for but after signalled entries (tx.signals); the event's
+ * work frees what was sent and runs the waiters. An event may be spent on an
  * earlier completion than the one that is waited for: the work asks for the next one until that
  * has come (tx.notify_to). Buffers leave through
  * tx.done and are freed outside of all locks, because freeing may wake their socket.
@@ -51,6 +52,7 @@ static u32 tx_free(const struct memnet_channel *ch)
 static void tx_release(struct memnet_channel *ch, struct memnet_tx *tx)
 {
 	struct ib_device *dev = ch->rdma.dev;
+	struct memnet_hold *hold, *next;
 	unsigned int i;
 
 	for (i = 1; i < tx->nr_sge; i++) {
@@ -66,9 +68,9 @@ static void tx_release(struct memnet_channel *ch, struct memnet_tx *tx)
 			__skb_queue_tail(&ch->tx.done, tx->skb);
 		tx->skb = NULL;
 	}
-	if (tx->hold) {
-		memnet_hold_put(tx->hold);
-		tx->hold = NULL;
+	for (hold = tx->hold; tx->nr_hold; hold = next, tx->nr_hold--) {
+		next = hold->next;
+		memnet_hold_put(hold);
 	}
 }
 
@@ -95,10 +97,16 @@ static bool tx_poll(struct memnet_channel *ch)
 	int i, n;
 
 	lockdep_assert_held(&ch->tx.lock);
+	/* In time an error also shows up in the asynchronous handler and the receive queue. */
+	if (!ch->tx.signals && !ch->tx.stopped)
+		return true;
 	do {
 		n = ib_poll_cq(ch->rdma.send_cq, ARRAY_SIZE(wc), wc);
 		for (i = 0; i < n; i++) {
-			if (wc[i].status != IB_WC_SUCCESS)
+			/* After an error those that were not signalled complete, too. */
+			if (wc[i].status == IB_WC_SUCCESS)
+				ch->tx.signals--;
+			else
 				ok = false;
 			tx_complete(ch, container_of(wc[i].wr_cqe, struct memnet_tx, cqe));
 		}
@@ -133,6 +141,7 @@ static struct memnet_tx *tx_next(struct memnet_channel *ch, enum ib_wr_opcode op
 	if (++ch->tx.unsignalled >= ch->tx.depth / 4 || flags & MEMNET_TX_NOTIFY) {
 		wr->send_flags = IB_SEND_SIGNALED;
 		ch->tx.unsignalled = 0;
+		ch->tx.signals++;
 		memnet_stat_inc(MEMNET_STAT_SIGNALLED);
 	}
 	if (flags & MEMNET_TX_NOTIFY)
@@ -259,10 +268,6 @@ static bool tx_has_room(struct memnet_channel *ch, u32 reserve)
 {
 	if (tx_free(ch) > max(reserve, ch->tx.depth / 2))
 		return true;
-	/*
-	 * An error shows up in the asynchronous handler and the receive queue as well; nothing
-	 * is lost here.
-	 */
 	tx_poll(ch);
 	return tx_free(ch) > reserve;
 }
@@ -337,40 +342,49 @@ int memnet_tx_queue(struct memnet_channel *ch, struct wire_msg *msg, struct sk_b
 EXPORT_SYMBOL_GPL(memnet_tx_queue);
 
 /**
- * memnet_tx_queue_mapped() - queue a message whose payload its owner has mapped
+ * memnet_tx_gather() - begin a message whose payload its owners have mapped
  * @ch: channel, in a batch
- * @msg: the message; its grant and length are filled in
- * @sge: addresses and lengths of the payload, mapped for the channel's device
- * @nr: how many, at most tx.max_sge - 1
- * @hold: owner of the mapping; one reference is taken over on success
- * @flags: MEMNET_TX_*
+ * @msg: the message, for its opcode
  *
- * Return: 0; -EAGAIN for lack of credits or room; -ENOTCONN when the channel is down.
+ * Return: tx.max_sge - 1 entries, of which the first are to be filled in with the addresses and
+ * lengths of the payload, mapped for the channel's device, before memnet_tx_queue_gathered(); or
+ * an ERR_PTR: -EAGAIN for lack of credits or room, -ENOTCONN when the channel is down.
  */
-int memnet_tx_queue_mapped(struct memnet_channel *ch, struct wire_msg *msg,
-			   const struct ib_sge *sge, u32 nr, struct memnet_hold *hold,
-			   unsigned int flags)
+struct ib_sge *memnet_tx_gather(struct memnet_channel *ch, const struct wire_msg *msg)
 {
-	struct memnet_tx *tx;
-	u32 i, len = 0;
-	int ret;
+	int ret = tx_admit(ch, msg);
 
-	ret = tx_admit(ch, msg);
 	if (ret)
-		return ret;
-	tx = &ch->tx.ring[ch->tx.head & (ch->tx.depth - 1)];
-	for (i = 0; i < nr; i++) {
-		ib_dma_sync_single_for_device(ch->rdma.dev, sge[i].addr, sge[i].length,
-					      DMA_TO_DEVICE);
-		tx->sge[i + 1] = sge[i];
-		tx->sge[i + 1].lkey = ch->rdma.domain->pd->local_dma_lkey;
-		len += sge[i].length;
-	}
-	tx_message(ch, msg, nr, len, flags);
-	tx->hold = hold;
-	return 0;
+		return ERR_PTR(ret);
+	return &ch->tx.ring[ch->tx.head & (ch->tx.depth - 1)].sge[1];
 }
-EXPORT_SYMBOL_GPL(memnet_tx_queue_mapped);
+EXPORT_SYMBOL_GPL(memnet_tx_gather);
+
+/**
+ * memnet_tx_queue_gathered() - queue it
+ * @ch: channel, still in the batch in which memnet_tx_gather() was called
+ * @msg: the message; its grant and length are filled in
+ * @nr: entries that were filled in
+ * @hold: first owner; a reference to each is taken over
+ * @nr_hold: owners
+ */
+void memnet_tx_queue_gathered(struct memnet_channel *ch, struct wire_msg *msg, u32 nr,
+			      struct memnet_hold *hold, u8 nr_hold)
+{
+	struct memnet_tx *tx = &ch->tx.ring[ch->tx.head & (ch->tx.depth - 1)];
+	u32 key = ch->rdma.domain->pd->local_dma_lkey, len = 0, i;
+
+	for (i = 1; i <= nr; i++) {
+		ib_dma_sync_single_for_device(ch->rdma.dev, tx->sge[i].addr, tx->sge[i].length,
+					      DMA_TO_DEVICE);
+		tx->sge[i].lkey = key;
+		len += tx->sge[i].length;
+	}
+	tx_message(ch, msg, nr, len, 0);
+	tx->hold = hold;
+	tx->nr_hold = nr_hold;
+}
+EXPORT_SYMBOL_GPL(memnet_tx_queue_gathered);
 
 /**
  * memnet_tx_queue_write() - queue an RDMA write
@@ -469,6 +483,7 @@ int memnet_tx_queue_reg(struct memnet_channel *ch, struct ib_mr *mr, int access,
 		return -EAGAIN;
 	tx = tx_next(ch, IB_WR_REG_MR, flags);
 	tx->hold = hold;
+	tx->nr_hold = !!hold;
 	tx->wr.reg.mr = mr;
 	tx->wr.reg.key = mr->rkey;
 	tx->wr.reg.access = access;
@@ -693,7 +708,7 @@ void memnet_tx_reap(struct memnet_channel *ch)
 	struct sk_buff *skb;
 	bool ok = true;
 
-	if (READ_ONCE(ch->tx.head) == READ_ONCE(ch->tx.tail) &&
+	if (!READ_ONCE(ch->tx.signals) && !READ_ONCE(ch->tx.stopped) &&
 	    skb_queue_empty_lockless(&ch->tx.done))
 		return;
 	__skb_queue_head_init(&done);

@@ -5,7 +5,8 @@
  * A context may be shared by threads, inherited by fork() and passed to other processes: a region
  * is known by its number there and stays the memory of the process that registered it. Closing
  * the file deregisters what is left; jobs under way go on. Everything user space passes is
- * checked here; what an operation does is told in region.c, job.c, recv_job.c, area.c and result.c.
+ * checked here, and in submit.c; what an operation does is told in region.c, job.c, recv_job.c,
+ * area.c and result.c.
  *
  * Results and counters are mapped read-only. The context outlives its file as long as jobs write
  * results and nodes write counters.
@@ -37,13 +38,21 @@ void memnet_context_put(struct memnet_context *ctx)
 {
 	if (!refcount_dec_and_test(&ctx->refs))
 		return;
+	memnet_jobs_free(ctx);
 	memnet_results_free(ctx);
 	if (ctx->eventfd)
 		eventfd_ctx_put(ctx->eventfd);
 	kfree(ctx);
 }
 
-static struct memnet_region *region_get(struct memnet_context *ctx, u32 number)
+/**
+ * memnet_context_region() - find a region
+ * @ctx: context
+ * @number: of it
+ *
+ * Return: the region with a reference, or NULL.
+ */
+struct memnet_region *memnet_context_region(struct memnet_context *ctx, u32 number)
 {
 	struct memnet_region *region;
 
@@ -162,7 +171,7 @@ static long ioctl_direct(struct memnet_context *ctx, struct memnet_direct *arg, 
 	sock = sockfd_lookup(arg->fd, &ret);
 	if (!sock)
 		return ret;
-	region = region_get(ctx, arg->region);
+	region = memnet_context_region(ctx, arg->region);
 	ret = -ENOENT;
 	if (!region)
 		goto out;
@@ -176,114 +185,6 @@ out:
 }
 
 /* ---- asynchronous jobs ---- */
-
-/* Ops of one batch as they are looked up. */
-struct batch {
-	struct memnet_op ops[MEMNET_SUBMIT_BATCH];
-	struct memnet_region *regions[MEMNET_SUBMIT_BATCH];
-	u64 *results[MEMNET_SUBMIT_BATCH];
-};
-
-static int look_up(struct memnet_context *ctx, struct batch *b, unsigned int i)
-{
-	const struct memnet_op *op = &b->ops[i];
-	struct memnet_region *region;
-	unsigned int known;
-
-	switch (op->opcode) {
-	case MEMNET_OP_SEND:
-		known = MEMNET_OP_MORE | MEMNET_OP_NOTIFY;
-		break;
-	case MEMNET_OP_RECV:
-		known = MEMNET_OP_WAITALL | MEMNET_OP_NOTIFY;
-		break;
-	default:
-		return -EINVAL;
-	}
-	if (op->flags & ~known || op->result >= MEMNET_JOBS_MAX)
-		return -EINVAL;
-	b->results[i] = memnet_result_word(ctx, op->result);
-	if (!b->results[i])
-		return -ENOMEM;
-	region = region_get(ctx, op->region);
-	if (!region)
-		return -ENOENT;
-	if (!op->len || op->offset >= region->len || op->len > region->len - op->offset) {
-		memnet_region_put(region);
-		return -EINVAL;
-	}
-	b->regions[i] = region;
-	return 0;
-}
-
-/* The ops at the beginning of the batch that are for one socket; returns how many were taken. */
-static int submit_socket(struct memnet_context *ctx, struct batch *b, unsigned int n)
-{
-	unsigned int found = 0, i;
-	struct socket *sock;
-	int ret = 0;
-
-	sock = sockfd_lookup(b->ops[0].fd, &ret);
-	if (!sock)
-		return ret;
-	if (READ_ONCE(sock->ops) != &memnet_stream_ops) {
-		ret = -EOPNOTSUPP;
-		goto out;
-	}
-	/* Sends of one socket go together. */
-	while (found < n && b->ops[found].fd == b->ops[0].fd &&
-	       b->ops[found].opcode == b->ops[0].opcode) {
-		ret = look_up(ctx, b, found);
-		if (ret)
-			break;
-		found++;
-		if (b->ops[0].opcode == MEMNET_OP_RECV)
-			break;
-	}
-	if (found && b->ops[0].opcode == MEMNET_OP_RECV)
-		ret = memnet_submit_recv(ctx, sock, b->ops, b->regions[0], b->results[0]);
-	else if (found)
-		ret = memnet_submit_sends(ctx, sock, b->ops, b->regions, b->results, found);
-	for (i = 0; i < found; i++)
-		memnet_region_put(b->regions[i]);
-out:
-	sockfd_put(sock);
-	return ret;
-}
-
-static long ioctl_submit(struct memnet_context *ctx, struct memnet_submit *arg)
-{
-	struct memnet_op __user *user = u64_to_user_ptr(arg->ops);
-	struct batch b;
-	int ret = 0;
-
-	if (!arg->count || arg->reserved)
-		return -EINVAL;
-	arg->done = 0;
-	while (arg->done < arg->count) {
-		unsigned int n = min(arg->count - arg->done, MEMNET_SUBMIT_BATCH);
-		struct memnet_op __user *at = user + arg->done;
-
-		ret = -EFAULT;
-		if (copy_from_user(b.ops, at, n * sizeof(*at)))
-			break;
-		ret = submit_socket(ctx, &b, n);
-		if (ret < 0) {
-			if (put_user(-ret, &at->error))
-				ret = -EFAULT;
-			break;
-		}
-		arg->done += ret;
-		n = ret;
-		while (n--)
-			b.ops[n].error = 0;
-		if (copy_to_user(at, b.ops, ret * sizeof(*at))) {
-			ret = -EFAULT;
-			break;
-		}
-	}
-	return arg->done ? 0 : ret;
-}
 
 static long ioctl_wait(struct memnet_context *ctx, struct memnet_wait *arg)
 {
@@ -412,88 +313,96 @@ static int context_mmap(struct file *file, struct vm_area_struct *vma)
 	return 0;
 }
 
-/* What all structures begin with, and the largest of them. */
-union argument {
+/*
+ * The argument of a call as the kernel knows it. All are of the first version, so nothing is
+ * smaller; inline, because copies of a constant size cost least.
+ */
+static __always_inline int take_argument(void *arg, size_t known, const void __user *user)
+{
 	u32 size;
-	struct memnet_register reg;
-	struct memnet_deregister dereg;
-	struct memnet_direct direct;
-	struct memnet_submit submit;
-	struct memnet_wait wait;
-	struct memnet_cancel cancel;
-	struct memnet_eventfd eventfd;
-};
+
+	if (get_user(size, (const u32 __user *)user))
+		return -EFAULT;
+	if (size == known)
+		return copy_from_user(arg, user, known) ? -EFAULT : 0;
+	if (size < known)
+		return -EINVAL;
+	if (size > PAGE_SIZE)
+		return -E2BIG;
+	return copy_struct_from_user(arg, known, user, size);
+}
+
+static long call_register(struct memnet_context *ctx, struct memnet_register __user *user)
+{
+	struct memnet_register arg;
+	long ret = take_argument(&arg, sizeof(arg), user) ?: ioctl_register(ctx, &arg);
+
+	if (ret || !put_user(arg.region, &user->region))
+		return ret;
+	deregister(ctx, arg.region);	/* nobody knows the number */
+	return -EFAULT;
+}
+
+static long call_direct(struct memnet_context *ctx, struct memnet_direct __user *user, bool recv)
+{
+	struct memnet_direct arg;
+	long ret = take_argument(&arg, sizeof(arg), user) ?: ioctl_direct(ctx, &arg, recv);
+
+	return ret ?: put_user(arg.done, &user->done);
+}
+
+static long call_submit(struct memnet_context *ctx, struct memnet_submit __user *user)
+{
+	struct memnet_submit arg;
+	long ret = take_argument(&arg, sizeof(arg), user);
+
+	if (!ret && (!arg.count || arg.reserved))
+		ret = -EINVAL;
+	if (!ret)
+		ret = memnet_submit(ctx, u64_to_user_ptr(arg.ops), arg.count, &arg.done);
+	return ret ?: put_user(arg.done, &user->done);
+}
+
+static long call_wait(struct memnet_context *ctx, struct memnet_wait __user *user)
+{
+	struct memnet_wait arg;
+	long ret = take_argument(&arg, sizeof(arg), user) ?: ioctl_wait(ctx, &arg);
+
+	return ret ?: put_user(arg.done, &user->done);
+}
 
 static long context_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct memnet_context *ctx = file->private_data;
 	void __user *user = (void __user *)arg;
-	union argument u;
-	size_t known;
-	long ret;
-	u32 size;
+	union {
+		struct memnet_deregister dereg;
+		struct memnet_cancel cancel;
+		struct memnet_eventfd eventfd;
+	} u;
 
 	switch (cmd) {
-	case MEMNET_IOC_REGISTER:
-		known = sizeof(u.reg);
-		break;
-	case MEMNET_IOC_DEREGISTER:
-		known = sizeof(u.dereg);
-		break;
+	case MEMNET_IOC_SUBMIT:
+		return call_submit(ctx, user);
+	case MEMNET_IOC_WAIT:
+		return call_wait(ctx, user);
 	case MEMNET_IOC_SEND_DIRECT:
 	case MEMNET_IOC_RECV_DIRECT:
-		known = sizeof(u.direct);
-		break;
-	case MEMNET_IOC_SUBMIT:
-		known = sizeof(u.submit);
-		break;
-	case MEMNET_IOC_WAIT:
-		known = sizeof(u.wait);
-		break;
+		return call_direct(ctx, user, cmd == MEMNET_IOC_RECV_DIRECT);
+	case MEMNET_IOC_REGISTER:
+		return call_register(ctx, user);
+	case MEMNET_IOC_DEREGISTER:
+		return take_argument(&u.dereg, sizeof(u.dereg), user) ?:
+		       deregister(ctx, u.dereg.region);
 	case MEMNET_IOC_CANCEL:
-		known = sizeof(u.cancel);
-		break;
+		return take_argument(&u.cancel, sizeof(u.cancel), user) ?:
+		       ioctl_cancel(ctx, &u.cancel);
 	case MEMNET_IOC_EVENTFD:
-		known = sizeof(u.eventfd);
-		break;
+		return take_argument(&u.eventfd, sizeof(u.eventfd), user) ?:
+		       ioctl_eventfd(ctx, &u.eventfd);
 	default:
 		return -ENOTTY;
 	}
-	if (get_user(size, (u32 __user *)user))
-		return -EFAULT;
-	if (size < known)	/* no older version of any of them exists */
-		return -EINVAL;
-	if (size > PAGE_SIZE)
-		return -E2BIG;
-	ret = copy_struct_from_user(&u, known, user, size);
-	if (ret)
-		return ret;
-	switch (cmd) {
-	case MEMNET_IOC_REGISTER:
-		ret = ioctl_register(ctx, &u.reg);
-		break;
-	case MEMNET_IOC_DEREGISTER:
-		return deregister(ctx, u.dereg.region);
-	case MEMNET_IOC_CANCEL:
-		return ioctl_cancel(ctx, &u.cancel);
-	case MEMNET_IOC_EVENTFD:
-		return ioctl_eventfd(ctx, &u.eventfd);
-	case MEMNET_IOC_SEND_DIRECT:
-	case MEMNET_IOC_RECV_DIRECT:
-		ret = ioctl_direct(ctx, &u.direct, cmd == MEMNET_IOC_RECV_DIRECT);
-		break;
-	case MEMNET_IOC_SUBMIT:
-		ret = ioctl_submit(ctx, &u.submit);
-		break;
-	default:
-		ret = ioctl_wait(ctx, &u.wait);
-	}
-	if (ret || !copy_to_user(user, &u, known))
-		return ret;
-	/* Nobody knows the number. */
-	if (cmd == MEMNET_IOC_REGISTER)
-		deregister(ctx, u.reg.region);
-	return -EFAULT;
 }
 
 static int context_open(struct inode *inode, struct file *file)
@@ -508,6 +417,8 @@ static int context_open(struct inode *inode, struct file *file)
 	mutex_init(&ctx->lock);
 	init_waitqueue_head(&ctx->wait);
 	spin_lock_init(&ctx->event_lock);
+	init_llist_head(&ctx->spare);
+	spin_lock_init(&ctx->spare_lock);
 	file->private_data = ctx;
 	return stream_open(inode, file);
 }

@@ -26,6 +26,9 @@ struct memnet_area;
  * @finished:	jobs with MEMNET_OP_NOTIFY that have finished and were not read
  * @event_lock:	(BH) guards @eventfd; inside an endpoint's lock
  * @eventfd:	signalled by them as well, or NULL
+ * @spare:	send jobs to be used again; added to from anywhere
+ * @spares:	about how many
+ * @spare_lock:	serializes who takes from @spare; process context
  */
 struct memnet_context {
 	refcount_t		refs;
@@ -39,9 +42,15 @@ struct memnet_context {
 	atomic_t		finished;
 	spinlock_t		event_lock;	/* eventfd */
 	struct eventfd_ctx	*eventfd;
+	struct llist_head	spare;
+	atomic_t		spares;
+	spinlock_t		spare_lock;	/* taking from spare */
 };
 
+struct memnet_region;
+
 void memnet_context_put(struct memnet_context *ctx);
+struct memnet_region *memnet_context_region(struct memnet_context *ctx, u32 number);
 
 /**
  * struct memnet_outcome - where the result of a job is to go

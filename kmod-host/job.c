@@ -3,12 +3,12 @@
  * Jobs: bytes of registered memory that are sent in place (paper, 4.3 and 5.1).
  *
  * A job stands in its endpoint's outgoing queue among buffers of ordinary calls, so all keep the
- * stream's order, and its messages gather straight from the region. It is over when the node's
- * TCP has taken its last byte, which the node tells by the consumed position it publishes
- * anyway. Who waits is told by a WINDOW message: the last message of a job asks for it
- * (WIRE_F_TELL), unless the node has been asked about a position already; then the next one is
- * asked for when that is answered (WANT_TAKEN). So the node remembers one position for each
- * endpoint.
+ * stream's order, and its messages gather straight from the region; jobs behind one another share
+ * a message. It is over when the node's TCP has taken its last byte, which the node tells by the
+ * consumed position it publishes anyway. Who waits is told by a WINDOW message: the last message
+ * of a job, which no other job follows then, asks for it (WIRE_F_TELL), unless the node has been
+ * asked about a position already. The node remembers the one it was asked for last; the first
+ * that somebody waits for is asked for when another was answered or lies behind it (WANT_TAKEN).
  *
  * The memory may be used again when the job is over, or, where it was interrupted, when the
  * device has read what was sent (job.left): what had not been sent is cut off the stream, and the
@@ -20,6 +20,8 @@
  * writes the job's result word; before it does, the counter says all. Only when someone waits in
  * the kernel is the node asked to tell.
  *
+ * Jobs that are no more are used again by the context they were of, as far as it keeps them.
+ *
  * All fields are under the endpoint's lock.
  */
 #include <linux/slab.h>
@@ -30,41 +32,80 @@
 
 static struct kmem_cache *cache;
 
-static void job_put(struct memnet_job *job)
+/**
+ * memnet_job_put() - drop a reference
+ * @job: job
+ */
+void memnet_job_put(struct memnet_job *job)
 {
+	struct memnet_context *ctx = job->outcome.ctx;
+
 	if (!refcount_dec_and_test(&job->refs))
 		return;
 	memnet_region_map_put(job->map);
-	memnet_outcome_put(&job->outcome);
 	memnet_stat_dec(MEMNET_STAT_HOST_JOBS);
-	kmem_cache_free(cache, job);
+	if (ctx && atomic_read(&ctx->spares) < MEMNET_JOBS_SPARE) {
+		atomic_inc(&ctx->spares);
+		llist_add(&job->spare, &ctx->spare);
+	} else {
+		kmem_cache_free(cache, job);
+	}
+	if (ctx)
+		memnet_context_put(ctx);
 }
 
 static void job_left(struct memnet_hold *hold)
 {
 	struct memnet_job *job = container_of(hold, struct memnet_job, hold);
 
-	complete_all(&job->left);
-	job_put(job);
+	if (job->direct)
+		complete_all(&job->left);
+	memnet_job_put(job);
 }
 
-static struct memnet_job *job_alloc(struct memnet_region_map *map, u64 offset, u64 len)
+/**
+ * memnet_jobs_free() - free what is kept
+ * @ctx: context that nobody has any more
+ */
+void memnet_jobs_free(struct memnet_context *ctx)
 {
-	struct memnet_job *job = kmem_cache_zalloc(cache, GFP_KERNEL_ACCOUNT);
+	struct memnet_job *job, *next;
 
-	if (!job)
-		return NULL;
-	refcount_set(&job->refs, 3);
+	llist_for_each_entry_safe(job, next, llist_del_all(&ctx->spare), spare)
+		kmem_cache_free(cache, job);
+}
+
+static struct memnet_job *job_take(struct memnet_context *ctx)
+{
+	struct llist_node *node;
+
+	spin_lock(&ctx->spare_lock);
+	node = llist_del_first(&ctx->spare);
+	spin_unlock(&ctx->spare_lock);
+	if (!node)
+		return kmem_cache_alloc(cache, GFP_KERNEL_ACCOUNT);
+	atomic_dec(&ctx->spares);
+	return container_of(node, struct memnet_job, spare);
+}
+
+/* A new or a used job becomes one for these bytes; @map is taken over. */
+static void job_init(struct memnet_job *job, struct memnet_region_map *map, u64 offset, u64 len,
+		     bool more)
+{
+	refcount_set(&job->refs, 2);
 	refcount_set(&job->hold.refs, 1);
+	job->hold.next = NULL;
 	job->hold.release = job_left;
 	job->entry.kind = MEMNET_ENTRY_JOB;
-	init_completion(&job->left);
-	init_completion(&job->finished);
+	job->entry.more = more;
 	job->map = map;
 	job->offset = offset;
 	job->len = len;
+	job->taken = 0;
+	job->waited = false;
+	job->direct = false;
+	job->outcome = (struct memnet_outcome){ .ctx = NULL };
 	memnet_stat_inc(MEMNET_STAT_HOST_JOBS);
-	return job;
 }
 
 /* The job leaves the endpoint's list. */
@@ -75,8 +116,9 @@ static void job_finish(struct memnet_endpoint *ep, struct memnet_job *job, u64 t
 	ep->tx.n_jobs -= !!job->outcome.ctx;
 	ep->tx.n_waited -= job->waited;
 	memnet_outcome_write(&job->outcome, taken, error);
-	complete_all(&job->finished);
-	job_put(job);
+	if (job->direct)
+		complete_all(&job->finished);
+	memnet_job_put(job);
 }
 
 static u64 job_start(const struct memnet_job *job)
@@ -122,41 +164,81 @@ void memnet_jobs_fail(struct memnet_endpoint *ep, int error)
 	}
 }
 
+/* All of a job has been sent; what the message is to say for it. */
+static u8 job_sent(struct memnet_endpoint *ep, struct memnet_job *job)
+{
+	u8 flags = job->outcome.ctx ? WIRE_F_COUNT : 0;
+
+	list_del(&job->entry.node);
+	ep->tx.offset = 0;
+	if (job->waited && !ep->tx.tell) {
+		ep->tx.tell = job->end;
+		flags |= WIRE_F_TELL;
+	}
+	if (!list_empty(&ep->tx.queue) || job->entry.more)
+		return flags | WIRE_F_MORE;
+	if (!ep->tx.fin)
+		return flags;
+	ep->tx.fin_sent = true;
+	return flags | WIRE_F_FIN;
+}
+
+/* Whether another job follows, in the queue and in the message. */
+static bool another_follows(struct memnet_endpoint *ep, const struct memnet_job *job)
+{
+	const struct memnet_entry *next;
+
+	next = list_first_entry_or_null(&ep->tx.queue, struct memnet_entry, node);
+	return next && next->kind == MEMNET_ENTRY_JOB && !job->waited;
+}
+
 /**
- * memnet_job_transmit() - queue a message of a job
+ * memnet_jobs_transmit() - queue a message of the jobs at the head of the queue
  * @ep: endpoint, locked, in a batch
- * @job: first in its queue
  * @msg: the message, DATA
- * @len: bytes, at most
- * @flags: of the message if it ends the job
+ * @room: bytes, at most and not 0
  *
- * Return: bytes queued, or a negative errno as memnet_tx_queue_mapped().
+ * Return: 0, or a negative errno as memnet_tx_gather().
  */
-int memnet_job_transmit(struct memnet_endpoint *ep, struct memnet_job *job, struct wire_msg *msg,
-			u32 len, u8 flags)
+int memnet_jobs_transmit(struct memnet_endpoint *ep, struct wire_msg *msg, u32 room)
 {
 	struct memnet_channel *ch = ep->lc->ch;
-	struct ib_sge sge[MEMNET_TX_SGE - 1];
-	bool whole, tell;
-	int ret;
-	u32 nr;
+	u32 max = ch->tx.max_sge - 1, nr = 0, sent = 0, len, n;
+	struct memnet_hold *first = NULL, *last = NULL;
+	u8 flags = 0, holds = 0;
+	struct memnet_job *job;
+	struct ib_sge *sge;
+	u64 left;
 
-	len = memnet_region_gather(job->map, job->offset + ep->tx.offset, len, sge,
-				   ch->tx.max_sge - 1, &nr);
-	whole = ep->tx.offset + len == job->len;
-	tell = whole && job->waited && !ep->tx.tell;
-	msg->hdr.flags |= (whole ? flags : WIRE_F_MORE) | (tell ? WIRE_F_TELL : 0) |
-			  (whole && job->outcome.ctx ? WIRE_F_COUNT : 0);
-	refcount_inc(&job->hold.refs);
-	ret = memnet_tx_queue_mapped(ch, msg, sge, nr, &job->hold, 0);
-	if (ret) {
-		refcount_dec(&job->hold.refs);
-		return ret;
-	}
-	if (tell)
-		ep->tx.tell = job->end;
-	memnet_stat_add(MEMNET_STAT_HOST_DIRECT, len);
-	return len;
+	sge = memnet_tx_gather(ch, msg);
+	if (IS_ERR(sge))
+		return PTR_ERR(sge);
+	do {
+		job = memnet_entry_job(list_first_entry(&ep->tx.queue, struct memnet_entry, node));
+		left = job->len - ep->tx.offset;
+		len = memnet_region_gather(job->map, job->offset + ep->tx.offset,
+					   min_t(u64, left, room - sent), sge + nr, max - nr, &n);
+		nr += n;
+		sent += len;
+		if (last)
+			last->next = &job->hold;
+		else
+			first = &job->hold;
+		last = &job->hold;
+		holds++;
+		if (len < left) {
+			refcount_inc(&job->hold.refs);
+			ep->tx.offset += len;
+			flags |= WIRE_F_MORE;
+			break;
+		}
+		flags = (flags & WIRE_F_COUNT) | job_sent(ep, job);
+	} while (sent < room && nr < max && another_follows(ep, job));
+	msg->hdr.flags = flags;
+	memnet_tx_queue_gathered(ch, msg, nr, first, holds);
+	ep->tx.sent += sent;
+	memnet_stat_add(MEMNET_STAT_HOST_DIRECT, sent);
+	return 0;
 }
 
 /**
@@ -170,13 +252,13 @@ bool memnet_job_untold(struct memnet_endpoint *ep, struct wire_msg *msg)
 {
 	struct memnet_job *job;
 
-	if (!ep->tx.n_waited || ep->tx.tell)
+	if (!ep->tx.n_waited)
 		return false;
 	list_for_each_entry(job, &ep->tx.jobs, node)
 		if (job->waited)
 			break;
 	/* One that is not sent whole asks by itself. */
-	if (job->end > ep->tx.sent)
+	if (job->end > ep->tx.sent || (ep->tx.tell && ep->tx.tell <= job->end))
 		return false;
 	memset(msg, 0, sizeof(*msg));
 	msg->taken.pos = cpu_to_le64(job->end);
@@ -216,29 +298,11 @@ static u64 job_cut(struct memnet_endpoint *ep, struct memnet_job *job)
 	return sent;
 }
 
-/*
- * The memory may be used again when the device has read what was sent. That takes no longer than
- * the link lives; who is killed uses it no more, and the job's mapping keeps it pinned.
- */
-static void wait_until_left(struct memnet_endpoint *ep, struct memnet_job *job)
+/* It was not queued. */
+static void job_discard(struct memnet_job *job)
 {
-	memnet_tx_flush(ep->lc->ch);
-	wait_for_completion_killable(&job->left);
-}
-
-/* Nobody waits for the job any more. */
-static u64 job_interrupt(struct memnet_endpoint *ep, struct memnet_job *job)
-{
-	u64 sent;
-
-	spin_lock_bh(&ep->lock);
-	sent = job_cut(ep, job);
-	if (!list_empty(&job->node))
-		job_finish(ep, job, sent, EINTR);
-	memnet_transmit(ep);
-	spin_unlock_bh(&ep->lock);
-	wait_until_left(ep, job);
-	return sent;
+	memnet_hold_put(&job->hold);
+	memnet_job_put(job);
 }
 
 static void job_append(struct memnet_endpoint *ep, struct memnet_job *job)
@@ -251,7 +315,39 @@ static void job_append(struct memnet_endpoint *ep, struct memnet_job *job)
 	ep->tx.n_waited += job->waited;
 }
 
-static int job_queue(struct sock *sk, struct memnet_endpoint *ep, struct memnet_job *job)
+/**
+ * memnet_job_direct() - make a job for a caller who waits
+ * @map: what is sent from; taken over on success
+ * @offset: first byte in the region
+ * @len: bytes
+ * @more: the caller announces more
+ *
+ * Return: the job with the caller's reference, or NULL. Only memnet_job_queue() may follow.
+ */
+struct memnet_job *memnet_job_direct(struct memnet_region_map *map, u64 offset, u64 len, bool more)
+{
+	struct memnet_job *job = kmem_cache_alloc(cache, GFP_KERNEL_ACCOUNT);
+
+	if (!job)
+		return NULL;
+	job_init(job, map, offset, len, more);
+	refcount_inc(&job->refs);
+	job->direct = true;
+	init_completion(&job->left);
+	init_completion(&job->finished);
+	job->waited = true;
+	return job;
+}
+
+/**
+ * memnet_job_queue() - queue it, and send what can be sent
+ * @sk: the endpoint's socket, locked
+ * @ep: endpoint, not locked
+ * @job: job
+ *
+ * Return: 0; -EPIPE when nothing is sent any more, and then the job is gone.
+ */
+int memnet_job_queue(struct sock *sk, struct memnet_endpoint *ep, struct memnet_job *job)
 {
 	bool ok;
 
@@ -262,103 +358,33 @@ static int job_queue(struct sock *sk, struct memnet_endpoint *ep, struct memnet_
 		memnet_transmit(ep);
 	}
 	spin_unlock_bh(&ep->lock);
-	return ok ? 0 : -EPIPE;
-}
-
-static int send_locked(struct sock *sk, struct memnet_region *region, u64 offset, u64 len,
-		       bool more, long *timeo, struct memnet_job **result)
-{
-	struct memnet_region_map *map;
-	struct memnet_endpoint *ep;
-	struct memnet_job *job;
-	int ret;
-
-	if (sk->sk_state == TCP_SYN_SENT) {
-		ret = memnet_wait_connected(sk, timeo);
-		if (ret)
-			return ret;
-	}
-	ep = memnet_sk(sk)->ep;
-	if (!ep || !ep->connected || sk->sk_err || sk->sk_shutdown & SEND_SHUTDOWN)
-		return -EPIPE;
-	map = memnet_region_map(region, ep->lc->ch);
-	if (IS_ERR(map))
-		return PTR_ERR(map) == -ENETDOWN ? -EPIPE : PTR_ERR(map);
-	job = job_alloc(map, offset, len);
-	if (!job) {
-		memnet_region_map_put(map);
-		return -ENOMEM;
-	}
-	job->entry.more = more;
-	job->waited = true;
-	ret = job_queue(sk, ep, job);
-	if (ret) {
-		memnet_hold_put(&job->hold);
-		job_put(job);
-		job_put(job);
-		return ret;
-	}
-	*result = job;
-	return 0;
+	if (ok)
+		return 0;
+	job_discard(job);
+	memnet_job_put(job);
+	return -EPIPE;
 }
 
 /**
- * memnet_send_direct() - send registered memory and wait until the node's TCP has taken it
- * @sock: an offloaded socket
- * @region: region
- * @offset: first byte in it
- * @len: bytes, within the region and not 0
- * @flags: MSG_NOSIGNAL, MSG_MORE
- * @done: bytes sent, where the return is 0
+ * memnet_job_interrupt() - nobody waits for its end any more
+ * @ep: endpoint, not locked
+ * @job: job
  *
- * It waits also on a non-blocking socket, for there would be no telling when the memory may be used
- * again. A signal, SO_SNDTIMEO or an error ends the call with what was sent.
+ * What was not sent is cut off.
  *
- * Return: 0 when something was sent, else a negative errno as sendmsg().
+ * Return: bytes that were sent, or will be.
  */
-int memnet_send_direct(struct socket *sock, struct memnet_region *region, u64 offset, u64 len,
-		       unsigned int flags, u64 *done)
+u64 memnet_job_interrupt(struct memnet_endpoint *ep, struct memnet_job *job)
 {
-	struct sock *sk = sock->sk;
-	struct memnet_endpoint *ep;
-	struct memnet_job *job = NULL;
-	long timeo, left;
-	int ret;
+	u64 sent;
 
-	lock_sock(sk);
-	timeo = sock_sndtimeo(sk, false);
-	ret = -EPIPE;
-	if (!memnet_sk(sk)->delegated)
-		ret = send_locked(sk, region, offset, len, flags & MSG_MORE, &timeo, &job);
-	ep = memnet_sk(sk)->ep;
-	if (!ret)
-		memnet_endpoint_get(ep);
-	else
-		ret = sk_stream_error(sk, flags, ret);
-	release_sock(sk);
-	if (ret)
-		return ret;
-	left = wait_for_completion_interruptible_timeout(&job->finished, timeo);
-	if (left > 0) {
-		*done = job->taken;
-		/* Those that were not taken may still lie in the queue pair. */
-		if (*done < job->len)
-			wait_until_left(ep, job);
-	} else {
-		*done = job_interrupt(ep, job);
-	}
-	if (!*done) {
-		lock_sock(sk);
-		if (left > 0)
-			ret = sk_stream_error(sk, flags, -EPIPE);
-		else
-			ret = left ? sock_intr_errno(timeo) : -EAGAIN;
-		release_sock(sk);
-	}
-	job_put(job);
-	memnet_transmit_reap(ep);
-	memnet_endpoint_put(ep);
-	return ret;
+	spin_lock_bh(&ep->lock);
+	sent = job_cut(ep, job);
+	if (!list_empty(&job->node))
+		job_finish(ep, job, sent, EINTR);
+	memnet_transmit(ep);
+	spin_unlock_bh(&ep->lock);
+	return sent;
 }
 
 /* ---- asynchronous jobs ---- */
@@ -518,68 +544,62 @@ static int wait_for_turn(struct sock *sk, struct memnet_context *ctx, bool nonbl
 	}
 }
 
-static struct memnet_job *job_make(struct memnet_context *ctx, struct memnet_endpoint *ep,
-				   const struct memnet_op *op, struct memnet_region *region,
-				   u64 *result)
+/* Jobs of one socket, before they are queued. */
+struct batch {
+	struct memnet_job *jobs[MEMNET_SUBMIT_BATCH];
+	u64 ends[MEMNET_SUBMIT_BATCH];	/* from the first's start */
+	unsigned int n;
+};
+
+/* The job of an op becomes the batch's next. */
+static int batch_add(struct batch *b, struct memnet_context *ctx, struct memnet_endpoint *ep,
+		     const struct memnet_submission *s)
 {
 	struct memnet_region_map *map;
 	struct memnet_job *job;
 
-	map = memnet_region_map(region, ep->lc->ch);
+	map = memnet_region_map(s->region, ep->lc->ch);
 	if (IS_ERR(map))
-		return ERR_CAST(map);
-	job = job_alloc(map, op->offset, op->len);
+		return PTR_ERR(map) == -ENETDOWN ? -EPIPE : PTR_ERR(map);
+	job = job_take(ctx);
 	if (!job) {
 		memnet_region_map_put(map);
-		return ERR_PTR(-ENOMEM);
+		return -ENOMEM;
 	}
-	memnet_outcome_init(&job->outcome, ctx, result, op->flags & MEMNET_OP_NOTIFY);
+	job_init(job, map, s->op.offset, s->op.len, s->op.flags & MEMNET_OP_MORE);
+	memnet_outcome_init(&job->outcome, ctx, s->word, s->op.flags & MEMNET_OP_NOTIFY);
 	job->waited = job->outcome.notify;
-	return job;
+	b->ends[b->n] = (b->n ? b->ends[b->n - 1] : 0) + s->op.len;
+	b->jobs[b->n++] = job;
+	return 0;
 }
 
-static void job_discard(struct memnet_job *job)
+/* All under one lock and in one batch. Returns where the first starts, or -EPIPE. */
+static s64 batch_queue(struct sock *sk, struct memnet_endpoint *ep, const struct batch *b)
 {
-	memnet_hold_put(&job->hold);
-	job_put(job);
-	job_put(job);
-}
-
-/* All under one lock and in one batch; @jobs are taken over. */
-static int jobs_queue(struct sock *sk, struct memnet_endpoint *ep, struct memnet_op *ops,
-		      struct memnet_job **jobs, unsigned int n)
-{
+	s64 start = -EPIPE;
 	unsigned int i;
-	bool ok;
 
 	spin_lock_bh(&ep->lock);
-	ok = ep->state != TCP_CLOSE && !ep->gone && !(sk->sk_shutdown & SEND_SHUTDOWN);
-	for (i = 0; ok && i < n; i++) {
-		WRITE_ONCE(*jobs[i]->outcome.word, jobs[i]->outcome.serial);
-		jobs[i]->entry.more = i < n - 1 || ops[i].flags & MEMNET_OP_MORE;
-		job_append(ep, jobs[i]);
-		ops[i].end = le64_to_cpu(wire_word(ep->gen, jobs[i]->end));
-		ops[i].counter = memnet_counter_number(ep);
-	}
-	if (ok)
+	if (ep->state != TCP_CLOSE && !ep->gone && !(sk->sk_shutdown & SEND_SHUTDOWN)) {
+		start = ep->tx.end;
+		for (i = 0; i < b->n; i++) {
+			struct memnet_job *job = b->jobs[i];
+
+			WRITE_ONCE(*job->outcome.word, job->outcome.serial);
+			job->entry.more |= i < b->n - 1;
+			job_append(ep, job);
+		}
 		memnet_transmit(ep);
-	spin_unlock_bh(&ep->lock);
-	for (i = 0; i < n; i++) {
-		if (ok)
-			job_put(jobs[i]);
-		else
-			job_discard(jobs[i]);
 	}
-	return ok ? n : -EPIPE;
+	spin_unlock_bh(&ep->lock);
+	return start;
 }
 
-static int submit_locked(struct memnet_context *ctx, struct sock *sk, bool nonblock,
-			 struct memnet_op *ops, struct memnet_region **regions, u64 **results,
-			 unsigned int n)
+/* Whether the socket takes jobs of the context; how many, or a negative errno. */
+static int ready(struct memnet_context *ctx, struct sock *sk, bool nonblock)
 {
-	struct memnet_job *jobs[MEMNET_SUBMIT_BATCH];
 	struct memnet_endpoint *ep;
-	unsigned int i;
 	long timeo;
 	int ret;
 
@@ -594,46 +614,78 @@ static int submit_locked(struct memnet_context *ctx, struct sock *sk, bool nonbl
 	ep = memnet_sk(sk)->ep;
 	if (!ep || !ep->connected || sk->sk_err || sk->sk_shutdown & SEND_SHUTDOWN)
 		return -EPIPE;
-	ret = memnet_area_bind(ctx, ep);
-	if (ret)
-		return ret == -ENETDOWN ? -EPIPE : ret;
+	if (!ep->area || ep->area->ctx != ctx) {
+		ret = memnet_area_bind(ctx, ep);
+		if (ret)
+			return ret == -ENETDOWN ? -EPIPE : ret;
+	}
 	memnet_transmit_reap(ep);
-	ret = wait_for_turn(sk, ctx, nonblock);
+	return wait_for_turn(sk, ctx, nonblock);
+}
+
+/* Makes jobs of the first op and of those like it that follow. What is wrong with one ends it. */
+static int batch_fill(struct batch *b, struct memnet_context *ctx, struct memnet_endpoint *ep,
+		      struct memnet_op __user *at, struct memnet_submission *s, unsigned int n)
+{
+	int fd = s->op.fd, ret;
+
+	do {
+		ret = batch_add(b, ctx, ep, s);
+	} while (!ret && b->n < n && !memnet_submission_get(ctx, s, at + b->n) &&
+		 s->op.opcode == MEMNET_OP_SEND && s->op.fd == fd);
+	return b->n ? 0 : ret;
+}
+
+static int submit_locked(struct memnet_context *ctx, struct sock *sk, bool nonblock,
+			 struct memnet_op __user *at, struct memnet_submission *s, unsigned int n)
+{
+	struct batch b = { .n = 0 };
+	struct memnet_endpoint *ep;
+	unsigned int i;
+	s64 start;
+	u64 end;
+	int ret;
+
+	ret = ready(ctx, sk, nonblock);
 	if (ret < 0)
 		return ret;
-	n = min3(n, (unsigned int)ret, MEMNET_SUBMIT_BATCH);
-	for (i = 0; i < n; i++) {
-		jobs[i] = job_make(ctx, ep, &ops[i], regions[i], results[i]);
-		if (IS_ERR(jobs[i])) {
-			ret = PTR_ERR(jobs[i]);
-			if (!i)
-				return ret == -ENETDOWN ? -EPIPE : ret;
-			break;
-		}
+	ep = memnet_sk(sk)->ep;
+	ret = batch_fill(&b, ctx, ep, at, s, min_t(unsigned int, n, ret));
+	if (ret)
+		return ret;
+	start = batch_queue(sk, ep, &b);
+	if (start < 0) {
+		for (i = 0; i < b.n; i++)
+			job_discard(b.jobs[i]);
+		return start;
 	}
-	return jobs_queue(sk, ep, ops, jobs, i);
+	/* Who gives memory that cannot be written to does not learn of its jobs; they go on. */
+	for (i = 0; i < b.n && !ret; i++) {
+		end = le64_to_cpu(wire_word(ep->gen, start + b.ends[i]));
+		ret = memnet_submission_tell(at + i, end, memnet_counter_number(ep));
+	}
+	return ret ?: b.n;
 }
 
 /**
  * memnet_submit_sends() - send registered memory without waiting
  * @ctx: context
  * @sock: a socket of the family
- * @ops: what to send; @end and @counter are filled in
- * @regions: held, with the bytes of each
- * @results: result word of each
- * @n: how many
+ * @at: ops, of which the first is to send on this socket
+ * @s: that one, checked; used for those that follow
+ * @n: how many there are, at most MEMNET_SUBMIT_BATCH
  *
  * Return: how many were taken, at least one, or a negative errno.
  */
-int memnet_submit_sends(struct memnet_context *ctx, struct socket *sock, struct memnet_op *ops,
-			struct memnet_region **regions, u64 **results, unsigned int n)
+int memnet_submit_sends(struct memnet_context *ctx, struct socket *sock,
+			struct memnet_op __user *at, struct memnet_submission *s, unsigned int n)
 {
 	bool nonblock = sock->file && sock->file->f_flags & O_NONBLOCK;
 	struct sock *sk = sock->sk;
 	int ret;
 
 	lock_sock(sk);
-	ret = submit_locked(ctx, sk, nonblock, ops, regions, results, n);
+	ret = submit_locked(ctx, sk, nonblock, at, s, n);
 	if (ret == -EPIPE)
 		ret = sk_stream_error(sk, MSG_NOSIGNAL, ret);
 	release_sock(sk);

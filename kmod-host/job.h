@@ -5,18 +5,21 @@
 
 #include "context.h"
 #include "region.h"
+#include "submit.h"
 
 #define MEMNET_JOBS_UNDER_WAY	256U	/* of a socket, asynchronous ones */
 #define MEMNET_SUBMIT_BATCH	16U	/* ops handled at a time */
+#define MEMNET_JOBS_SPARE	64	/* of a context */
 
 /**
  * struct memnet_job - bytes of a region on their way to the node's TCP
  * @entry:	on the outgoing queue until all of it is posted
- * @hold:	the queue's reference and one for each posted message; when they are gone the
- *		device has read the memory for the last time
- * @left:	completed then
+ * @hold:	the queue's reference, which goes with the message that has its last byte, and one
+ *		for each message before; when they are gone the device has read the memory for the
+ *		last time
+ * @left:	completed then, if @direct
  * @node:	on the endpoint's list while it waits to be taken
- * @finished:	completed when it was taken whole, or never will be
+ * @finished:	completed when it was taken whole, or never will be, if @direct
  * @map:	what is sent from, held
  * @offset:	first byte in the region
  * @len:	bytes; under the endpoint's lock, which may cut it
@@ -24,7 +27,9 @@
  * @taken:	bytes that TCP took, once @finished
  * @outcome:	of an asynchronous job
  * @waited:	somebody waits for it: the node is to tell; under the endpoint's lock
- * @refs:	@hold, the endpoint's list, who waits
+ * @direct:	a caller waits for it with a reference of its own
+ * @refs:	@hold, the endpoint's list, that caller
+ * @spare:	among those of the context that can be used again
  */
 struct memnet_job {
 	struct memnet_entry		entry;
@@ -39,7 +44,9 @@ struct memnet_job {
 	u64				taken;
 	struct memnet_outcome		outcome;
 	bool				waited;
+	bool				direct;
 	refcount_t			refs;
+	struct llist_node		spare;
 };
 
 static inline struct memnet_job *memnet_entry_job(struct memnet_entry *entry)
@@ -47,23 +54,30 @@ static inline struct memnet_job *memnet_entry_job(struct memnet_entry *entry)
 	return container_of(entry, struct memnet_job, entry);
 }
 
-int memnet_job_transmit(struct memnet_endpoint *ep, struct memnet_job *job, struct wire_msg *msg,
-			u32 len, u8 flags);
+void memnet_job_put(struct memnet_job *job);
+struct memnet_job *memnet_job_direct(struct memnet_region_map *map, u64 offset, u64 len, bool more);
+int memnet_job_queue(struct sock *sk, struct memnet_endpoint *ep, struct memnet_job *job);
+u64 memnet_job_interrupt(struct memnet_endpoint *ep, struct memnet_job *job);
+int memnet_jobs_transmit(struct memnet_endpoint *ep, struct wire_msg *msg, u32 room);
 bool memnet_job_untold(struct memnet_endpoint *ep, struct wire_msg *msg);
 void memnet_job_arm(struct memnet_endpoint *ep, u64 end);
 void memnet_jobs_collect(struct memnet_endpoint *ep);
-int memnet_submit_sends(struct memnet_context *ctx, struct socket *sock, struct memnet_op *ops,
-			struct memnet_region **regions, u64 **results, unsigned int n);
+void memnet_jobs_free(struct memnet_context *ctx);
+int memnet_submit_sends(struct memnet_context *ctx, struct socket *sock,
+			struct memnet_op __user *at, struct memnet_submission *s,
+			unsigned int n);
 
 /* recv_job.c */
-int memnet_submit_recv(struct memnet_context *ctx, struct socket *sock, struct memnet_op *op,
-		       struct memnet_region *region, u64 *word);
+int memnet_submit_recv(struct memnet_context *ctx, struct socket *sock,
+		       struct memnet_op __user *at, struct memnet_submission *s);
 int memnet_recv_job_cancel(struct memnet_endpoint *ep, const u64 *word);
 int memnet_recv_direct(struct socket *sock, struct memnet_region *region, u64 offset, u64 len,
 		       unsigned int flags, u64 *done);
 
 /* job.c */
 int memnet_job_cancel(struct memnet_endpoint *ep, const u64 *word);
+
+/* direct.c */
 int memnet_send_direct(struct socket *sock, struct memnet_region *region, u64 offset, u64 len,
 		       unsigned int flags, u64 *done);
 

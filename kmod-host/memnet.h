@@ -8,10 +8,12 @@
  *   receive.c     messages from the node
  *   rcv_window.c  how far the node may send
  *   transmit.c    its outgoing queue: what is sent when
- *   job.c         direct transfers from registered memory
+ *   job.c         jobs: bytes of registered memory on their way out
+ *   direct.c      a send from registered memory that waits for its end
  *   recv_job.c    bytes that land in registered memory
  *   region.c      registered memory: pinned, charged, mapped for a link
  *   context.c     /dev/memnet
+ *   submit.c      jobs as programs submit them
  *   result.c      results of jobs, and who waits for them
  *   area.c        counters that the node writes and programs read
  *   request.c     requests that wait for the node's answer

@@ -562,14 +562,13 @@ static int wait_for_turn(struct sock *sk, bool nonblock)
  * memnet_submit_recv() - receive into registered memory without waiting
  * @ctx: context
  * @sock: a socket of the family
- * @op: what to receive
- * @region: held, with those bytes
- * @word: result word
+ * @at: an op that is to receive on it
+ * @s: the same, checked
  *
  * Return: 1, or a negative errno.
  */
-int memnet_submit_recv(struct memnet_context *ctx, struct socket *sock, struct memnet_op *op,
-		       struct memnet_region *region, u64 *word)
+int memnet_submit_recv(struct memnet_context *ctx, struct socket *sock,
+		       struct memnet_op __user *at, struct memnet_submission *s)
 {
 	bool nonblock = sock->file && sock->file->f_flags & O_NONBLOCK;
 	struct memnet_recv_job *job;
@@ -586,16 +585,14 @@ int memnet_submit_recv(struct memnet_context *ctx, struct socket *sock, struct m
 	if (ret)
 		goto out;
 	ep = memnet_sk(sk)->ep;
-	job = job_make(ep, region, op->offset, op->len, op->flags & MEMNET_OP_WAITALL);
+	job = job_make(ep, s->region, s->op.offset, s->op.len, s->op.flags & MEMNET_OP_WAITALL);
 	if (IS_ERR(job)) {
 		ret = link_error(sk, PTR_ERR(job));
 		goto out;
 	}
-	memnet_outcome_init(&job->outcome, ctx, word, op->flags & MEMNET_OP_NOTIFY);
-	op->end = 0;
-	op->counter = MEMNET_NO_COUNTER;
+	memnet_outcome_init(&job->outcome, ctx, s->word, s->op.flags & MEMNET_OP_NOTIFY);
 	spin_lock_bh(&ep->lock);
-	WRITE_ONCE(*word, job->outcome.serial);
+	WRITE_ONCE(*s->word, job->outcome.serial);
 	job_add(ep, job);
 	if (sk->sk_shutdown & RCV_SHUTDOWN && !ep->rx.fin && ep->state != TCP_CLOSE)
 		cancel(ep, job, 0);
@@ -604,7 +601,7 @@ int memnet_submit_recv(struct memnet_context *ctx, struct socket *sock, struct m
 	spin_unlock_bh(&ep->lock);
 	memnet_transmit_reap(ep);
 	job_put(job);
-	ret = 1;
+	ret = memnet_submission_tell(at, 0, MEMNET_NO_COUNTER) ?: 1;
 out:
 	release_sock(sk);
 	return ret;

@@ -180,7 +180,7 @@ static u64 entry_len(struct memnet_entry *entry)
 	return memnet_entry_skb(entry)->len;
 }
 
-/* One message of the entry at the head of the queue. Returns 1 when the window is dry. */
+/* One message of what is at the head of the queue. Returns 1 when the window is dry. */
 static int send_data(struct memnet_endpoint *ep, struct memnet_entry *entry)
 {
 	u64 left = entry_len(entry) - ep->tx.offset;
@@ -192,13 +192,13 @@ static int send_data(struct memnet_endpoint *ep, struct memnet_entry *entry)
 
 	if (!len)
 		return 1;
-	flags = last && ep->tx.fin ? WIRE_F_FIN : !last || entry->more ? WIRE_F_MORE : 0;
 	wire_init(&msg, WIRE_DATA, ep->index, ep->gen);
 	msg.hdr.pos = cpu_to_le64(ep->tx.sent);
 	if (entry->kind == MEMNET_ENTRY_JOB)
-		ret = memnet_job_transmit(ep, memnet_entry_job(entry), &msg, len, flags);
-	else
-		ret = send_buffer(ep, memnet_entry_skb(entry), &msg, len, flags);
+		return memnet_jobs_transmit(ep, &msg, min_t(u64, ep->tx.limit - ep->tx.sent,
+							    WIRE_MAX_PAYLOAD));
+	flags = last && ep->tx.fin ? WIRE_F_FIN : !last || entry->more ? WIRE_F_MORE : 0;
+	ret = send_buffer(ep, memnet_entry_skb(entry), &msg, len, flags);
 	if (ret < 0)
 		return ret;
 	ep->tx.sent += ret;
@@ -208,8 +208,6 @@ static int send_data(struct memnet_endpoint *ep, struct memnet_entry *entry)
 		ep->tx.offset = 0;
 		if (last && ep->tx.fin)
 			ep->tx.fin_sent = true;
-		if (entry->kind == MEMNET_ENTRY_JOB)
-			memnet_hold_put(&memnet_entry_job(entry)->hold);
 	}
 	return 0;
 }

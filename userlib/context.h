@@ -3,26 +3,26 @@
 #ifndef CONTEXT_H
 #define CONTEXT_H
 
-#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "memnet.h"
+#include "spin.h"
 
 struct record;
 
 struct memnet_context {
 	int fd;
-	unsigned int spin;	/* looks before job_wait sleeps */
+	struct spin spin;	/* of job_wait */
 
 	/* jobs: written by kernel and node */
 	const uint64_t *results;
 	const uint64_t *counters;
 
 	struct record *records;
-	pthread_mutex_t lock;	/* the following */
-	uint32_t free;		/* first record given back, or MEMNET_JOBS_MAX */
-	uint32_t fresh;		/* records from here on were never used */
+	_Atomic uint64_t free;	/* first record given back, or MEMNET_JOBS_MAX; changes, << 32 */
+	_Atomic uint32_t fresh;	/* records from here on were never used */
 };
 
 int jobs_init(struct memnet_context *ctx);

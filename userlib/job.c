@@ -6,9 +6,11 @@
  *
  * Whether a job is over is read from memory that the kernel and the node write, see
  * linux/memnet.h; nothing here calls the kernel but submitting and sleeping.
+ *
+ * Records that were given back are on a list without a lock. Its head counts its changes, so that
+ * one that looks the same as before, but is not, is told apart.
  */
 #include <errno.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +22,7 @@
 
 struct record {
 	_Atomic uint32_t generation;	/* odd while the job is held */
-	uint32_t next;			/* on the list of free records */
+	_Atomic uint32_t next;		/* on the list of those given back */
 	uint32_t counter;
 	uint64_t end;
 	uint64_t len;
@@ -32,7 +34,6 @@ int jobs_init(struct memnet_context *ctx)
 {
 	void *map;
 
-	pthread_mutex_init(&ctx->lock, NULL);
 	map = mmap(NULL, MEMNET_MAP_SIZE, PROT_READ, MAP_SHARED, ctx->fd, 0);
 	if (map == MAP_FAILED)
 		return -1;
@@ -54,37 +55,58 @@ void jobs_exit(struct memnet_context *ctx)
 {
 	munmap(ctx->records, MEMNET_JOBS_MAX * sizeof(struct record));
 	munmap((void *)ctx->results, MEMNET_MAP_SIZE);
-	pthread_mutex_destroy(&ctx->lock);
+}
+
+/* Up to @n records that were never used. */
+static unsigned int take_fresh(struct memnet_context *ctx, uint32_t *ids, unsigned int n)
+{
+	uint32_t first = atomic_load_explicit(&ctx->fresh, memory_order_relaxed);
+	unsigned int i;
+
+	do {
+		if (n > MEMNET_JOBS_MAX - first)
+			n = MEMNET_JOBS_MAX - first;
+	} while (!atomic_compare_exchange_weak_explicit(&ctx->fresh, &first, first + n,
+							memory_order_relaxed,
+							memory_order_relaxed));
+	for (i = 0; i < n; i++)
+		ids[i] = first + i;
+	return n;
+}
+
+static uint64_t changed(uint64_t head, uint32_t id)
+{
+	return ((head >> 32) + 1) << 32 | id;
 }
 
 /* Up to @n records into @ids; how many there were. */
 static unsigned int take(struct memnet_context *ctx, uint32_t *ids, unsigned int n)
 {
-	unsigned int i;
+	uint64_t head = atomic_load_explicit(&ctx->free, memory_order_acquire);
+	unsigned int found;
+	uint32_t id;
 
-	pthread_mutex_lock(&ctx->lock);
-	for (i = 0; i < n; i++) {
-		if (ctx->free < MEMNET_JOBS_MAX) {
-			ids[i] = ctx->free;
-			ctx->free = ctx->records[ids[i]].next;
-		} else if (ctx->fresh < MEMNET_JOBS_MAX) {
-			ids[i] = ctx->fresh++;
-		} else {
-			break;
+	do {
+		/* What another takes meanwhile may lead anywhere on the list, but then it changes. */
+		for (id = (uint32_t)head, found = 0; found < n && id < MEMNET_JOBS_MAX; found++) {
+			ids[found] = id;
+			id = atomic_load_explicit(&ctx->records[id].next, memory_order_relaxed);
 		}
-	}
-	pthread_mutex_unlock(&ctx->lock);
-	return i;
+	} while (found && !atomic_compare_exchange_weak_explicit(&ctx->free, &head,
+								 changed(head, id),
+								 memory_order_acquire,
+								 memory_order_acquire));
+	return found < n ? found + take_fresh(ctx, ids + found, n - found) : n;
 }
 
-static void give(struct memnet_context *ctx, const uint32_t *ids, unsigned int n)
+static void give(struct memnet_context *ctx, uint32_t id)
 {
-	pthread_mutex_lock(&ctx->lock);
-	while (n--) {
-		ctx->records[ids[n]].next = ctx->free;
-		ctx->free = ids[n];
-	}
-	pthread_mutex_unlock(&ctx->lock);
+	uint64_t head = atomic_load_explicit(&ctx->free, memory_order_relaxed);
+
+	do
+		atomic_store_explicit(&ctx->records[id].next, (uint32_t)head, memory_order_relaxed);
+	while (!atomic_compare_exchange_weak_explicit(&ctx->free, &head, changed(head, id),
+						      memory_order_release, memory_order_relaxed));
 }
 
 static memnet_job hold(struct memnet_context *ctx, uint32_t id, const struct memnet_op *op)
@@ -127,12 +149,18 @@ static bool is_over(struct memnet_context *ctx, const struct record *r, ssize_t 
 	return counts && word >> 48 == r->end >> 48 && ((word - r->end) & POS_MASK) < 1ULL << 47;
 }
 
-static void release(struct memnet_context *ctx, struct record *r)
+/* The job is nobody's any more; -1 if that it was already. */
+static int release(struct memnet_context *ctx, struct record *r, memnet_job job)
 {
-	uint32_t id = (uint32_t)(r - ctx->records);
+	uint32_t generation = (uint32_t)(job >> 32);
 
-	atomic_fetch_add_explicit(&r->generation, 1, memory_order_release);
-	give(ctx, &id, 1);
+	if (!atomic_compare_exchange_strong_explicit(&r->generation, &generation, generation + 1,
+						     memory_order_release, memory_order_relaxed)) {
+		errno = EINVAL;
+		return -1;
+	}
+	give(ctx, (uint32_t)(r - ctx->records));
+	return 0;
 }
 
 int memnet_submit(struct memnet_context *ctx, struct memnet_op *ops, unsigned int n,
@@ -158,8 +186,8 @@ int memnet_submit(struct memnet_context *ctx, struct memnet_op *ops, unsigned in
 	}
 	for (i = 0; i < arg.done; i++)
 		jobs[i] = hold(ctx, ids[i], &ops[i]);
-	if (arg.done < arg.count)
-		give(ctx, ids + arg.done, arg.count - arg.done);
+	for (; i < arg.count; i++)
+		give(ctx, ids[i]);
 	errno = err;
 	return err ? -1 : (int)arg.done;
 }
@@ -221,8 +249,24 @@ int memnet_job_done(struct memnet_context *ctx, memnet_job job, ssize_t *result)
 		return -1;
 	if (!is_over(ctx, r, result))
 		return 0;
-	release(ctx, r);
-	return 1;
+	return release(ctx, r, job) ?: 1;
+}
+
+/* Looks for a while. */
+static bool look(struct memnet_context *ctx, const struct record *r, ssize_t *result)
+{
+	uint32_t limit, looks;
+	bool seen = false;
+
+	if (is_over(ctx, r, result))
+		return true;
+	if (!ctx->spin.max)
+		return false;
+	limit = spin_limit(&ctx->spin);
+	for (looks = 0; looks < limit && !seen; looks++)
+		seen = is_over(ctx, r, result);
+	spin_learn(&ctx->spin, looks, seen);
+	return seen;
 }
 
 int memnet_job_wait(struct memnet_context *ctx, memnet_job job, const struct timespec *until,
@@ -236,14 +280,10 @@ int memnet_job_wait(struct memnet_context *ctx, memnet_job job, const struct tim
 		.count = 1,
 		.timeout = until ? until->tv_sec * 1000000000LL + until->tv_nsec : -1,
 	};
-	unsigned int spin;
 
 	if (!r)
 		return -1;
-	for (spin = 0; spin < ctx->spin; spin++)
-		if (is_over(ctx, r, result))
-			break;
-	if (!is_over(ctx, r, result)) {
+	if (!look(ctx, r, result)) {
 		ref = (struct memnet_job_ref){
 			.result = (uint32_t)(r - ctx->records),
 			.counter = r->counter,
@@ -256,11 +296,10 @@ int memnet_job_wait(struct memnet_context *ctx, memnet_job job, const struct tim
 			return -1;
 		}
 	}
-	release(ctx, r);
-	return 0;
+	return release(ctx, r, job);
 }
 
 void memnet_context_spin(struct memnet_context *ctx, unsigned int looks)
 {
-	ctx->spin = looks;
+	ctx->spin.max = looks;
 }

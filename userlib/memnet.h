@@ -219,12 +219,15 @@ int memnet_job_done(struct memnet_context *ctx, memnet_job job, ssize_t *result)
 /*
  * Wait until a job is over, or until a time of CLOCK_MONOTONIC (NULL: for ever).
  * 0 with @result as above, the descriptor is given back; -1 with errno ETIME,
- * EINTR or EINVAL.
+ * EINTR or EINVAL. A job is one thread's at a time to ask for.
  */
 int memnet_job_wait(struct memnet_context *ctx, memnet_job job, const struct timespec *until,
 		    ssize_t *result);
 
-/* How often memnet_job_wait() looks before it sleeps; 0 at first. */
+/*
+ * How often memnet_job_wait() looks, at most, before it sleeps; 0 at first. It looks less
+ * often where looking has not helped lately. To be set before others use the context.
+ */
 void memnet_context_spin(struct memnet_context *ctx, unsigned int looks);
 
 #ifdef __cplusplus

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * mnsend: one connection that sends as fast as it is taken.
+ * mnsend: one connection that sends.
  *
- *	mnsend [options] CALL SIZE COUNT [BATCH]
+ *	mnsend [options] CALL SIZE COUNT [BATCH [PAUSE]]
  *
- * COUNT pieces of SIZE bytes to mnpuppet, which must have got them all, with TCP_NODELAY. CALL is
+ * COUNT pieces of SIZE bytes to mnpuppet, which must have got them all, with TCP_NODELAY; after
+ * each it counts to PAUSE (0), so that what it sent has left before the next. CALL is
  *
  *	send		send()
  *	zerocopy	send() with MSG_ZEROCOPY, the notifications read in between
  *	direct		memnet_send_direct()
  *	async		jobs, BATCH (1, up to 16) of them submitted by one call; when 64 of them or
  *			1 MiB is under way it waits until the older half is over
- *	busy		nothing is sent: COUNT rounds of SIZE additions
+ *	busy		nothing is sent: COUNT times SIZE is counted to
  */
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -39,6 +40,7 @@ struct load {
 	size_t size;
 	unsigned long count;
 	unsigned int batch;
+	unsigned long pause;
 	struct memnet_context *ctx;
 	memnet_region region;
 };
@@ -49,11 +51,17 @@ static bool failed(const char *what)
 	return false;
 }
 
+static void count_to(unsigned long n)
+{
+	while (n--)
+		__asm__ volatile ("" : "+r"(n));
+}
+
 static bool by_send(struct load *l)
 {
 	unsigned long i;
 
-	for (i = 0; i < l->count; i++)
+	for (i = 0; i < l->count; i++, count_to(l->pause))
 		if (write_all(l->fd, l->buffer, l->size))
 			return failed("send");
 	return true;
@@ -94,7 +102,7 @@ static bool by_zerocopy(struct load *l)
 
 	if (setsockopt(l->fd, SOL_SOCKET, SO_ZEROCOPY, &on, sizeof(on)))
 		return failed("SO_ZEROCOPY");
-	for (i = 0; i < l->count; i++) {
+	for (i = 0; i < l->count; i++, count_to(l->pause)) {
 		for (done = 0; done < l->size; done += n, sends++) {
 			n = send(l->fd, l->buffer + done, l->size - done, MSG_ZEROCOPY);
 			if (n < 0)
@@ -120,7 +128,7 @@ static bool by_direct(struct load *l)
 {
 	unsigned long i;
 
-	for (i = 0; i < l->count; i++)
+	for (i = 0; i < l->count; i++, count_to(l->pause))
 		if (memnet_send_direct(l->ctx, l->fd, l->region, 0, l->size, 0) != (ssize_t)l->size)
 			return failed("memnet_send_direct");
 	return true;
@@ -180,6 +188,7 @@ static bool by_async(struct load *l)
 				return failed("memnet_batch_submit");
 			f.n += taken;
 			i += taken;
+			count_to(taken * l->pause);
 		}
 	}
 	return !f.n || land(l, &f, f.n);
@@ -189,8 +198,8 @@ static bool by_nothing(struct load *l)
 {
 	unsigned long i;
 
-	for (i = 0; i < l->count * l->size; i++)
-		__asm__ volatile ("" : "+r"(i));
+	for (i = 0; i < l->count; i++)
+		count_to(l->size);
 	return true;
 }
 
@@ -246,12 +255,14 @@ int main(int argc, char **argv)
 			goto usage;
 	argv += optind;
 	argc -= optind;
-	if (argc < 3 || argc > 4)
+	if (argc < 3 || argc > 5)
 		goto usage;
 	l.size = strtoul(argv[1], NULL, 0);
 	l.count = strtoul(argv[2], NULL, 0);
-	if (argc == 4)
+	if (argc > 3)
 		l.batch = strtoul(argv[3], NULL, 0);
+	if (argc > 4)
+		l.pause = strtoul(argv[4], NULL, 0);
 	for (i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
 		if (!strcmp(argv[0], calls[i].name))
 			break;
@@ -271,7 +282,7 @@ int main(int argc, char **argv)
 
 usage:
 	fprintf(stderr,
-		"usage: mnsend [options] send|zerocopy|direct|async|busy SIZE COUNT [BATCH]\n"
+		"usage: mnsend [options] send|zerocopy|direct|async|busy SIZE COUNT [BATCH [PAUSE]]\n"
 		TESTED_USAGE);
 	return 2;
 }

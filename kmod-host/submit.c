@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * MEMNET_IOC_SUBMIT: from the ops of a program to jobs.
+ *
+ * Ops are copied and checked one by one, and only once; what job.c and recv_job.c get is the copy
+ * and the region it names. Those that send on one socket, one after another, are queued together,
+ * up to MEMNET_SUBMIT_BATCH. It ends at the first op that is refused.
+ */
+#include <linux/file.h>
+#include <linux/net.h>
+#include <linux/uaccess.h>
+
+#include "job.h"
+
+/**
+ * memnet_submission_get() - copy and check an op
+ * @ctx: context
+ * @s: result; its region, that of the op before, is kept if it is the same
+ * @at: the op
+ *
+ * Return: 0, or why it is refused: -EFAULT, -EINVAL, -ENOENT without such a region, -ENOMEM.
+ */
+int memnet_submission_get(struct memnet_context *ctx, struct memnet_submission *s,
+			  const struct memnet_op __user *at)
+{
+	const struct memnet_op *op = &s->op;
+	unsigned int known;
+
+	if (copy_from_user(&s->op, at, sizeof(s->op)))
+		return -EFAULT;
+	switch (op->opcode) {
+	case MEMNET_OP_SEND:
+		known = MEMNET_OP_MORE | MEMNET_OP_NOTIFY;
+		break;
+	case MEMNET_OP_RECV:
+		known = MEMNET_OP_WAITALL | MEMNET_OP_NOTIFY;
+		break;
+	default:
+		return -EINVAL;
+	}
+	if (op->flags & ~known || op->result >= MEMNET_JOBS_MAX)
+		return -EINVAL;
+	s->word = memnet_result_word(ctx, op->result);
+	if (!s->word)
+		return -ENOMEM;
+	if (!s->region || s->number != op->region) {
+		if (s->region)
+			memnet_region_put(s->region);
+		s->region = memnet_context_region(ctx, op->region);
+		s->number = op->region;
+	}
+	if (!s->region)
+		return -ENOENT;
+	if (!op->len || op->offset >= s->region->len || op->len > s->region->len - op->offset)
+		return -EINVAL;
+	return 0;
+}
+
+/**
+ * memnet_submission_tell() - an op was taken
+ * @at: the op
+ * @end: what its counter is compared with
+ * @counter: which counter
+ *
+ * Return: 0 or -EFAULT.
+ */
+int memnet_submission_tell(struct memnet_op __user *at, u64 end, u32 counter)
+{
+	if (!user_write_access_begin(at, sizeof(*at)))
+		return -EFAULT;
+	unsafe_put_user(end, &at->end, fault);
+	unsafe_put_user(counter, &at->counter, fault);
+	unsafe_put_user(0, &at->error, fault);
+	user_write_access_end();
+	return 0;
+fault:
+	user_write_access_end();
+	return -EFAULT;
+}
+
+/* One op and those that go with it; returns how many were taken, or why the first was not. */
+static int submit_some(struct memnet_context *ctx, struct memnet_op __user *at, u32 n)
+{
+	struct memnet_submission s = { .region = NULL };
+	struct socket *sock;
+	int fd, ret;
+
+	if (get_user(fd, &at->fd))
+		return -EFAULT;
+	sock = sockfd_lookup(fd, &ret);
+	if (!sock)
+		return ret;
+	ret = -EOPNOTSUPP;
+	if (READ_ONCE(sock->ops) != &memnet_stream_ops)
+		goto out;
+	ret = memnet_submission_get(ctx, &s, at);
+	if (!ret && s.op.fd != fd)
+		ret = -EINVAL;	/* somebody writes to it */
+	if (ret)
+		goto out;
+	if (s.op.opcode == MEMNET_OP_SEND)
+		ret = memnet_submit_sends(ctx, sock, at, &s, min(n, MEMNET_SUBMIT_BATCH));
+	else
+		ret = memnet_submit_recv(ctx, sock, at, &s);
+out:
+	if (s.region)
+		memnet_region_put(s.region);
+	sockfd_put(sock);
+	return ret;
+}
+
+/**
+ * memnet_submit() - submit jobs
+ * @ctx: context
+ * @ops: the ops
+ * @count: how many, at least 1
+ * @done: result: how many were taken
+ *
+ * Return: 0 when any was taken, else why the first was refused.
+ */
+int memnet_submit(struct memnet_context *ctx, struct memnet_op __user *ops, u32 count, u32 *done)
+{
+	int ret = 0;
+
+	*done = 0;
+	while (*done < count) {
+		ret = submit_some(ctx, ops + *done, count - *done);
+		if (ret < 0) {
+			if (put_user(-ret, &ops[*done].error))
+				ret = -EFAULT;
+			break;
+		}
+		*done += ret;
+	}
+	return *done ? 0 : ret;
+}

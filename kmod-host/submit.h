@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Jobs as a program submits them, see submit.c. */
+#ifndef MEMNET_SUBMIT_H
+#define MEMNET_SUBMIT_H
+
+#include <linux/memnet.h>
+
+struct memnet_context;
+struct memnet_region;
+
+/**
+ * struct memnet_submission - an op that was checked
+ * @op:		private copy
+ * @region:	held, with the bytes of @op; NULL before the first
+ * @number:	of @region
+ * @word:	result word
+ */
+struct memnet_submission {
+	struct memnet_op	op;
+	struct memnet_region	*region;
+	u32			number;
+	u64			*word;
+};
+
+int memnet_submission_get(struct memnet_context *ctx, struct memnet_submission *s,
+			  const struct memnet_op __user *at);
+int memnet_submission_tell(struct memnet_op __user *at, u64 end, u32 counter);
+int memnet_submit(struct memnet_context *ctx, struct memnet_op __user *ops, u32 count, u32 *done);
+
+#endif /* MEMNET_SUBMIT_H */

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * jobs CHECK: records and looks of asynchronous jobs, without a kernel. Says what it saw.
+ *
+ *	threads		eight at a time submit and look: nobody gets a record another holds
+ *	full		all records are taken, then given back, then taken again
+ *	twice		a descriptor is good for one result
+ *	spin		how often memnet_job_wait() looks
+ */
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+/* Takes all jobs; each is over at once, with as many bytes as its result word's number. */
+static int fake_ioctl(int fd, unsigned long number, void *arg);
+#define ioctl fake_ioctl
+#include "../job.c"
+#undef ioctl
+
+#define THREADS 8
+#define ROUNDS 100000
+
+static struct memnet_context ctx;
+static uint64_t *results;
+static _Atomic bool held[MEMNET_JOBS_MAX];
+static _Atomic unsigned int mistakes;
+
+static int fake_ioctl(int fd, unsigned long number, void *arg)
+{
+	struct memnet_submit *s = arg;
+	struct memnet_op *ops = (struct memnet_op *)(uintptr_t)s->ops;
+
+	if (fd != ctx.fd || number != MEMNET_IOC_SUBMIT)
+		return -1;
+	for (s->done = 0; s->done < s->count; s->done++) {
+		struct memnet_op *op = &ops[s->done];
+
+		if (op->result >= MEMNET_JOBS_MAX || atomic_exchange(&held[op->result], true))
+			mistakes++;
+		op->counter = MEMNET_NO_COUNTER;
+		__atomic_store_n(&results[op->result], MEMNET_RESULT_OVER | op->result, __ATOMIC_RELEASE);
+	}
+	return 0;
+}
+
+/* Its result is its own; then it is nobody's. */
+static void finish(memnet_job job)
+{
+	uint32_t id = (uint32_t)job;
+	ssize_t result = -1;
+
+	atomic_store(&held[id], false);
+	if (memnet_job_done(&ctx, job, &result) != 1 || result != id)
+		mistakes++;
+}
+
+static void *submitter(void *arg)
+{
+	unsigned int seed = (unsigned int)(uintptr_t)arg, i, n, k;
+	struct memnet_op ops[64];
+	memnet_job jobs[64];
+
+	memset(ops, 0, sizeof(ops));
+	for (i = 0; i < ROUNDS / THREADS; i++) {
+		n = 1 + (unsigned int)rand_r(&seed) % 64;
+		if (memnet_submit(&ctx, ops, n, jobs) != (int)n)
+			mistakes++;
+		for (k = n; k; k--)	/* backwards, so that the list's order changes */
+			finish(jobs[k - 1]);
+	}
+	return NULL;
+}
+
+static void threads(void)
+{
+	pthread_t thread[THREADS];
+	uintptr_t i;
+
+	for (i = 0; i < THREADS; i++)
+		if (pthread_create(&thread[i], NULL, submitter, (void *)(i + 1)))
+			mistakes++;
+	for (i = 0; i < THREADS; i++)
+		pthread_join(thread[i], NULL);
+	printf("%u records used\n", ctx.fresh <= 64 * THREADS ? 0 : ctx.fresh);
+}
+
+static void full(void)
+{
+	static memnet_job jobs[MEMNET_JOBS_MAX];
+	struct memnet_op ops[64];
+	unsigned int n, round;
+	int got;
+
+	memset(ops, 0, sizeof(ops));
+	for (round = 0; round < 2; round++) {
+		for (n = 0; n < MEMNET_JOBS_MAX; n += (unsigned int)got) {
+			got = memnet_submit(&ctx, ops, 61, jobs + n);
+			if (got <= 0)
+				break;
+		}
+		got = memnet_submit(&ctx, ops, 1, &(memnet_job){ 0 });
+		printf("%u taken, then %d %s\n", n, got, strerror(errno));
+		while (n)
+			finish(jobs[--n]);
+	}
+}
+
+static void twice(void)
+{
+	struct memnet_op op = { .opcode = MEMNET_OP_SEND };
+	memnet_job job, next;
+	ssize_t result;
+
+	memnet_submit(&ctx, &op, 1, &job);
+	finish(job);
+	printf("%d %s\n", memnet_job_done(&ctx, job, &result), strerror(errno));
+	memnet_submit(&ctx, &op, 1, &next);
+	printf("%s record, %s descriptor\n", (uint32_t)job == (uint32_t)next ? "same" : "another",
+	       job == next ? "same" : "another");
+	printf("%d %s\n", memnet_job_wait(&ctx, job, NULL, &result), strerror(errno));
+	printf("%d %s\n", memnet_job_done(&ctx, 0, &result), strerror(errno));
+	finish(next);
+}
+
+static uint32_t settle(struct spin *s, uint32_t takes)
+{
+	uint32_t i, limit = 0;
+
+	for (i = 0; i < 200; i++) {
+		limit = spin_limit(s);
+		spin_learn(s, takes < limit ? takes : limit, takes <= limit);
+	}
+	s->waits = 1;	/* not one that tries */
+	return spin_limit(s);
+}
+
+static void spin(void)
+{
+	struct spin s = { .max = 1000 };
+
+	printf("an end at 100 looks: %s\n", settle(&s, 100) >= 100 ? "seen" : "missed");
+	printf("never: %u\n", settle(&s, UINT32_MAX));
+	s.waits = SPIN_PROBE;
+	printf("trying: %u\n", spin_limit(&s));
+	printf("and soon again: %s\n", settle(&s, 300) >= 300 ? "seen" : "missed");
+	printf("beyond the limit: %s\n", settle(&s, 2000) < 100 ? "given up" : "looked for");
+	s.max = 5;
+	printf("at most 5: %u\n", settle(&s, 3));
+}
+
+int main(int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		void (*run)(void);
+	} checks[] = { { "threads", threads }, { "full", full }, { "twice", twice }, { "spin", spin } };
+	unsigned int i;
+
+	ctx.fd = memfd_create("jobs", 0);
+	if (ctx.fd < 0 || ftruncate(ctx.fd, MEMNET_MAP_SIZE) || jobs_init(&ctx))
+		return 2;
+	results = mmap(NULL, MEMNET_MAP_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, ctx.fd, 0);
+	if (results == MAP_FAILED)
+		return 2;
+	for (i = 0; argc == 2 && i < sizeof(checks) / sizeof(checks[0]); i++)
+		if (!strcmp(argv[1], checks[i].name))
+			checks[i].run();
+	jobs_exit(&ctx);
+	printf("%u mistakes\n", mistakes);
+	return mistakes ? 1 : 0;
+}

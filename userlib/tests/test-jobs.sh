@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: GPL-2.0
+# Records and looks of asynchronous jobs
+. ./lib.sh
+
+J=$OBJ/tests/jobs
+
+check "threads have records of their own" 0 '^0 mistakes$' "$J" threads
+check "no more records than were held at once" 0 '^0 records used$' "$J" threads
+check "all records" 0 '^65536 taken, then -1 Resource temporarily unavailable$' "$J" full
+check "a descriptor is good for one result" 0 '^-1 Invalid argument$' "$J" twice
+check "and is not used again" 0 '^same record, another descriptor$' "$J" twice
+check "looks as often as it takes" 0 '^an end at 100 looks: seen$' "$J" spin
+check "hardly looks where that is no use" 0 '^never: 1[6-9]$' "$J" spin
+check "tries once in a while" 0 '^trying: 1000$' "$J" spin
+check "learns of better times" 0 '^and soon again: seen$' "$J" spin
+check "gives up beyond the limit" 0 '^beyond the limit: given up$' "$J" spin
+check "never more than is allowed" 0 '^at most 5: 5$' "$J" spin
+
+finish
