@@ -13,7 +13,7 @@ import json
 import sys
 from pathlib import Path
 
-from bench.bed import Bed, check, median, spread
+from bench.bed import Bed, check, median, ours, spread
 from selftests.cases import offload
 from selftests.lab.cache import TREE, LabError
 
@@ -34,10 +34,11 @@ def where_it_goes(costs, top):
     """The most expensive functions, on average of the repeats."""
     total = {}
     for cost in costs:
-        for key, n in cost.by.items():
-            total[key] = total.get(key, 0) + n / len(costs)
-    rows = sorted(total.items(), key=lambda x: -x[1])[:top]
-    return "\n".join(f"        {n:8.0f}  {function} [{module}]" for (module, function), n in rows)
+        for where, by in ("", cost.by), (", adapter", {k: n for k, n in cost.adapter.items() if ours(*k)}):
+            for (module, function), n in by.items():
+                key = f"{function} [{module}{where}]"
+                total[key] = total.get(key, 0) + n / len(costs)
+    return "\n".join(f"        {n:8.0f}  {what}" for what, n in sorted(total.items(), key=lambda x: -x[1])[:top])
 
 
 def main():
@@ -56,7 +57,7 @@ def main():
     with Bed(opt.kernel, logdir=logdir) as bed:
         lab = bed.lab
         print(f"instructions of the host's application processor for one operation; {opt.repeats} repeats, kernel {opt.kernel}")
-        print(f"{'':22s} {'bytes':>6s} {'charged':>8s} {'+-':>5s} {'user':>6s} {'of send()':>9s} {'at most':>7s} {'adapter':>8s}")
+        print(f"{'':22s} {'bytes':>6s} {'charged':>8s} {'+-':>5s} {'user':>6s} {'of send()':>9s} {'at most':>7s} {'posting':>7s} {'adapter':>8s}")
         for size, (n, rounds) in SIZES.items():
             if opt.size and size not in opt.size:
                 continue
@@ -70,14 +71,15 @@ def main():
                 charged = median(costs)
                 native = native or charged
                 ratio, target = charged / native, targets.get(size)
+                soft = sum(c.soft for c in costs) / len(costs)
                 adapter = sum(sum(c.adapter.values()) for c in costs) / len(costs)
                 user = sum(c.user for c in costs) / len(costs)
                 print(f"{name:22s} {size:6d} {charged:8.0f} {spread(costs):5.1%} {user:6.0f} {ratio:9.2f} "
-                      f"{target or '':>7} {adapter:8.0f}", flush=True)
+                      f"{target or '':>7} {soft:7.0f} {adapter:8.0f}", flush=True)
                 if opt.top:
                     print(where_it_goes(costs, opt.top), flush=True)
                 figures.append({"call": name, "bytes": size, "charged": charged, "spread": spread(costs), "ratio": ratio,
-                                "user": user, "adapter": adapter, "target": target,
+                                "user": user, "posting": soft, "adapter": adapter, "target": target,
                                 "modules": {k: sum(c.modules().get(k, 0) for c in costs) / len(costs)
                                             for c0 in costs for k in c0.modules()}})
                 if target and ratio > target:

@@ -13,6 +13,15 @@
 #define WQ_PERCPU 0	/* the default before it had a name */
 #endif
 
+/* a local variable that is filled in before it is read, not cleared where all others are */
+#ifndef __uninitialized
+#if __has_attribute(uninitialized)
+#define __uninitialized __attribute__((uninitialized))
+#else
+#define __uninitialized
+#endif
+#endif
+
 /* the address of bind and connect */
 #ifdef MEMNET_HAVE_sockaddr_unsized
 #define memnet_sockaddr struct sockaddr_unsized

@@ -103,12 +103,15 @@ static bool tx_poll(struct memnet_channel *ch)
 	do {
 		n = ib_poll_cq(ch->rdma.send_cq, ARRAY_SIZE(wc), wc);
 		for (i = 0; i < n; i++) {
-			/* After an error those that were not signalled complete, too. */
+			tx_complete(ch, container_of(wc[i].wr_cqe, struct memnet_tx, cqe));
+			/*
+			 * After an error those that were not signalled complete, too. Not before
+			 * what was sent is where memnet_tx_reap() looks.
+			 */
 			if (wc[i].status == IB_WC_SUCCESS)
-				ch->tx.signals--;
+				WRITE_ONCE(ch->tx.signals, ch->tx.signals - 1);
 			else
 				ok = false;
-			tx_complete(ch, container_of(wc[i].wr_cqe, struct memnet_tx, cqe));
 		}
 	} while (n == ARRAY_SIZE(wc));
 	return ok;
@@ -383,6 +386,8 @@ void memnet_tx_queue_gathered(struct memnet_channel *ch, struct wire_msg *msg, u
 	tx_message(ch, msg, nr, len, 0);
 	tx->hold = hold;
 	tx->nr_hold = nr_hold;
+	/* so that not many more owners than entries wait for their release */
+	ch->tx.unsignalled += nr_hold - 1;
 }
 EXPORT_SYMBOL_GPL(memnet_tx_queue_gathered);
 
@@ -617,8 +622,12 @@ static void tx_mark(struct memnet_channel *ch)
 void memnet_tx_flush(struct memnet_channel *ch)
 {
 	memnet_tx_begin(ch);
-	if (!ch->tx.stopped)
+	if (!ch->tx.stopped) {
 		tx_mark(ch);
+		/* Who found them complete may not have been in a place to free them. */
+		if (!skb_queue_empty(&ch->tx.done))
+			queue_work_on(ch->cfg.cpu, memnet_wq, &ch->tx.work);
+	}
 	memnet_tx_commit(ch);
 }
 EXPORT_SYMBOL_GPL(memnet_tx_flush);

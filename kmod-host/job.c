@@ -395,10 +395,14 @@ static void collect(struct memnet_endpoint *ep)
 	lockdep_assert_held(&ep->lock);
 	if (list_empty(&ep->tx.jobs) || !ep->lc)
 		return;
-	memnet_transmit_refresh(ep);
+	if (ep->area)
+		memnet_transmit_count(ep);
+	else
+		memnet_transmit_refresh(ep);
 	memnet_jobs_taken(ep);
 }
 
+/* memnet_transmit() is to follow. */
 static void wait_for(struct memnet_endpoint *ep, struct memnet_job *job)
 {
 	lockdep_assert_held(&ep->lock);
@@ -406,7 +410,6 @@ static void wait_for(struct memnet_endpoint *ep, struct memnet_job *job)
 		return;
 	job->waited = true;
 	ep->tx.n_waited++;
-	memnet_transmit(ep);
 }
 
 /**
@@ -424,6 +427,7 @@ void memnet_jobs_collect(struct memnet_endpoint *ep)
 	collect(ep);
 	list_for_each_entry(job, &ep->tx.jobs, node)
 		wait_for(ep, job);
+	memnet_transmit(ep);
 	spin_unlock_bh(&ep->lock);
 }
 
@@ -432,7 +436,8 @@ void memnet_jobs_collect(struct memnet_endpoint *ep)
  * @ep: endpoint, not locked
  * @end: as the program knows it
  *
- * When it is over its result word is written, and the waiters of its context are woken.
+ * When it is over its result word is written, and the waiters of its context are woken, if
+ * memnet_jobs_ask() follows.
  */
 void memnet_job_arm(struct memnet_endpoint *ep, u64 end)
 {
@@ -446,6 +451,17 @@ void memnet_job_arm(struct memnet_endpoint *ep, u64 end)
 			break;
 		}
 	}
+	spin_unlock_bh(&ep->lock);
+}
+
+/**
+ * memnet_jobs_ask() - ask the node about those that somebody waits for
+ * @ep: endpoint, not locked
+ */
+void memnet_jobs_ask(struct memnet_endpoint *ep)
+{
+	spin_lock_bh(&ep->lock);
+	memnet_transmit(ep);
 	spin_unlock_bh(&ep->lock);
 }
 
@@ -493,6 +509,7 @@ static u32 turns(struct memnet_endpoint *ep, bool wait)
 			if (job->outcome.ctx)
 				break;
 		wait_for(ep, job);
+		memnet_transmit(ep);
 	}
 	spin_unlock_bh(&ep->lock);
 	return n;
@@ -517,19 +534,15 @@ static int sleep_for_turn(struct memnet_endpoint *ep, struct memnet_context *ctx
 	return ret;
 }
 
-/*
- * Waits until the socket may have another job; it is locked, and unlocked meanwhile. Returns how
- * many it may have, or a negative errno.
- */
+/* Waits until the socket may have another job; it is locked, and unlocked meanwhile. */
 static int wait_for_turn(struct sock *sk, struct memnet_context *ctx, bool nonblock)
 {
 	struct memnet_endpoint *ep = memnet_sk(sk)->ep;
 	int ret;
 
 	for (;;) {
-		ret = turns(ep, false);
-		if (ret)
-			return ret;
+		if (turns(ep, false))
+			return 0;
 		if (nonblock)
 			return -EAGAIN;
 		memnet_endpoint_get(ep);
@@ -547,7 +560,8 @@ static int wait_for_turn(struct sock *sk, struct memnet_context *ctx, bool nonbl
 /* Jobs of one socket, before they are queued. */
 struct batch {
 	struct memnet_job *jobs[MEMNET_SUBMIT_BATCH];
-	u64 ends[MEMNET_SUBMIT_BATCH];	/* from the first's start */
+	u64 ends[MEMNET_SUBMIT_BATCH];	/* from @start */
+	u64 start;			/* where in the stream the first starts, once queued */
 	unsigned int n;
 };
 
@@ -574,29 +588,54 @@ static int batch_add(struct batch *b, struct memnet_context *ctx, struct memnet_
 	return 0;
 }
 
-/* All under one lock and in one batch. Returns where the first starts, or -EPIPE. */
-static s64 batch_queue(struct sock *sk, struct memnet_endpoint *ep, const struct batch *b)
+/*
+ * All under one lock and in one batch. Returns how many were queued, none if the socket has as many
+ * as it may, or -EPIPE.
+ */
+static int batch_queue(struct sock *sk, struct memnet_endpoint *ep, struct batch *b)
 {
-	s64 start = -EPIPE;
 	unsigned int i;
+	int n = -EPIPE;
 
 	spin_lock_bh(&ep->lock);
 	if (ep->state != TCP_CLOSE && !ep->gone && !(sk->sk_shutdown & SEND_SHUTDOWN)) {
-		start = ep->tx.end;
-		for (i = 0; i < b->n; i++) {
+		collect(ep);
+		n = min(b->n, MEMNET_JOBS_UNDER_WAY - min(ep->tx.n_jobs, MEMNET_JOBS_UNDER_WAY));
+		b->start = ep->tx.end;
+		for (i = 0; i < n; i++) {
 			struct memnet_job *job = b->jobs[i];
 
 			WRITE_ONCE(*job->outcome.word, job->outcome.serial);
-			job->entry.more |= i < b->n - 1;
+			job->entry.more |= i < n - 1;
 			job_append(ep, job);
 		}
 		memnet_transmit(ep);
 	}
 	spin_unlock_bh(&ep->lock);
-	return start;
+	return n;
 }
 
-/* Whether the socket takes jobs of the context; how many, or a negative errno. */
+/* Waits until at least one can be queued. Returns how many were, or a negative errno. */
+static int batch_submit(struct sock *sk, struct memnet_context *ctx, struct memnet_endpoint *ep,
+			struct batch *b, bool nonblock)
+{
+	unsigned int i;
+	int n, ret = 0;
+
+	for (;;) {
+		n = batch_queue(sk, ep, b);
+		if (n)
+			break;
+		ret = wait_for_turn(sk, ctx, nonblock);
+		if (ret)
+			break;
+	}
+	for (i = max(n, 0); i < b->n; i++)
+		job_discard(b->jobs[i]);
+	return ret ?: n;
+}
+
+/* Whether the socket takes jobs of the context. */
 static int ready(struct memnet_context *ctx, struct sock *sk, bool nonblock)
 {
 	struct memnet_endpoint *ep;
@@ -620,7 +659,7 @@ static int ready(struct memnet_context *ctx, struct sock *sk, bool nonblock)
 			return ret == -ENETDOWN ? -EPIPE : ret;
 	}
 	memnet_transmit_reap(ep);
-	return wait_for_turn(sk, ctx, nonblock);
+	return 0;
 }
 
 /* Makes jobs of the first op and of those like it that follow. What is wrong with one ends it. */
@@ -639,32 +678,25 @@ static int batch_fill(struct batch *b, struct memnet_context *ctx, struct memnet
 static int submit_locked(struct memnet_context *ctx, struct sock *sk, bool nonblock,
 			 struct memnet_op __user *at, struct memnet_submission *s, unsigned int n)
 {
-	struct batch b = { .n = 0 };
+	struct batch b __uninitialized;
 	struct memnet_endpoint *ep;
-	unsigned int i;
-	s64 start;
+	int i, taken, ret;
 	u64 end;
-	int ret;
 
 	ret = ready(ctx, sk, nonblock);
-	if (ret < 0)
-		return ret;
-	ep = memnet_sk(sk)->ep;
-	ret = batch_fill(&b, ctx, ep, at, s, min_t(unsigned int, n, ret));
 	if (ret)
 		return ret;
-	start = batch_queue(sk, ep, &b);
-	if (start < 0) {
-		for (i = 0; i < b.n; i++)
-			job_discard(b.jobs[i]);
-		return start;
+	ep = memnet_sk(sk)->ep;
+	b.n = 0;
+	ret = batch_fill(&b, ctx, ep, at, s, n);
+	if (ret)
+		return ret;
+	taken = batch_submit(sk, ctx, ep, &b, nonblock);
+	for (i = 0; i < taken; i++) {
+		end = le64_to_cpu(wire_word(ep->gen, b.start + b.ends[i]));
+		memnet_submission_tell(at + i, end, memnet_counter_number(ep));
 	}
-	/* Who gives memory that cannot be written to does not learn of its jobs; they go on. */
-	for (i = 0; i < b.n && !ret; i++) {
-		end = le64_to_cpu(wire_word(ep->gen, start + b.ends[i]));
-		ret = memnet_submission_tell(at + i, end, memnet_counter_number(ep));
-	}
-	return ret ?: b.n;
+	return taken;
 }
 
 /**

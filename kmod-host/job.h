@@ -9,7 +9,7 @@
 
 #define MEMNET_JOBS_UNDER_WAY	256U	/* of a socket, asynchronous ones */
 #define MEMNET_SUBMIT_BATCH	16U	/* ops handled at a time */
-#define MEMNET_JOBS_SPARE	64	/* of a context */
+#define MEMNET_JOBS_SPARE	128	/* of a context */
 
 /**
  * struct memnet_job - bytes of a region on their way to the node's TCP
@@ -61,6 +61,7 @@ u64 memnet_job_interrupt(struct memnet_endpoint *ep, struct memnet_job *job);
 int memnet_jobs_transmit(struct memnet_endpoint *ep, struct wire_msg *msg, u32 room);
 bool memnet_job_untold(struct memnet_endpoint *ep, struct wire_msg *msg);
 void memnet_job_arm(struct memnet_endpoint *ep, u64 end);
+void memnet_jobs_ask(struct memnet_endpoint *ep);
 void memnet_jobs_collect(struct memnet_endpoint *ep);
 void memnet_jobs_free(struct memnet_context *ctx);
 int memnet_submit_sends(struct memnet_context *ctx, struct socket *sock,

@@ -449,6 +449,7 @@ void memnet_transmit_purge(struct list_head *drop);
 bool memnet_transmit_writable(struct memnet_endpoint *ep, struct sock *sk);
 void memnet_transmit_want(struct memnet_endpoint *ep);
 void memnet_transmit_refresh(struct memnet_endpoint *ep);
+void memnet_transmit_count(struct memnet_endpoint *ep);
 
 /* job.c */
 int memnet_jobs_init(void);

@@ -601,7 +601,8 @@ int memnet_submit_recv(struct memnet_context *ctx, struct socket *sock,
 	spin_unlock_bh(&ep->lock);
 	memnet_transmit_reap(ep);
 	job_put(job);
-	ret = memnet_submission_tell(at, 0, MEMNET_NO_COUNTER) ?: 1;
+	memnet_submission_tell(at, 0, MEMNET_NO_COUNTER);
+	ret = 1;
 out:
 	release_sock(sk);
 	return ret;

@@ -133,14 +133,22 @@ static u32 count_over(struct memnet_context *ctx, const struct memnet_job_ref *r
 
 static void arm(struct memnet_context *ctx, const struct memnet_job_ref *refs, u32 n)
 {
-	struct memnet_endpoint *ep;
+	struct memnet_endpoint *ep, *last = NULL;
 
 	for (; n--; refs++) {
 		ep = memnet_area_endpoint(ctx, refs->counter);
 		if (!ep)
 			continue;
+		if (last && ep != last)
+			memnet_jobs_ask(last);
+		if (last)
+			memnet_endpoint_put(last);
+		last = ep;
 		memnet_job_arm(ep, refs->end);
-		memnet_endpoint_put(ep);
+	}
+	if (last) {
+		memnet_jobs_ask(last);
+		memnet_endpoint_put(last);
 	}
 }
 

@@ -3,8 +3,9 @@
  * MEMNET_IOC_SUBMIT: from the ops of a program to jobs.
  *
  * Ops are copied and checked one by one, and only once; what job.c and recv_job.c get is the copy
- * and the region it names. Those that send on one socket, one after another, are queued together,
- * up to MEMNET_SUBMIT_BATCH. It ends at the first op that is refused.
+ * and the region it names. One that cannot be written to is refused. Those that send on one socket,
+ * one after another, are queued together, up to MEMNET_SUBMIT_BATCH. It ends at the first op that
+ * is refused.
  */
 #include <linux/file.h>
 #include <linux/net.h>
@@ -21,12 +22,12 @@
  * Return: 0, or why it is refused: -EFAULT, -EINVAL, -ENOENT without such a region, -ENOMEM.
  */
 int memnet_submission_get(struct memnet_context *ctx, struct memnet_submission *s,
-			  const struct memnet_op __user *at)
+			  struct memnet_op __user *at)
 {
 	const struct memnet_op *op = &s->op;
 	unsigned int known;
 
-	if (copy_from_user(&s->op, at, sizeof(s->op)))
+	if (copy_from_user(&s->op, at, sizeof(s->op)) || put_user(0, &at->error))
 		return -EFAULT;
 	switch (op->opcode) {
 	case MEMNET_OP_SEND:
@@ -62,20 +63,16 @@ int memnet_submission_get(struct memnet_context *ctx, struct memnet_submission *
  * @end: what its counter is compared with
  * @counter: which counter
  *
- * Return: 0 or -EFAULT.
+ * It could be written to when it was checked: who changes that does not learn of the job.
  */
-int memnet_submission_tell(struct memnet_op __user *at, u64 end, u32 counter)
+void memnet_submission_tell(struct memnet_op __user *at, u64 end, u32 counter)
 {
 	if (!user_write_access_begin(at, sizeof(*at)))
-		return -EFAULT;
+		return;
 	unsafe_put_user(end, &at->end, fault);
 	unsafe_put_user(counter, &at->counter, fault);
-	unsafe_put_user(0, &at->error, fault);
-	user_write_access_end();
-	return 0;
 fault:
 	user_write_access_end();
-	return -EFAULT;
 }
 
 /* One op and those that go with it; returns how many were taken, or why the first was not. */

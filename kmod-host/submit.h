@@ -23,8 +23,8 @@ struct memnet_submission {
 };
 
 int memnet_submission_get(struct memnet_context *ctx, struct memnet_submission *s,
-			  const struct memnet_op __user *at);
-int memnet_submission_tell(struct memnet_op __user *at, u64 end, u32 counter);
+			  struct memnet_op __user *at);
+void memnet_submission_tell(struct memnet_op __user *at, u64 end, u32 counter);
 int memnet_submit(struct memnet_context *ctx, struct memnet_op __user *ops, u32 count, u32 *done);
 
 #endif /* MEMNET_SUBMIT_H */

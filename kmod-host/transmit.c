@@ -100,11 +100,23 @@ struct sk_buff *memnet_transmit_control(struct memnet_endpoint *ep, struct wire_
 	return skb;
 }
 
+/*
+ * The node's TCP has taken so much; it is the peer who wrote that, what cannot be is not believed.
+ * Whoever looks may find the room another one sleeps for, and nobody else will tell.
+ */
+static void consumed_is(struct memnet_endpoint *ep, u64 consumed)
+{
+	if (consumed <= ep->tx.sent)
+		ep->tx.consumed = consumed;
+	if (ep->tx.want && ep->sk && memnet_transmit_writable(ep, ep->sk)) {
+		ep->tx.want = false;
+		memnet_endpoint_wake(ep, MEMNET_WAKE_WRITE);
+	}
+}
+
 /**
  * memnet_transmit_refresh() - look what the node has published
  * @ep: endpoint, locked, on a channel
- *
- * Whoever looks may find the room another one sleeps for, and nobody else will tell.
  */
 void memnet_transmit_refresh(struct memnet_endpoint *ep)
 {
@@ -114,16 +126,20 @@ void memnet_transmit_refresh(struct memnet_endpoint *ep)
 	memnet_window_read(ep->lc->ch, ep->index, ep->gen, &limit, &consumed);
 	if (ep->area)
 		consumed = memnet_counter_read(ep, consumed);
-	/* Both are written by the peer: what cannot be is not believed. */
-	if (consumed <= ep->tx.sent)
-		ep->tx.consumed = consumed;
 	if (limit > ep->tx.limit)
 		ep->tx.asked = 0;
 	ep->tx.limit = limit;
-	if (ep->tx.want && ep->sk && memnet_transmit_writable(ep, ep->sk)) {
-		ep->tx.want = false;
-		memnet_endpoint_wake(ep, MEMNET_WAKE_WRITE);
-	}
+	consumed_is(ep, consumed);
+}
+
+/**
+ * memnet_transmit_count() - look at its counter alone
+ * @ep: endpoint, locked, with a counter
+ */
+void memnet_transmit_count(struct memnet_endpoint *ep)
+{
+	lockdep_assert_held(&ep->lock);
+	consumed_is(ep, memnet_counter_read(ep, ep->tx.consumed));
 }
 
 /**
@@ -186,7 +202,7 @@ static int send_data(struct memnet_endpoint *ep, struct memnet_entry *entry)
 	u64 left = entry_len(entry) - ep->tx.offset;
 	u32 len = min3(left, ep->tx.limit - ep->tx.sent, (u64)WIRE_MAX_PAYLOAD);
 	bool last = list_is_last(&entry->node, &ep->tx.queue);
-	struct wire_msg msg;
+	struct wire_msg msg __uninitialized;
 	u8 flags;
 	int ret;
 
@@ -215,8 +231,8 @@ static int send_data(struct memnet_endpoint *ep, struct memnet_entry *entry)
 /* Returns 0 when nothing is left or the window is dry. */
 static int send_queue(struct memnet_endpoint *ep)
 {
+	struct wire_msg msg __uninitialized;
 	struct memnet_entry *entry;
-	struct wire_msg msg;
 	int ret;
 
 	while ((entry = list_first_entry_or_null(&ep->tx.queue, struct memnet_entry, node))) {
@@ -270,7 +286,7 @@ static int send_queue(struct memnet_endpoint *ep)
 /* What does not keep the stream's order. */
 static int send_aside(struct memnet_endpoint *ep)
 {
-	struct wire_msg msg;
+	struct wire_msg msg __uninitialized;
 	int ret;
 
 	if (ep->request.skb) {
