@@ -65,7 +65,7 @@ void attack_node(void);
 u32 open_endpoint(struct peer *p, u32 index);
 int ask(struct peer *p, struct wire_msg *msg, u32 index, struct inbound *reply);
 
-/* as_node.c: a node that keeps the rules */
+/* node.c: a node that keeps the rules */
 #define NODE_MAX	512
 
 enum guest_state { FREE, OPENED, CONNECTING, CONNECTED, LISTENING, CHILD, CLOSED };
@@ -106,6 +106,13 @@ void node_serve(struct peer *p, int ms);
 struct guest *node_guest(struct peer *p, enum guest_state state, int ms);
 int node_push_child(struct peer *p, u32 listener, u16 gen);
 void node_start(struct peer *p, struct rdma_cm_id *listener);
+struct node *node_of(struct peer *p);
+struct wire_addr node_address(u8 last, u16 port);
+int node_answer(struct peer *p, struct guest *g, u32 error);
+int node_job_done(struct peer *p, struct guest *g, u32 len);
+bool node_works(struct peer *p);
+
+/* as_node.c */
 void attack_host(struct rdma_cm_id *listener);
 
 /* random.c */
