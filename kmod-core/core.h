@@ -6,6 +6,8 @@
  *   channel.c   life of a channel: set-up, start, failure, stop; heartbeat and worker
  *   connect.c   rdma_cm: connecting (host) and accepting (node), handshake data
  *   tx.c        the send queue: ring of work requests, credits, batches, completions
+ *   tx_gather.c what a request sends of a buffer
+ *   tx_write.c  requests that are no messages: RDMA writes, registrations
  *   rx.c        the receive queue: pages, dispatch, deferral when memory is short, grants
  *   window.c    the window table, written by the peer, and our writes into the peer's
  *   auth.c      proof of the shared secret
@@ -368,14 +370,6 @@ int memnet_tx_queue(struct memnet_channel *ch, struct wire_msg *msg, struct sk_b
 struct ib_sge *memnet_tx_gather(struct memnet_channel *ch, const struct wire_msg *msg);
 void memnet_tx_queue_gathered(struct memnet_channel *ch, struct wire_msg *msg, u32 nr,
 			      struct memnet_hold *hold, u8 nr_hold);
-u32 memnet_tx_fit(struct memnet_channel *ch, struct sk_buff *skb, u32 offset, u32 len);
-int memnet_tx_queue_write(struct memnet_channel *ch, u64 dma, u32 len, u64 addr, u32 key,
-			  unsigned int flags);
-int memnet_tx_queue_place(struct memnet_channel *ch, struct sk_buff *skb, u32 offset, u32 len,
-			  u64 addr, u32 key);
-int memnet_tx_queue_reg(struct memnet_channel *ch, struct ib_mr *mr, int access,
-			struct memnet_hold *hold, unsigned int flags);
-int memnet_tx_register(struct memnet_channel *ch, struct ib_mr *mr, int access);
 void memnet_tx_commit(struct memnet_channel *ch);
 int memnet_tx_send(struct memnet_channel *ch, struct wire_msg *msg);
 bool memnet_tx_wait(struct memnet_channel *ch, struct memnet_waiter *w);
@@ -385,6 +379,18 @@ void memnet_tx_reap(struct memnet_channel *ch);
 void memnet_tx_granted(struct memnet_channel *ch, u32 credits);
 void memnet_tx_stop(struct memnet_channel *ch);
 void memnet_tx_drain(struct memnet_channel *ch);
+
+/* tx_gather.c */
+u32 memnet_tx_fit(struct memnet_channel *ch, struct sk_buff *skb, u32 offset, u32 len);
+
+/* tx_write.c */
+int memnet_tx_queue_write(struct memnet_channel *ch, u64 dma, u32 len, u64 addr, u32 key,
+			  unsigned int flags);
+int memnet_tx_queue_place(struct memnet_channel *ch, struct sk_buff *skb, u32 offset, u32 len,
+			  u64 addr, u32 key);
+int memnet_tx_queue_reg(struct memnet_channel *ch, struct ib_mr *mr, int access,
+			struct memnet_hold *hold, unsigned int flags);
+int memnet_tx_register(struct memnet_channel *ch, struct ib_mr *mr, int access);
 
 /* rx.c */
 void memnet_rx_init(struct memnet_channel *ch);

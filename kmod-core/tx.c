@@ -2,12 +2,10 @@
 /*
  * The send queue of a channel.
  *
- * The send ring holds one entry for each work request in posting order: messages (SEND), window
- * words, bytes placed in the peer's memory and markers (RDMA WRITE), registrations of memory,
- * for which their owner sleeps until they are complete. An RC queue pair
- * completes in order, so one signalled entry stands for all before it and the ring needs two
- * free-running counters, no free list. Every quarter of the ring is signalled, and an entry
- * that somebody waits for.
+ * The send ring holds one entry for each work request in posting order: messages (SEND), and RDMA
+ * writes and registrations (tx_write.c). An RC queue pair completes in order, so one signalled
+ * entry stands for all before it and the ring needs two free-running counters, no free list. Every
+ * quarter of the ring is signalled, and an entry that somebody waits for.
  *
  * A sender calls memnet_tx_begin(), queues any number of requests, and memnet_tx_commit() posts
  * them as one chain. A message needs a credit (a receive request of the peer) and an entry; the
@@ -15,25 +13,21 @@
  * drains the queue. Who gets -EAGAIN registers as a waiter; it is called again when a grant or
  * a completion came.
  *
- * Completions are polled by senders. The completion queue raises an event only when someone
- * waits, and there is nothing to poll for but after signalled entries (tx.signals); the event's
- * work frees what was sent and runs the waiters. An event may be spent on an
- * earlier completion than the one that is waited for: the work asks for the next one until that
- * has come (tx.notify_to). Buffers leave through
+ * Completions are polled by senders, while something signalled is under way (tx.signals). The
+ * completion queue raises an event only when someone waits; the event's work frees what was sent
+ * and runs the waiters. An event may be spent on an earlier completion than the one that is waited
+ * for: the work asks for the next one until that has come (tx.notify_to). Buffers leave through
  * tx.done and are freed outside of all locks, because freeing may wake their socket.
  *
- * Payload is a buffer, mapped here for one request, or memory that its owner has mapped (struct
- * memnet_hold), a reference to which each request has until it is complete.
+ * Payload is a buffer, mapped for one request (tx_gather.c), or memory that its owner has mapped
+ * (struct memnet_hold), a reference to which each request has until it is complete.
  *
  * Locks: everything here is under tx.lock (BH), which nests inside the endpoint locks of the
  * owner. Nothing is posted once tx.stopped is set.
  */
 #include <linux/slab.h>
 
-#include "core.h"
-
-#define RESERVE_DRAIN	1	/* the entry of the marker that drains the queue */
-#define RESERVE_GRANT	5	/* entries only grants, heartbeats and markers may use */
+#include "tx.h"
 
 static void tx_nop_done(struct ib_cq *cq, struct ib_wc *wc)
 {
@@ -51,18 +45,10 @@ static u32 tx_free(const struct memnet_channel *ch)
 
 static void tx_release(struct memnet_channel *ch, struct memnet_tx *tx)
 {
-	struct ib_device *dev = ch->rdma.dev;
 	struct memnet_hold *hold, *next;
-	unsigned int i;
 
-	for (i = 1; i < tx->nr_sge; i++) {
-		if (test_bit(i, &tx->frag_map))
-			ib_dma_unmap_page(dev, tx->sge[i].addr, tx->sge[i].length, DMA_TO_DEVICE);
-		else
-			ib_dma_unmap_single(dev, tx->sge[i].addr, tx->sge[i].length, DMA_TO_DEVICE);
-	}
-	tx->nr_sge = 0;
-	tx->frag_map = 0;
+	if (tx->nr_sge)
+		memnet_tx_unmap(ch, tx);
 	if (tx->skb) {
 		if (skb_unref(tx->skb))
 			__skb_queue_tail(&ch->tx.done, tx->skb);
@@ -92,7 +78,7 @@ static void tx_complete(struct memnet_channel *ch, struct memnet_tx *last)
 /* Returns false when a completion reported an error. */
 static bool tx_poll(struct memnet_channel *ch)
 {
-	struct ib_wc wc[8];
+	struct ib_wc wc[8] __uninitialized;
 	bool ok = true;
 	int i, n;
 
@@ -123,137 +109,6 @@ static void tx_arm(struct memnet_channel *ch)
 		queue_work_on(ch->cfg.cpu, memnet_wq, &ch->tx.work);
 }
 
-/* Whoever waits wants to hear when all entries so far are complete; the last one is signalled. */
-static void tx_notify(struct memnet_channel *ch)
-{
-	ch->tx.notify = true;
-	ch->tx.notify_to = ch->tx.head;
-}
-
-/* The next entry, linked to the chain; the caller has checked that there is room. */
-static struct memnet_tx *tx_next(struct memnet_channel *ch, enum ib_wr_opcode opcode,
-				 unsigned int flags)
-{
-	struct memnet_tx *tx = &ch->tx.ring[ch->tx.head++ & (ch->tx.depth - 1)];
-	struct ib_send_wr *wr = &tx->wr.send;
-
-	memset(&tx->wr, 0, sizeof(tx->wr));
-	wr->opcode = opcode;
-	wr->wr_cqe = &tx->cqe;
-	wr->sg_list = tx->sge;
-	if (++ch->tx.unsignalled >= ch->tx.depth / 4 || flags & MEMNET_TX_NOTIFY) {
-		wr->send_flags = IB_SEND_SIGNALED;
-		ch->tx.unsignalled = 0;
-		ch->tx.signals++;
-		memnet_stat_inc(MEMNET_STAT_SIGNALLED);
-	}
-	if (flags & MEMNET_TX_NOTIFY)
-		tx_notify(ch);
-	if (ch->tx.chain_last)
-		ch->tx.chain_last->next = wr;
-	else
-		ch->tx.chain = wr;
-	ch->tx.chain_last = wr;
-	return tx;
-}
-
-/* A piece of a buffer that is contiguous for the device. */
-struct segment {
-	struct page *page;	/* NULL: data */
-	void *data;
-	u32 offset;
-	u32 len;
-};
-
-/* Cuts [offset, offset + len) of @skb into at most @max segments; returns the bytes covered. */
-static u32 gather(struct sk_buff *skb, u32 offset, u32 len, struct segment *seg, u32 max, u32 *nr)
-{
-	u32 head = skb_headlen(skb), done = 0, size;
-	struct sk_buff *sub;
-	int i;
-
-	if (offset < head && len && *nr < max) {
-		size = min(len, head - offset);
-		seg[(*nr)++] = (struct segment){ .data = skb->data + offset, .len = size };
-		done = size;
-		offset += size;
-	}
-	offset -= min(offset, head);
-	for (i = 0; i < skb_shinfo(skb)->nr_frags && done < len; i++) {
-		const skb_frag_t *frag = &skb_shinfo(skb)->frags[i];
-
-		size = skb_frag_size(frag);
-		if (offset >= size) {
-			offset -= size;
-			continue;
-		}
-		if (*nr == max)
-			return done;
-		size = min(len - done, size - offset);
-		seg[(*nr)++] = (struct segment){ .page = skb_frag_page(frag),
-						 .offset = skb_frag_off(frag) + offset,
-						 .len = size };
-		done += size;
-		offset = 0;
-	}
-	skb_walk_frags(skb, sub) {
-		if (done == len)
-			break;
-		if (offset >= sub->len) {
-			offset -= sub->len;
-			continue;
-		}
-		size = min(len - done, sub->len - offset);
-		offset = gather(sub, offset, size, seg, max, nr);
-		done += offset;
-		if (offset != size)
-			break;
-		offset = 0;
-	}
-	return done;
-}
-
-/**
- * memnet_tx_fit() - how much of a buffer one message can carry
- * @ch: channel
- * @skb: buffer
- * @offset: where to start
- * @len: how much there is
- *
- * Return: bytes from @offset on that fit in one message's payload and gather list.
- */
-u32 memnet_tx_fit(struct memnet_channel *ch, struct sk_buff *skb, u32 offset, u32 len)
-{
-	struct segment seg[MEMNET_TX_SGE];
-	u32 nr = 0;
-
-	return gather(skb, offset, min_t(u32, len, WIRE_MAX_PAYLOAD), seg, ch->tx.max_sge - 1, &nr);
-}
-EXPORT_SYMBOL_GPL(memnet_tx_fit);
-
-static int tx_map(struct memnet_channel *ch, struct memnet_tx *tx, struct segment *seg, u32 nr)
-{
-	struct ib_device *dev = ch->rdma.dev;
-	u64 dma;
-	u32 i;
-
-	for (i = 0; i < nr; i++) {
-		if (seg[i].page)
-			dma = ib_dma_map_page(dev, seg[i].page, seg[i].offset, seg[i].len,
-					      DMA_TO_DEVICE);
-		else
-			dma = ib_dma_map_single(dev, seg[i].data, seg[i].len, DMA_TO_DEVICE);
-		if (ib_dma_mapping_error(dev, dma))
-			return -ENOMEM;
-		if (seg[i].page)
-			__set_bit(i + 1, &tx->frag_map);
-		tx->sge[i + 1] = (struct ib_sge){ .addr = dma, .length = seg[i].len,
-						  .lkey = ch->rdma.domain->pd->local_dma_lkey };
-		tx->nr_sge = i + 2;
-	}
-	return 0;
-}
-
 /**
  * memnet_tx_begin() - begin a batch
  * @ch: channel
@@ -267,7 +122,12 @@ void memnet_tx_begin(struct memnet_channel *ch)
 }
 EXPORT_SYMBOL_GPL(memnet_tx_begin);
 
-static bool tx_has_room(struct memnet_channel *ch, u32 reserve)
+/**
+ * memnet_tx_has_room() - whether there are entries left
+ * @ch: channel, in a batch
+ * @reserve: how many must stay
+ */
+bool memnet_tx_has_room(struct memnet_channel *ch, u32 reserve)
 {
 	if (tx_free(ch) > max(reserve, ch->tx.depth / 2))
 		return true;
@@ -284,7 +144,7 @@ static int tx_admit(struct memnet_channel *ch, const struct wire_msg *msg)
 	if (ch->tx.stopped)
 		return -ENOTCONN;
 	if (ch->tx.credits < (grant ? 1 : 2) ||
-	    !tx_has_room(ch, grant ? RESERVE_DRAIN : RESERVE_GRANT))
+	    !memnet_tx_has_room(ch, grant ? RESERVE_DRAIN : RESERVE_GRANT))
 		return -EAGAIN;
 	return 0;
 }
@@ -293,7 +153,7 @@ static int tx_admit(struct memnet_channel *ch, const struct wire_msg *msg)
 static struct memnet_tx *tx_message(struct memnet_channel *ch, struct wire_msg *msg, u32 nr,
 				    u32 len, unsigned int flags)
 {
-	struct memnet_tx *tx = tx_next(ch, IB_WR_SEND, flags);
+	struct memnet_tx *tx = memnet_tx_next(ch, IB_WR_SEND, flags);
 
 	ch->tx.credits--;
 	msg->hdr.grant = cpu_to_le16(memnet_rx_take_owed(ch));
@@ -323,7 +183,7 @@ static struct memnet_tx *tx_message(struct memnet_channel *ch, struct wire_msg *
 int memnet_tx_queue(struct memnet_channel *ch, struct wire_msg *msg, struct sk_buff *skb,
 		    u32 offset, u32 len, unsigned int flags)
 {
-	struct segment seg[MEMNET_TX_SGE];
+	struct memnet_segment seg[MEMNET_TX_SGE] __uninitialized;
 	struct memnet_tx *tx;
 	u32 nr = 0;
 	int ret;
@@ -331,11 +191,12 @@ int memnet_tx_queue(struct memnet_channel *ch, struct wire_msg *msg, struct sk_b
 	ret = tx_admit(ch, msg);
 	if (ret)
 		return ret;
-	if (skb && WARN_ON_ONCE(gather(skb, offset, len, seg, ch->tx.max_sge - 1, &nr) != len))
+	if (skb && WARN_ON_ONCE(memnet_tx_segments(skb, offset, len, seg, ch->tx.max_sge - 1,
+						   &nr) != len))
 		return -EINVAL;
 	tx = &ch->tx.ring[ch->tx.head & (ch->tx.depth - 1)];
-	if (tx_map(ch, tx, seg, nr)) {
-		tx_release(ch, tx);
+	if (memnet_tx_map(ch, tx, seg, nr)) {
+		memnet_tx_unmap(ch, tx);
 		return -ENOMEM;
 	}
 	tx_message(ch, msg, nr, len, flags);
@@ -390,167 +251,6 @@ void memnet_tx_queue_gathered(struct memnet_channel *ch, struct wire_msg *msg, u
 	ch->tx.unsignalled += nr_hold - 1;
 }
 EXPORT_SYMBOL_GPL(memnet_tx_queue_gathered);
-
-/**
- * memnet_tx_queue_write() - queue an RDMA write
- * @ch: channel, in a batch
- * @dma: mapped source, which must live as long as the channel
- * @len: its length; 0 for a marker
- * @addr: remote address
- * @key: remote key
- * @flags: MEMNET_TX_*
- *
- * Return: 0, -EAGAIN or -ENOTCONN.
- */
-int memnet_tx_queue_write(struct memnet_channel *ch, u64 dma, u32 len, u64 addr, u32 key,
-			  unsigned int flags)
-{
-	struct memnet_tx *tx;
-
-	lockdep_assert_held(&ch->tx.lock);
-	if (ch->tx.stopped)
-		return -ENOTCONN;
-	if (!tx_has_room(ch, flags & MEMNET_TX_RESERVE ? RESERVE_DRAIN : RESERVE_GRANT))
-		return -EAGAIN;
-	tx = tx_next(ch, IB_WR_RDMA_WRITE, flags);
-	tx->wr.rdma.remote_addr = addr;
-	tx->wr.rdma.rkey = key;
-	if (len) {
-		tx->sge[0] = (struct ib_sge){ .addr = dma, .length = len,
-					      .lkey = ch->rdma.domain->pd->local_dma_lkey };
-		tx->wr.send.num_sge = 1;
-	}
-	return 0;
-}
-
-/**
- * memnet_tx_queue_place() - queue an RDMA write of a part of a buffer
- * @ch: channel, in a batch
- * @skb: buffer; one reference is taken over on success
- * @offset: where to start in it
- * @len: bytes, not more than memnet_tx_fit() said
- * @addr: remote address
- * @key: remote key
- *
- * It needs no credit, and tells the peer nothing.
- *
- * Return: 0; -EAGAIN for lack of room; -ENOTCONN when the channel is down; -ENOMEM.
- */
-int memnet_tx_queue_place(struct memnet_channel *ch, struct sk_buff *skb, u32 offset, u32 len,
-			  u64 addr, u32 key)
-{
-	struct segment seg[MEMNET_TX_SGE];
-	struct memnet_tx *tx;
-	u32 nr = 0;
-
-	lockdep_assert_held(&ch->tx.lock);
-	if (ch->tx.stopped)
-		return -ENOTCONN;
-	if (!tx_has_room(ch, RESERVE_GRANT))
-		return -EAGAIN;
-	if (WARN_ON_ONCE(gather(skb, offset, len, seg, ch->tx.max_sge - 1, &nr) != len))
-		return -EINVAL;
-	tx = &ch->tx.ring[ch->tx.head & (ch->tx.depth - 1)];
-	if (tx_map(ch, tx, seg, nr)) {
-		tx_release(ch, tx);
-		return -ENOMEM;
-	}
-	tx_next(ch, IB_WR_RDMA_WRITE, 0);
-	tx->wr.rdma.remote_addr = addr;
-	tx->wr.rdma.rkey = key;
-	tx->wr.send.sg_list = &tx->sge[1];
-	tx->wr.send.num_sge = nr;
-	tx->skb = skb;
-	memnet_stat_add(MEMNET_STAT_BYTES_PLACED, len);
-	return 0;
-}
-EXPORT_SYMBOL_GPL(memnet_tx_queue_place);
-
-/**
- * memnet_tx_queue_reg() - queue the registration of a memory region
- * @ch: channel, in a batch
- * @mr: the region, mapped
- * @access: IB_ACCESS_*
- * @hold: released when it is complete, or NULL
- * @flags: MEMNET_TX_*
- *
- * Return: 0, -EAGAIN or -ENOTCONN.
- */
-int memnet_tx_queue_reg(struct memnet_channel *ch, struct ib_mr *mr, int access,
-			struct memnet_hold *hold, unsigned int flags)
-{
-	struct memnet_tx *tx;
-
-	lockdep_assert_held(&ch->tx.lock);
-	if (ch->tx.stopped)
-		return -ENOTCONN;
-	if (!tx_has_room(ch, RESERVE_GRANT))
-		return -EAGAIN;
-	tx = tx_next(ch, IB_WR_REG_MR, flags);
-	tx->hold = hold;
-	tx->nr_hold = !!hold;
-	tx->wr.reg.mr = mr;
-	tx->wr.reg.key = mr->rkey;
-	tx->wr.reg.access = access;
-	return 0;
-}
-
-/**
- * struct registration - who waits for a registration
- * @hold:	of the work request
- * @waiter:	for room in the send ring
- * @done:	completed by either
- */
-struct registration {
-	struct memnet_hold hold;
-	struct memnet_waiter waiter;
-	struct completion done;
-};
-
-static void registered(struct memnet_hold *hold)
-{
-	complete(&container_of(hold, struct registration, hold)->done);
-}
-
-static void registration_may_go(struct memnet_waiter *w)
-{
-	complete(&container_of(w, struct registration, waiter)->done);
-}
-
-/**
- * memnet_tx_register() - register a memory region and wait until that is done
- * @ch: channel
- * @mr: the region, mapped
- * @access: IB_ACCESS_*
- *
- * Process context. It takes no longer than the channel lives; when that has ended meanwhile the
- * region is of no use.
- *
- * Return: 0 or -ENOTCONN.
- */
-int memnet_tx_register(struct memnet_channel *ch, struct ib_mr *mr, int access)
-{
-	struct registration reg = {
-		.hold.release = registered,
-		.waiter.resume = registration_may_go,
-	};
-	int ret;
-
-	refcount_set(&reg.hold.refs, 1);
-	INIT_LIST_HEAD(&reg.waiter.node);
-	do {
-		init_completion(&reg.done);
-		memnet_tx_begin(ch);
-		ret = memnet_tx_queue_reg(ch, mr, access, &reg.hold, MEMNET_TX_NOTIFY);
-		memnet_tx_commit(ch);
-		if (ret == -EAGAIN)
-			memnet_tx_wait(ch, &reg.waiter);
-		if (ret != -ENOTCONN)
-			wait_for_completion(&reg.done);
-	} while (ret == -EAGAIN);
-	return ret;
-}
-EXPORT_SYMBOL_GPL(memnet_tx_register);
 
 /**
  * memnet_tx_commit() - post the batch
@@ -610,7 +310,7 @@ static void tx_mark(struct memnet_channel *ch)
 	if (ch->tx.unsignalled)
 		memnet_tx_queue_write(ch, 0, 0, 0, 0, MEMNET_TX_NOTIFY | MEMNET_TX_RESERVE);
 	else if (tx_used(ch))
-		tx_notify(ch);
+		memnet_tx_notify(ch);
 }
 
 /**
@@ -690,7 +390,8 @@ static void tx_run_waiters(struct memnet_channel *ch)
 	if (!list_empty(&ch->tx.waiters))
 		last = list_last_entry(&ch->tx.waiters, struct memnet_waiter, node);
 	while (last && !list_empty(&ch->tx.waiters)) {
-		if (!ch->tx.stopped && (ch->tx.credits < 2 || !tx_has_room(ch, RESERVE_GRANT))) {
+		if (!ch->tx.stopped &&
+		    (ch->tx.credits < 2 || !memnet_tx_has_room(ch, RESERVE_GRANT))) {
 			tx_mark(ch);
 			break;
 		}
@@ -808,7 +509,7 @@ void memnet_tx_drain(struct memnet_channel *ch)
 
 	spin_lock_bh(&ch->tx.lock);
 	ch->tx.unsignalled = 0;
-	tx = tx_next(ch, IB_WR_RDMA_WRITE, MEMNET_TX_NOTIFY);
+	tx = memnet_tx_next(ch, IB_WR_RDMA_WRITE, MEMNET_TX_NOTIFY);
 	ch->tx.chain = NULL;
 	ch->tx.chain_last = NULL;
 	ch->tx.notify = false;

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * RDMA writes and registrations: what goes into the send queue and is no message.
+ *
+ * A write tells the peer nothing, so it needs no credit.
+ */
+#include "tx.h"
+
+/**
+ * memnet_tx_queue_write() - queue an RDMA write
+ * @ch: channel, in a batch
+ * @dma: mapped source, which must live as long as the channel
+ * @len: its length; 0 for a marker
+ * @addr: remote address
+ * @key: remote key
+ * @flags: MEMNET_TX_*
+ *
+ * Return: 0, -EAGAIN or -ENOTCONN.
+ */
+int memnet_tx_queue_write(struct memnet_channel *ch, u64 dma, u32 len, u64 addr, u32 key,
+			  unsigned int flags)
+{
+	struct memnet_tx *tx;
+
+	lockdep_assert_held(&ch->tx.lock);
+	if (ch->tx.stopped)
+		return -ENOTCONN;
+	if (!memnet_tx_has_room(ch, flags & MEMNET_TX_RESERVE ? RESERVE_DRAIN : RESERVE_GRANT))
+		return -EAGAIN;
+	tx = memnet_tx_next(ch, IB_WR_RDMA_WRITE, flags);
+	tx->wr.rdma.remote_addr = addr;
+	tx->wr.rdma.rkey = key;
+	if (len) {
+		tx->sge[0] = (struct ib_sge){ .addr = dma, .length = len,
+					      .lkey = ch->rdma.domain->pd->local_dma_lkey };
+		tx->wr.send.num_sge = 1;
+	}
+	return 0;
+}
+
+/**
+ * memnet_tx_queue_place() - queue an RDMA write of a part of a buffer
+ * @ch: channel, in a batch
+ * @skb: buffer; one reference is taken over on success
+ * @offset: where to start in it
+ * @len: bytes, not more than memnet_tx_fit() said
+ * @addr: remote address
+ * @key: remote key
+ *
+ * It needs no credit, and tells the peer nothing.
+ *
+ * Return: 0; -EAGAIN for lack of room; -ENOTCONN when the channel is down; -ENOMEM.
+ */
+int memnet_tx_queue_place(struct memnet_channel *ch, struct sk_buff *skb, u32 offset, u32 len,
+			  u64 addr, u32 key)
+{
+	struct memnet_segment seg[MEMNET_TX_SGE] __uninitialized;
+	struct memnet_tx *tx;
+	u32 nr = 0;
+
+	lockdep_assert_held(&ch->tx.lock);
+	if (ch->tx.stopped)
+		return -ENOTCONN;
+	if (!memnet_tx_has_room(ch, RESERVE_GRANT))
+		return -EAGAIN;
+	if (WARN_ON_ONCE(memnet_tx_segments(skb, offset, len, seg, ch->tx.max_sge - 1, &nr) != len))
+		return -EINVAL;
+	tx = &ch->tx.ring[ch->tx.head & (ch->tx.depth - 1)];
+	if (memnet_tx_map(ch, tx, seg, nr)) {
+		memnet_tx_unmap(ch, tx);
+		return -ENOMEM;
+	}
+	memnet_tx_next(ch, IB_WR_RDMA_WRITE, 0);
+	tx->wr.rdma.remote_addr = addr;
+	tx->wr.rdma.rkey = key;
+	tx->wr.send.sg_list = &tx->sge[1];
+	tx->wr.send.num_sge = nr;
+	tx->skb = skb;
+	memnet_stat_add(MEMNET_STAT_BYTES_PLACED, len);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(memnet_tx_queue_place);
+
+/**
+ * memnet_tx_queue_reg() - queue the registration of a memory region
+ * @ch: channel, in a batch
+ * @mr: the region, mapped
+ * @access: IB_ACCESS_*
+ * @hold: released when it is complete, or NULL
+ * @flags: MEMNET_TX_*
+ *
+ * Return: 0, -EAGAIN or -ENOTCONN.
+ */
+int memnet_tx_queue_reg(struct memnet_channel *ch, struct ib_mr *mr, int access,
+			struct memnet_hold *hold, unsigned int flags)
+{
+	struct memnet_tx *tx;
+
+	lockdep_assert_held(&ch->tx.lock);
+	if (ch->tx.stopped)
+		return -ENOTCONN;
+	if (!memnet_tx_has_room(ch, RESERVE_GRANT))
+		return -EAGAIN;
+	tx = memnet_tx_next(ch, IB_WR_REG_MR, flags);
+	tx->hold = hold;
+	tx->nr_hold = !!hold;
+	tx->wr.reg.mr = mr;
+	tx->wr.reg.key = mr->rkey;
+	tx->wr.reg.access = access;
+	return 0;
+}
+
+/**
+ * struct registration - who waits for a registration
+ * @hold:	of the work request
+ * @waiter:	for room in the send ring
+ * @done:	completed by either
+ */
+struct registration {
+	struct memnet_hold hold;
+	struct memnet_waiter waiter;
+	struct completion done;
+};
+
+static void registered(struct memnet_hold *hold)
+{
+	complete(&container_of(hold, struct registration, hold)->done);
+}
+
+static void registration_may_go(struct memnet_waiter *w)
+{
+	complete(&container_of(w, struct registration, waiter)->done);
+}
+
+/**
+ * memnet_tx_register() - register a memory region and wait until that is done
+ * @ch: channel
+ * @mr: the region, mapped
+ * @access: IB_ACCESS_*
+ *
+ * Process context. It takes no longer than the channel lives; when that has ended meanwhile the
+ * region is of no use.
+ *
+ * Return: 0 or -ENOTCONN.
+ */
+int memnet_tx_register(struct memnet_channel *ch, struct ib_mr *mr, int access)
+{
+	struct registration reg = {
+		.hold.release = registered,
+		.waiter.resume = registration_may_go,
+	};
+	int ret;
+
+	refcount_set(&reg.hold.refs, 1);
+	INIT_LIST_HEAD(&reg.waiter.node);
+	do {
+		init_completion(&reg.done);
+		memnet_tx_begin(ch);
+		ret = memnet_tx_queue_reg(ch, mr, access, &reg.hold, MEMNET_TX_NOTIFY);
+		memnet_tx_commit(ch);
+		if (ret == -EAGAIN)
+			memnet_tx_wait(ch, &reg.waiter);
+		if (ret != -ENOTCONN)
+			wait_for_completion(&reg.done);
+	} while (ret == -EAGAIN);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(memnet_tx_register);
