@@ -23,9 +23,10 @@ TOOLS = {
     "ip": "iproute2", "mmdebstrap": "mmdebstrap", "sparse": "sparse", "perl": "perl", "file": "file",
     "busybox": "busybox-static", "ccache": "ccache", "gzip": "gzip", "dash": "dash",
 }
-# a header the lab's builds include, and its package
-HEADERS = {"/usr/include/libelf.h": "libelf-dev", "/usr/include/openssl/opensslv.h": "libssl-dev",
-           "/usr/include/x86_64-linux-gnu/sys/types.h": "libc6-dev"}
+LIBELF = "/usr/lib/x86_64-linux-gnu/libelf.so.1"       # of Debian's objtool, which is unpacked, not installed
+# a header or library the lab's builds need, and its package
+FILES = {"/usr/include/libelf.h": "libelf-dev", "/usr/include/openssl/opensslv.h": "libssl-dev",
+         "/usr/include/x86_64-linux-gnu/sys/types.h": "libc6-dev", LIBELF: "libelf1"}
 
 
 def _mirrors():
@@ -151,14 +152,14 @@ def unpacked(name, packages):
 
 
 def need(*tools):
-    """Make sure these programs or headers exist on the machine; installs packages only for missing ones."""
+    """Make sure these programs or FILES exist on the machine; installs packages only for missing ones."""
     path = os.environ["PATH"]
     os.environ["PATH"] = path + "".join(f":{d}" for d in ("/usr/sbin", "/sbin") if d not in path.split(":"))
     missing = []
     for t in tools:
-        there = os.path.exists(t) if t in HEADERS else shutil.which(t)
+        there = os.path.exists(t) if t in FILES else shutil.which(t)
         if not there:
-            missing.append(HEADERS.get(t) or TOOLS.get(t, t))
+            missing.append(FILES.get(t) or TOOLS.get(t, t))
     _install(missing)
 
 

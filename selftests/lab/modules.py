@@ -17,7 +17,7 @@ SOURCES = ("Kbuild", "Makefile", "kmod-core", "kmod-host", "kmod-tcps", "compat"
 
 def build(name="6.12", extra=(), verbose=False):
     """Build the tree's modules for a kernel; the folder with the .ko files."""
-    apt.need("gcc", "make", "rsync")
+    apt.need("gcc", "make", "rsync", apt.LIBELF)
     kernel = kernels.get(name)
     out = TREE / "build" / name
     out.mkdir(parents=True, exist_ok=True)
@@ -64,7 +64,7 @@ def make(kernel, folder, *args, timeout=1800):
 
 def build_module(source, name):
     """Build a folder with a test module of its own, beside ours, for a kernel; the .ko file."""
-    apt.need("gcc", "make", "rsync")
+    apt.need("gcc", "make", "rsync", apt.LIBELF)
     kernel = kernels.get(name)
     out = TREE / "build" / name
     work = out / source.name
