@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What a request sends of a buffer: its pieces, mapped for the device.
+ *
+ * Locks: tx.lock for the entry that is mapped or unmapped; cutting a buffer needs none.
  */
 #include "tx.h"
 

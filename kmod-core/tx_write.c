@@ -3,6 +3,8 @@
  * RDMA writes and registrations: what goes into the send queue and is no message.
  *
  * A write tells the peer nothing, so it needs no credit.
+ *
+ * Locks: tx.lock, as tx.c; memnet_tx_register() takes it itself and sleeps without it.
  */
 #include "tx.h"
 

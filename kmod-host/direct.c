@@ -4,6 +4,8 @@
  *
  * It is a job (job.c) whose caller waits for its end. A call that ends before, by a signal or
  * SO_SNDTIMEO, takes back what was not sent.
+ *
+ * Locks: lock_sock() while the job is queued; it waits without.
  */
 #include <net/sock.h>
 

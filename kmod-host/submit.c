@@ -6,6 +6,8 @@
  * and the region it names. One that cannot be written to is refused. Those that send on one socket,
  * one after another, are queued together, up to MEMNET_SUBMIT_BATCH. It ends at the first op that
  * is refused.
+ *
+ * Locks: none of its own. Ops behind the first are read with the socket locked.
  */
 #include <linux/file.h>
 #include <linux/net.h>
