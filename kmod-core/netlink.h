@@ -212,6 +212,7 @@ struct memnet_nl_session_info {
  * @pages: pages held
  * @rx_bytes: bytes received since connected
  * @tx_bytes: bytes sent since connected
+ * @jobs: host: transfers of registered memory that are not over
  */
 struct memnet_nl_socket_info {
 	char	link[MEMNET_LINK_NAME_MAX + 1];
@@ -231,6 +232,7 @@ struct memnet_nl_socket_info {
 	u64	pages;
 	u64	rx_bytes;
 	u64	tx_bytes;
+	u32	jobs;
 };
 
 /**

@@ -238,7 +238,8 @@ bool memnet_nl_put_socket(struct sk_buff *skb, const struct memnet_nl_socket_inf
 	       put_u64(skb, MEMNET_A_SOCKET_PAGES, s->pages) ||
 	       put_u64(skb, MEMNET_A_SOCKET_RX_BYTES, s->rx_bytes) ||
 	       put_u64(skb, MEMNET_A_SOCKET_TX_BYTES, s->tx_bytes) ||
-	       (s->native && nla_put_flag(skb, MEMNET_A_SOCKET_NATIVE));
+	       (s->native && nla_put_flag(skb, MEMNET_A_SOCKET_NATIVE)) ||
+	       (role == MEMNET_ROLE_HOST && nla_put_u32(skb, MEMNET_A_SOCKET_JOBS, s->jobs));
 }
 
 /**

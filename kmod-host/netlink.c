@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Links and sockets in the plain structures generic netlink (kmod-core/netlink.c) asks for. */
-#include "memnet.h"
+#include "job.h"
 
 static void fill_counters(const struct memnet_link *link, struct memnet_nl_link_info *out)
 {
@@ -51,6 +51,8 @@ static int link_next(struct net *net, u64 *cursor, struct memnet_nl_link_info *o
 
 static void fill_socket(struct memnet_endpoint *ep, struct memnet_nl_socket_info *out)
 {
+	struct memnet_job *job;
+
 	spin_lock_bh(&ep->lock);
 	out->state = ep->state;
 	memnet_wire_to_sockaddr(&ep->local, &out->local);
@@ -62,6 +64,9 @@ static void fill_socket(struct memnet_endpoint *ep, struct memnet_nl_socket_info
 	out->pages = ep->rx.pages + DIV_ROUND_UP(atomic_read(&ep->wmem), PAGE_SIZE);
 	out->rx_bytes = ep->rx.copied + ep->rx.placed;
 	out->tx_bytes = ep->tx.end;
+	out->jobs = ep->rx.n_jobs;
+	list_for_each_entry(job, &ep->tx.jobs, node)
+		out->jobs++;
 	if (ep->sk) {
 		out->uid = from_kuid_munged(&init_user_ns, sock_i_uid(ep->sk));
 		out->inode = sock_i_ino(ep->sk);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """Registered memory and direct transfers: the bytes, that nobody copied them, and every end they can have."""
+import json
 import time
 
 from selftests.cases import offload
@@ -510,8 +511,11 @@ def test_link_dies_under_a_direct_send(lab):
 
 
 def test_jobs_by_hand(lab):
-    """Every argument out of its bounds; counters; a full pipeline; then the program is killed."""
+    """Every argument out of its bounds; counters; a full pipeline, which is shown; then the program is killed."""
     job = blocking(lab, JOBS, "stay")
+    shown = sorted(s["jobs"] for s in json.loads(lab.host.sh("memnetctl -j socket show")))
+    assert shown[-1] == 256 and not any(shown[:-1]), shown
+    assert lab.host.sh("memnetctl socket show").split("\n")[0].split()[7] == "JOBS"
     lab.host.sh("kill -KILL $(pgrep -f '[p]ython3 /tmp/hand.py')")
     job.wait(20)
     assert not job.output().replace("blocked", "").strip(), job.output()

@@ -7,192 +7,51 @@
 
 #include "attack.h"
 
-#define MS	5000
-
-static struct peer channels[2];
-static u32 next_index;
-
-int session_open(struct session *s, unsigned int n)
-{
-	u64 nonce = now_ms() << 20 | (rand() & 0xfffff) | 1;
-	unsigned int i;
-
-	for (i = 0; i < n; i++) {
-		struct wire_cm_req req = peer_request(&terms, nonce, i, n);
-
-		if (peer_connect(&channels[i], &terms, &req, sizeof(req)) ||
-		    peer_hello(&channels[i])) {
-			remark("channel %u does not come up: %s", i,
-			       wire_reason_name(channels[i].refused));
-			peer_close(&channels[i]);
-			while (i--)
-				peer_close(&channels[i]);
-			return -1;
-		}
-	}
-	s->main = &channels[0];
-	s->witness = n > 1 ? &channels[1] : NULL;
-	next_index = 1;
-	return 0;
-}
-
-void session_close(struct session *s)
-{
-	peer_close(s->main);
-	if (s->witness)
-		peer_close(s->witness);
-}
-
-/* ---- correct use ------------------------------------------------------------------------- */
-
-u32 open_endpoint(struct peer *p, u32 index)
-{
-	struct wire_msg msg;
-
-	if (!index)
-		index = next_index++;
-	wire_init(&msg, WIRE_OPEN, index, 1);
-	msg.open.uid = cpu_to_le32(1001);
-	return peer_say(p, &msg, 0) ? 0 : index;
-}
-
-/* Sends a request and waits for its answer; the answer's errno, or -1. */
-int ask(struct peer *p, struct wire_msg *msg, u32 index, struct inbound *reply)
-{
-	static u16 seq;
-	u64 end = now_ms() + MS;
-
-	msg->hdr.index = cpu_to_le32(index);
-	msg->hdr.gen = cpu_to_le16(1);
-	msg->hdr.seq = cpu_to_le16(++seq);
-	if (peer_say(p, msg, 0))
-		return -1;
-	while (peer_find(p, WIRE_REPLY, index, reply, end - now_ms()))
-		if (le16_to_cpu(reply->msg.hdr.seq) == seq)
-			return le32_to_cpu(reply->msg.reply.error);
-	return -1;
-}
-
-static int request(struct peer *p, enum wire_opcode op, u32 index, struct inbound *reply)
-{
-	struct wire_msg msg;
-
-	wire_init(&msg, op, index, 1);
-	switch (op) {
-	case WIRE_BIND:
-		msg.bind.addr.family = cpu_to_le16(4);
-		break;
-	case WIRE_LISTEN:
-		msg.listen.backlog = cpu_to_le32(10);
-		break;
-	case WIRE_CONNECT:
-		msg.connect.addr = target;
-		break;
-	default:
-		msg.ask.what = cpu_to_le32(WIRE_QUERY_OUTQ);
-	}
-	return ask(p, &msg, index, reply);
-}
-
-static u32 connected(struct peer *p)
-{
-	u32 index = open_endpoint(p, 0);
-	struct inbound in;
-
-	return index && !request(p, WIRE_CONNECT, index, &in) ? index : 0;
-}
-
-static u32 listening(struct peer *p)
-{
-	u32 index = open_endpoint(p, 0);
-	struct inbound in;
-
-	if (!index || request(p, WIRE_BIND, index, &in) || request(p, WIRE_LISTEN, index, &in))
-		return 0;
-	return index;
-}
-
-static int say(struct peer *p, enum wire_opcode op, u32 index)
-{
-	struct wire_msg msg;
-
-	wire_init(&msg, op, index, 1);
-	return index ? peer_say(p, &msg, 0) : -1;
-}
-
-static int say_data(struct peer *p, u32 index, u64 pos, u32 len, u8 flags)
-{
-	struct wire_msg msg;
-
-	wire_init(&msg, WIRE_DATA, index, 1);
-	msg.hdr.pos = cpu_to_le64(pos);
-	msg.hdr.flags = flags;
-	return index ? peer_say(p, &msg, len) : -1;
-}
-
-static int close_endpoint(struct peer *p, u32 index)
-{
-	struct inbound in;
-
-	if (say(p, WIRE_CLOSE, index))
-		return -1;
-	return peer_find(p, WIRE_CLOSED, index, &in, MS) ? 0 : -1;
-}
-
-/* Whether the node still serves us. */
-static bool works(struct peer *p)
-{
-	u32 index = open_endpoint(p, 0);
-	struct inbound in;
-
-	return index && request(p, WIRE_QUERY, index, &in) == 0 && !close_endpoint(p, index);
-}
-
 /* ---- endpoints --------------------------------------------------------------------------- */
 
-ATTACK(open_their_half, say(p, WIRE_OPEN, p->slots / 2))
-ATTACK(open_last, say(p, WIRE_OPEN, p->slots - 1))
-ATTACK(open_twice, say(p, WIRE_OPEN, open_endpoint(p, 0)))
-ATTACK(bind_unopened, say(p, WIRE_BIND, 20))
-ATTACK(data_unopened, say_data(p, 20, 0, 10, 0))
-ATTACK(close_unopened, say(p, WIRE_CLOSE, 20))
-ATTACK(window_unopened, say(p, WIRE_WINDOW, 20))
-ATTACK(want_unopened, say(p, WIRE_WANT_WINDOW, p->slots - 1))
-ATTACK(accepted_unopened, say(p, WIRE_ACCEPTED, 20))
+ATTACK(open_their_half, host_say(p, WIRE_OPEN, p->slots / 2))
+ATTACK(open_last, host_say(p, WIRE_OPEN, p->slots - 1))
+ATTACK(open_twice, host_say(p, WIRE_OPEN, host_open(p, 0)))
+ATTACK(bind_unopened, host_say(p, WIRE_BIND, 20))
+ATTACK(data_unopened, host_data(p, 20, 0, 10, 0))
+ATTACK(close_unopened, host_say(p, WIRE_CLOSE, 20))
+ATTACK(window_unopened, host_say(p, WIRE_WINDOW, 20))
+ATTACK(want_unopened, host_say(p, WIRE_WANT_WINDOW, p->slots - 1))
+ATTACK(accepted_unopened, host_say(p, WIRE_ACCEPTED, 20))
 
 static int close_twice(struct peer *p)
 {
-	u32 index = open_endpoint(p, 0);
+	u32 index = host_open(p, 0);
 
-	return say(p, WIRE_CLOSE, index) ?: say(p, WIRE_CLOSE, index);
+	return host_say(p, WIRE_CLOSE, index) ?: host_say(p, WIRE_CLOSE, index);
 }
 
 static int close_again(struct peer *p)
 {
-	u32 index = open_endpoint(p, 0);
+	u32 index = host_open(p, 0);
 
-	return close_endpoint(p, index) ?: say(p, WIRE_CLOSE, index);
+	return host_close(p, index) ?: host_say(p, WIRE_CLOSE, index);
 }
 
 static int data_after_close(struct peer *p)
 {
-	u32 index = connected(p);
+	u32 index = host_connected(p);
 
-	return say(p, WIRE_CLOSE, index) ?: say_data(p, index, 0, 10, 0);
+	return host_say(p, WIRE_CLOSE, index) ?: host_data(p, index, 0, 10, 0);
 }
 
 static int reopen_at_once(struct peer *p)
 {
-	u32 index = connected(p);
+	u32 index = host_connected(p);
 
-	return say(p, WIRE_CLOSE, index) ?: say(p, WIRE_OPEN, index);
+	return host_say(p, WIRE_CLOSE, index) ?: host_say(p, WIRE_OPEN, index);
 }
 
 static int other_generations(struct peer *p)
 {
 	static const u8 ops[] = { WIRE_SETOPT, WIRE_CLOSE, WIRE_WINDOW, WIRE_WANT_WINDOW,
 				  WIRE_ACCEPTED, WIRE_DATA };
-	u32 index = connected(p), i;
+	u32 index = host_connected(p), i;
 	struct wire_msg msg;
 
 	for (i = 0; i < 3 * ATTACKS(ops); i++) {
@@ -206,10 +65,10 @@ static int other_generations(struct peer *p)
 /* The same life over and over, with the same generation. */
 static int replayed_lives(struct peer *p)
 {
-	u32 index = next_index++, i;
+	u32 index = host_next_index(), i;
 
 	for (i = 0; i < 300; i++)
-		if (!open_endpoint(p, index) || close_endpoint(p, index))
+		if (!host_open(p, index) || host_close(p, index))
 			return -1;
 	return 0;
 }
@@ -219,33 +78,35 @@ static int all_indices(struct peer *p)
 	struct wire_msg msg;
 	u32 index;
 
-	for (index = next_index; index < p->slots / 2; index++) {
+	for (index = host_next_index(); index < p->slots / 2; index++) {
 		wire_init(&msg, WIRE_OPEN, index, 1);
 		if (peer_say(p, &msg, 0))
 			return -1;
 	}
-	return say(p, WIRE_OPEN, 1);
+	return host_say(p, WIRE_OPEN, 1);
 }
 
 /* ---- requests ---------------------------------------------------------------------------- */
 
 static int requests_again(struct peer *p)
 {
-	u32 index = connected(p), listener = listening(p);
+	u32 index = host_connected(p), listener = host_listening(p);
 	struct inbound in;
 
 	if (!index || !listener)
 		return -1;
-	if (request(p, WIRE_CONNECT, index, &in) <= 0 || request(p, WIRE_BIND, index, &in) <= 0 ||
-	    request(p, WIRE_LISTEN, index, &in) <= 0 || request(p, WIRE_BIND, listener, &in) <= 0 ||
-	    request(p, WIRE_CONNECT, listener, &in) <= 0)
+	if (host_request(p, WIRE_CONNECT, index, &in) <= 0 ||
+	    host_request(p, WIRE_BIND, index, &in) <= 0 ||
+	    host_request(p, WIRE_LISTEN, index, &in) <= 0 ||
+	    host_request(p, WIRE_BIND, listener, &in) <= 0 ||
+	    host_request(p, WIRE_CONNECT, listener, &in) <= 0)
 		return -1;
-	return request(p, WIRE_LISTEN, listener, &in);
+	return host_request(p, WIRE_LISTEN, listener, &in);
 }
 
 static int many_requests_at_once(struct peer *p)
 {
-	u32 index = open_endpoint(p, 0);
+	u32 index = host_open(p, 0);
 	struct wire_msg msg;
 	int i;
 
@@ -268,7 +129,7 @@ static int answers_not_taken(struct peer *p)
 
 	p->stingy = true;
 	for (i = 0; i < 200; i++) {
-		index = open_endpoint(p, 0);
+		index = host_open(p, 0);
 		wire_init(&msg, WIRE_QUERY, index, 1);
 		msg.ask.what = cpu_to_le32(WIRE_QUERY_OUTQ);
 		if (!index || peer_say(p, &msg, 0))
@@ -304,7 +165,7 @@ static int option(struct peer *p, u32 index, u32 level, u32 name, u32 value, u32
 	if (!reply)
 		return peer_say(p, &msg, 0);
 	msg.hdr.flags = WIRE_F_REPLY;
-	return ask(p, &msg, index, &in);
+	return host_ask(p, &msg, index, &in);
 }
 
 static int options(struct peer *p)
@@ -312,7 +173,7 @@ static int options(struct peer *p)
 	static const u32 levels[] = { SOL_SOCKET, IPPROTO_TCP, IPPROTO_IP, IPPROTO_IPV6, 255,
 				      0xffffffff };
 	static const u32 values[] = { 0, 1, 0x7fffffff, 0x80000000, 0xffffffff };
-	u32 index = connected(p), i, name, set = 0;
+	u32 index = host_connected(p), i, name, set = 0;
 
 	for (i = 0; i < ATTACKS(levels); i++) {
 		for (name = 0; name < 80; name++) {
@@ -335,7 +196,7 @@ static int options(struct peer *p)
 
 static int option_too_long(struct peer *p)
 {
-	u32 index = open_endpoint(p, 0);
+	u32 index = host_open(p, 0);
 
 	return option(p, index, SOL_SOCKET, SO_KEEPALIVE, 1, WIRE_OPT_MAX + 1, false);
 }
@@ -343,7 +204,7 @@ static int option_too_long(struct peer *p)
 /* Many options whose place in the stream matters, and nobody who takes the stream. */
 static int option_flood(struct peer *p)
 {
-	u32 index = connected(p), i;
+	u32 index = host_connected(p), i;
 
 	for (i = 0; i < 1000; i++)
 		if (option(p, index, IPPROTO_TCP, i % 2 ? TCP_CORK : TCP_NODELAY, i, 4, false))
@@ -351,14 +212,14 @@ static int option_flood(struct peer *p)
 	return index ? 0 : -1;
 }
 
-ATTACK(bad_query, say(p, WIRE_QUERY, open_endpoint(p, 0)))
+ATTACK(bad_query, host_say(p, WIRE_QUERY, host_open(p, 0)))
 
-ATTACK(bind_nothing, say(p, WIRE_BIND, open_endpoint(p, 0)))
+ATTACK(bind_nothing, host_say(p, WIRE_BIND, host_open(p, 0)))
 
 static int refused(struct peer *p, enum wire_opcode op, u16 family, const char *text, u16 port)
 {
 	struct wire_addr addr = { .family = cpu_to_le16(family), .port = htons(port) };
-	u32 index = open_endpoint(p, 0);
+	u32 index = host_open(p, 0);
 	struct inbound in;
 	struct wire_msg msg;
 	int ret;
@@ -369,7 +230,7 @@ static int refused(struct peer *p, enum wire_opcode op, u16 family, const char *
 		msg.bind.addr = addr;
 	else
 		msg.connect.addr = addr;
-	ret = ask(p, &msg, index, &in);
+	ret = host_ask(p, &msg, index, &in);
 	if (ret <= 0)
 		remark("%s %s:%u gave %d", wire_opcode_name(op), text, port, ret);
 	return ret > 0 ? 0 : -1;
@@ -392,25 +253,25 @@ static int out_of_reach(struct peer *p)
 
 static int privileged_bind(struct peer *p)
 {
-	u32 index = open_endpoint(p, 0);
+	u32 index = host_open(p, 0);
 	struct inbound in;
 	struct wire_msg msg;
 
 	wire_init(&msg, WIRE_BIND, index, 1);
 	msg.bind.addr.family = cpu_to_le16(4);
 	msg.bind.flags = cpu_to_le32(2);
-	return ask(p, &msg, index, &in) == -1 ? 0 : -1;
+	return host_ask(p, &msg, index, &in) == -1 ? 0 : -1;
 }
 
 static int huge_backlog(struct peer *p)
 {
-	u32 index = listening(p);
+	u32 index = host_listening(p);
 	struct inbound in;
 	struct wire_msg msg;
 
 	wire_init(&msg, WIRE_LISTEN, index, 1);
 	msg.listen.backlog = cpu_to_le32(0xffffffff);
-	return index ? ask(p, &msg, index, &in) : -1;
+	return index ? host_ask(p, &msg, index, &in) : -1;
 }
 
 static int accepted(struct peer *p, u32 index, u32 count)
@@ -422,59 +283,59 @@ static int accepted(struct peer *p, u32 index, u32 count)
 	return index ? peer_say(p, &msg, 0) : -1;
 }
 
-ATTACK(accepted_forged, accepted(p, listening(p), 1))
-ATTACK(accepted_giant, accepted(p, listening(p), 0xffffffff))
-ATTACK(accepted_nobody, accepted(p, connected(p), 1))
-ATTACK(accepted_none, accepted(p, listening(p), 0))
+ATTACK(accepted_forged, accepted(p, host_listening(p), 1))
+ATTACK(accepted_giant, accepted(p, host_listening(p), 0xffffffff))
+ATTACK(accepted_nobody, accepted(p, host_connected(p), 1))
+ATTACK(accepted_none, accepted(p, host_listening(p), 0))
 
 /* ---- streams ----------------------------------------------------------------------------- */
 
 static int data_unconnected(struct peer *p)
 {
-	return say_data(p, open_endpoint(p, 0), 0, 10, 0);
+	return host_data(p, host_open(p, 0), 0, 10, 0);
 }
 
-ATTACK(data_on_listener, say_data(p, listening(p), 0, 10, 0))
-ATTACK(data_gap, say_data(p, connected(p), 1, 10, 0))
-ATTACK(data_minus_one, say_data(p, connected(p), ~0ULL, 10, 0))
-ATTACK(data_nothing, say_data(p, connected(p), 0, 0, 0))
+ATTACK(data_on_listener, host_data(p, host_listening(p), 0, 10, 0))
+ATTACK(data_gap, host_data(p, host_connected(p), 1, 10, 0))
+ATTACK(data_minus_one, host_data(p, host_connected(p), ~0ULL, 10, 0))
+ATTACK(data_nothing, host_data(p, host_connected(p), 0, 0, 0))
 
 static int data_again(struct peer *p)
 {
-	u32 index = connected(p);
+	u32 index = host_connected(p);
 
-	return say_data(p, index, 0, 100, 0) ?: say_data(p, index, 0, 100, 0);
+	return host_data(p, index, 0, 100, 0) ?: host_data(p, index, 0, 100, 0);
 }
 
 static int data_beyond_window(struct peer *p)
 {
-	u32 index = connected(p);
+	u32 index = host_connected(p);
 
-	return say_data(p, index, 0, WIRE_MAX_PAYLOAD, 0) ?:
-	       say_data(p, index, WIRE_MAX_PAYLOAD, WIRE_MAX_PAYLOAD, 0) ?:
-	       say_data(p, index, 2 * WIRE_MAX_PAYLOAD, WIRE_MAX_PAYLOAD, 0);
+	return host_data(p, index, 0, WIRE_MAX_PAYLOAD, 0) ?:
+	       host_data(p, index, WIRE_MAX_PAYLOAD, WIRE_MAX_PAYLOAD, 0) ?:
+	       host_data(p, index, 2 * WIRE_MAX_PAYLOAD, WIRE_MAX_PAYLOAD, 0);
 }
 
 static int data_one_beyond(struct peer *p)
 {
-	u32 index = connected(p);
+	u32 index = host_connected(p);
 
-	return say_data(p, index, 0, WIRE_INITIAL_WINDOW, 0) ?:
-	       say_data(p, index, WIRE_INITIAL_WINDOW, 1, 0);
+	return host_data(p, index, 0, WIRE_INITIAL_WINDOW, 0) ?:
+	       host_data(p, index, WIRE_INITIAL_WINDOW, 1, 0);
 }
 
 static int data_after_fin(struct peer *p)
 {
-	u32 index = connected(p);
+	u32 index = host_connected(p);
 
-	return say_data(p, index, 0, 10, WIRE_F_FIN) ?: say_data(p, index, 10, 10, 0);
+	return host_data(p, index, 0, 10, WIRE_F_FIN) ?: host_data(p, index, 10, 10, 0);
 }
 
 static int fin_twice(struct peer *p)
 {
-	u32 index = connected(p);
+	u32 index = host_connected(p);
 
-	return say_data(p, index, 0, 0, WIRE_F_FIN) ?: say_data(p, index, 0, 0, WIRE_F_FIN);
+	return host_data(p, index, 0, 0, WIRE_F_FIN) ?: host_data(p, index, 0, 0, WIRE_F_FIN);
 }
 
 static int window(struct peer *p, u32 index, __le64 limit, __le64 consumed)
@@ -488,13 +349,13 @@ static int window(struct peer *p, u32 index, __le64 limit, __le64 consumed)
 
 static int windows_absurd(struct peer *p)
 {
-	u32 index = connected(p);
+	u32 index = host_connected(p);
 
 	return window(p, index, wire_word(2, 1 << 20), wire_word(2, 5)) ?:
 	       window(p, index, wire_word(1, (1ULL << 47) - 1), 0) ?:
 	       window(p, index, wire_word(1, 1), wire_word(1, 0)) ?:
 	       window(p, index, wire_word(1, ~0ULL), wire_word(1, ~0ULL)) ?:
-	       say_data(p, index, 0, 5000, 0) ?:
+	       host_data(p, index, 0, 5000, 0) ?:
 	       peer_write_word(p, index, wire_word(1, 1ULL << 46), 0) ?:
 	       peer_write_word(p, index, 0, 0) ?:
 	       peer_write_word(p, index, wire_word(7, 100), wire_word(7, 100));
@@ -503,7 +364,7 @@ static int windows_absurd(struct peer *p)
 /* What the host cannot have read. */
 static int close_consumed(struct peer *p)
 {
-	u32 index = connected(p);
+	u32 index = host_connected(p);
 	struct wire_msg msg;
 
 	wire_init(&msg, WIRE_CLOSE, index, 1);
@@ -513,16 +374,16 @@ static int close_consumed(struct peer *p)
 
 static int close_lingering(struct peer *p)
 {
-	u32 index = connected(p);
+	u32 index = host_connected(p);
 	struct wire_msg msg;
 	struct inbound in;
 
 	wire_init(&msg, WIRE_CLOSE, index, 1);
 	msg.hdr.flags = WIRE_F_ABORT | WIRE_F_LINGER;
 	msg.close.linger_ms = cpu_to_le32(0xffffffff);
-	if (!index || peer_say(p, &msg, 0) || !peer_find(p, WIRE_CLOSED, index, &in, MS))
+	if (!index || peer_say(p, &msg, 0) || !peer_find(p, WIRE_CLOSED, index, &in, HOST_MS))
 		return -1;
-	index = connected(p);
+	index = host_connected(p);
 	wire_init(&msg, WIRE_CLOSE, index, 1);
 	msg.hdr.flags = WIRE_F_LINGER;
 	msg.close.linger_ms = cpu_to_le32(0xffffffff);
@@ -547,8 +408,8 @@ static int want_taken(struct peer *p, u32 index, u64 pos)
 	return index ? peer_say(p, &msg, 0) : -1;
 }
 
-ATTACK(want_taken_unconnected, want_taken(p, open_endpoint(p, 0), 0))
-ATTACK(want_taken_unsent, want_taken(p, connected(p), 1))
+ATTACK(want_taken_unconnected, want_taken(p, host_open(p, 0), 0))
+ATTACK(want_taken_unsent, want_taken(p, host_connected(p), 1))
 
 static int counter(struct peer *p, u32 index, u64 addr, u32 key, int times)
 {
@@ -563,18 +424,18 @@ static int counter(struct peer *p, u32 index, u64 addr, u32 key, int times)
 	return index ? 0 : -1;
 }
 
-ATTACK(counter_unconnected, counter(p, open_endpoint(p, 0), 0, 1, 1))
-ATTACK(counter_without_key, counter(p, connected(p), 0, 0, 1))
-ATTACK(counter_askew, counter(p, connected(p), 4, 1, 1))
-ATTACK(counter_twice, counter(p, connected(p), 0, 1, 2))
+ATTACK(counter_unconnected, counter(p, host_open(p, 0), 0, 1, 1))
+ATTACK(counter_without_key, counter(p, host_connected(p), 0, 0, 1))
+ATTACK(counter_askew, counter(p, host_connected(p), 4, 1, 1))
+ATTACK(counter_twice, counter(p, host_connected(p), 0, 1, 2))
 
 /* The node writes to what is not ours to give: the queue pair fails, and nothing else. */
 static int counter_of_nobody(struct peer *p)
 {
-	u32 index = connected(p);
+	u32 index = host_connected(p);
 
 	return counter(p, index, 0xdead0000, 0x12345600, 1) ?:
-	       say_data(p, index, 0, 1000, WIRE_F_COUNT);
+	       host_data(p, index, 0, 1000, WIRE_F_COUNT);
 }
 
 static int recv_job(struct peer *p, u32 index, u64 pos, u32 flags, int times)
@@ -605,16 +466,16 @@ static int recv_cancel(struct peer *p, u32 index, u32 id)
 	return index ? peer_say(p, &msg, 0) : -1;
 }
 
-ATTACK(recv_job_unconnected, recv_job(p, open_endpoint(p, 0), 0, 0, 1))
-ATTACK(recv_job_on_listener, recv_job(p, listening(p), 0, 0, 1))
-ATTACK(recv_job_ahead, recv_job(p, connected(p), 1, 0, 1))
-ATTACK(recv_jobs_too_many, recv_job(p, connected(p), 0, WIRE_RECV_ALL, WIRE_RECV_JOBS + 1))
-ATTACK(recv_cancel_nobody, recv_cancel(p, connected(p), 7))
+ATTACK(recv_job_unconnected, recv_job(p, host_open(p, 0), 0, 0, 1))
+ATTACK(recv_job_on_listener, recv_job(p, host_listening(p), 0, 0, 1))
+ATTACK(recv_job_ahead, recv_job(p, host_connected(p), 1, 0, 1))
+ATTACK(recv_jobs_too_many, recv_job(p, host_connected(p), 0, WIRE_RECV_ALL, WIRE_RECV_JOBS + 1))
+ATTACK(recv_cancel_nobody, recv_cancel(p, host_connected(p), 7))
 
 /* Told to be over in any order, again and again: each is answered once. */
 static int recv_jobs_cancelled(struct peer *p)
 {
-	u32 index = connected(p), i, j;
+	u32 index = host_connected(p), i, j;
 	struct inbound in;
 
 	for (i = 0; i < 20; i++) {
@@ -624,7 +485,7 @@ static int recv_jobs_cancelled(struct peer *p)
 			if (recv_cancel(p, index, (7 * j + i) % WIRE_RECV_JOBS))
 				return -1;
 		for (j = 0; j < WIRE_RECV_JOBS / 2; j++)
-			if (!peer_find(p, WIRE_RECV_DONE, index, &in, MS) || in.msg.done.len)
+			if (!peer_find(p, WIRE_RECV_DONE, index, &in, HOST_MS) || in.msg.done.len)
 				return -1;
 	}
 	return 0;
@@ -632,17 +493,17 @@ static int recv_jobs_cancelled(struct peer *p)
 
 static int recv_jobs_closed(struct peer *p)
 {
-	u32 index = connected(p);
+	u32 index = host_connected(p);
 
 	return recv_job(p, index, 0, WIRE_RECV_NEXT, WIRE_RECV_JOBS) ?:
-	       close_endpoint(p, index);
+	       host_close(p, index);
 }
 
 static int want_taken_flood(struct peer *p)
 {
-	u32 index = connected(p), i;
+	u32 index = host_connected(p), i;
 
-	if (say_data(p, index, 0, 1000, WIRE_F_TELL))
+	if (host_data(p, index, 0, 1000, WIRE_F_TELL))
 		return -1;
 	for (i = 0; i < 1000; i++)
 		if (want_taken(p, index, i))
@@ -652,7 +513,7 @@ static int want_taken_flood(struct peer *p)
 
 static int want_flood(struct peer *p)
 {
-	u32 index = connected(p), i;
+	u32 index = host_connected(p), i;
 
 	for (i = 0; i < 1000; i++)
 		if (want(p, index, i % 3 ? i : ~0ULL))
@@ -662,7 +523,7 @@ static int want_flood(struct peer *p)
 
 static int want_unconnected(struct peer *p)
 {
-	return want(p, open_endpoint(p, 0), 0) ?: want(p, listening(p), ~0ULL);
+	return want(p, host_open(p, 0), 0) ?: want(p, host_listening(p), ~0ULL);
 }
 
 static int connect_many(struct peer *p)
@@ -670,9 +531,9 @@ static int connect_many(struct peer *p)
 	u32 i;
 
 	for (i = 0; i < 20; i++) {
-		u32 index = connected(p);
+		u32 index = host_connected(p);
 
-		if (say_data(p, index, 0, 3000, 0))
+		if (host_data(p, index, 0, 3000, 0))
 			return -1;
 	}
 	return 0;
@@ -750,14 +611,14 @@ static void judge(struct session *s, const struct attack *a, int ret)
 	struct peer *p = s->main, *w = s->witness;
 
 	if (a->want == LIVES) {
-		bool ok = !ret && !p->dead && works(p);
+		bool ok = !ret && !p->dead && host_works(p);
 
 		report(ok, a->name, "%s", ok ? "lives" : ret ? "could not do it" : "died");
 		return;
 	}
 	if (a->want == EITHER) {
 		peer_pump(p, 200);
-		report(p->dead || works(p) || p->dead, a->name, p->dead ? "died" : "lives");
+		report(p->dead || host_works(p) || p->dead, a->name, p->dead ? "died" : "lives");
 		return;
 	}
 	if (ret && !p->dead) {

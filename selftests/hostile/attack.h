@@ -54,16 +54,28 @@ extern const unsigned int nr_framing_attacks;
 void attack_requests(void);
 void attack_answers(struct rdma_cm_id *listener);
 
-/* as_host.c */
+/* host.c: a host that keeps the rules */
+#define HOST_MS		5000		/* an answer comes within */
+
 struct session {
 	struct peer *main, *witness;	/* channels 0 and 1; the witness hears the reason */
 };
 
 int session_open(struct session *s, unsigned int channels);
 void session_close(struct session *s);
+u32 host_next_index(void);
+u32 host_open(struct peer *p, u32 index);
+int host_close(struct peer *p, u32 index);
+int host_ask(struct peer *p, struct wire_msg *msg, u32 index, struct inbound *reply);
+int host_request(struct peer *p, enum wire_opcode op, u32 index, struct inbound *reply);
+u32 host_connected(struct peer *p);
+u32 host_listening(struct peer *p);
+int host_say(struct peer *p, enum wire_opcode op, u32 index);
+int host_data(struct peer *p, u32 index, u64 pos, u32 len, u8 flags);
+bool host_works(struct peer *p);
+
+/* as_host.c */
 void attack_node(void);
-u32 open_endpoint(struct peer *p, u32 index);
-int ask(struct peer *p, struct wire_msg *msg, u32 index, struct inbound *reply);
 
 /* node.c: a node that keeps the rules */
 #define NODE_MAX	512

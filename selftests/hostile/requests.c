@@ -105,7 +105,7 @@ static void wrong_channels(void)
 	req.channel = 1;
 	req.host_id ^= cpu_to_le64(1);
 	try("channel of another host", &req, sizeof(req), WIRE_REASON_SESSION);
-	report(open_endpoint(s.main, 0) && !s.main->dead && !s.witness->dead,
+	report(host_open(s.main, 0) && !s.main->dead && !s.witness->dead,
 	       "session after wrong channels", "lives");
 	session_close(&s);
 }
@@ -117,7 +117,7 @@ static int query(struct peer *p, u32 index)
 
 	wire_init(&msg, WIRE_QUERY, index, 1);
 	msg.ask.what = cpu_to_le32(WIRE_QUERY_OUTQ);
-	return ask(p, &msg, index, &in);
+	return host_ask(p, &msg, index, &in);
 }
 
 /* A correct session at the corners of what may be agreed. */
@@ -136,7 +136,7 @@ static void corner(const char *name, u32 slots, u16 depth)
 	ret = peer_connect(&p, &t, &req, sizeof(req)) ?: peer_hello(&p);
 	/* The node says HELLO before it has judged ours. */
 	if (!ret)
-		ret = open_endpoint(&p, 1) ? query(&p, 1) : -1;
+		ret = host_open(&p, 1) ? query(&p, 1) : -1;
 	report(!ret, name, "%s", ret ? "refused" : "accepted");
 	peer_close(&p);
 }

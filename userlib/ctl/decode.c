@@ -167,6 +167,7 @@ static const struct field socket_fields[] = {
 	{ MEMNET_A_SOCKET_PAGES, "pages", NUMBER },
 	{ MEMNET_A_SOCKET_RX_BYTES, "rx_bytes", NUMBER },
 	{ MEMNET_A_SOCKET_TX_BYTES, "tx_bytes", NUMBER },
+	{ MEMNET_A_SOCKET_JOBS, "jobs", NUMBER },
 	{ MEMNET_A_SOCKET_UID, "uid", NUMBER },
 	{ MEMNET_A_SOCKET_INODE, "inode", NUMBER },
 	{}

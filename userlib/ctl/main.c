@@ -106,6 +106,7 @@ CELL(cell_role, cell_text(row, "role", text, size))
 CELL(cell_link, cell_text(row, json_object_get(row, "session") ? "session" : "link", text, size))
 CELL(cell_rx_queue, cell_text(row, "rx_queue", text, size))
 CELL(cell_tx_queue, cell_text(row, "tx_queue", text, size))
+CELL(cell_jobs, cell_text(row, "jobs", text, size))
 CELL(cell_local, cell_address(row, "local_address", "local_port", text, size))
 CELL(cell_remote, cell_address(row, "remote_address", "remote_port", text, size))
 CELL(cell_uid, cell_text(row, "uid", text, size))
@@ -168,6 +169,7 @@ static const struct column socket_columns[] = {
 	{ "RECV-Q", true, cell_rx_queue },
 	{ "SEND-Q", true, cell_tx_queue },
 	{ "PAGES", true, cell_pages },
+	{ "JOBS", true, cell_jobs },
 	{ "LOCAL", false, cell_local },
 	{ "REMOTE", false, cell_remote },
 	{ "UID", true, cell_uid },

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A host that keeps the rules: sessions, and what endpoints are opened, asked and closed with.
+ */
+#include <stdlib.h>
+
+#include "attack.h"
+
+static struct peer channels[2];
+static u32 next_index;
+
+/* An index of the host's half that this session has not had. */
+u32 host_next_index(void)
+{
+	return next_index++;
+}
+
+int session_open(struct session *s, unsigned int n)
+{
+	u64 nonce = now_ms() << 20 | (rand() & 0xfffff) | 1;
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		struct wire_cm_req req = peer_request(&terms, nonce, i, n);
+
+		if (peer_connect(&channels[i], &terms, &req, sizeof(req)) ||
+		    peer_hello(&channels[i])) {
+			remark("channel %u does not come up: %s", i,
+			       wire_reason_name(channels[i].refused));
+			peer_close(&channels[i]);
+			while (i--)
+				peer_close(&channels[i]);
+			return -1;
+		}
+	}
+	s->main = &channels[0];
+	s->witness = n > 1 ? &channels[1] : NULL;
+	next_index = 1;
+	return 0;
+}
+
+void session_close(struct session *s)
+{
+	peer_close(s->main);
+	if (s->witness)
+		peer_close(s->witness);
+}
+
+u32 host_open(struct peer *p, u32 index)
+{
+	struct wire_msg msg;
+
+	if (!index)
+		index = host_next_index();
+	wire_init(&msg, WIRE_OPEN, index, 1);
+	msg.open.uid = cpu_to_le32(1001);
+	return peer_say(p, &msg, 0) ? 0 : index;
+}
+
+/* Sends a request and waits for its answer; the answer's errno, or -1. */
+int host_ask(struct peer *p, struct wire_msg *msg, u32 index, struct inbound *reply)
+{
+	static u16 seq;
+	u64 end = now_ms() + HOST_MS;
+
+	msg->hdr.index = cpu_to_le32(index);
+	msg->hdr.gen = cpu_to_le16(1);
+	msg->hdr.seq = cpu_to_le16(++seq);
+	if (peer_say(p, msg, 0))
+		return -1;
+	while (peer_find(p, WIRE_REPLY, index, reply, end - now_ms()))
+		if (le16_to_cpu(reply->msg.hdr.seq) == seq)
+			return le32_to_cpu(reply->msg.reply.error);
+	return -1;
+}
+
+int host_request(struct peer *p, enum wire_opcode op, u32 index, struct inbound *reply)
+{
+	struct wire_msg msg;
+
+	wire_init(&msg, op, index, 1);
+	switch (op) {
+	case WIRE_BIND:
+		msg.bind.addr.family = cpu_to_le16(4);
+		break;
+	case WIRE_LISTEN:
+		msg.listen.backlog = cpu_to_le32(10);
+		break;
+	case WIRE_CONNECT:
+		msg.connect.addr = target;
+		break;
+	default:
+		msg.ask.what = cpu_to_le32(WIRE_QUERY_OUTQ);
+	}
+	return host_ask(p, &msg, index, reply);
+}
+
+u32 host_connected(struct peer *p)
+{
+	u32 index = host_open(p, 0);
+	struct inbound in;
+
+	return index && !host_request(p, WIRE_CONNECT, index, &in) ? index : 0;
+}
+
+u32 host_listening(struct peer *p)
+{
+	u32 index = host_open(p, 0);
+	struct inbound in;
+
+	if (!index || host_request(p, WIRE_BIND, index, &in) ||
+	    host_request(p, WIRE_LISTEN, index, &in))
+		return 0;
+	return index;
+}
+
+int host_say(struct peer *p, enum wire_opcode op, u32 index)
+{
+	struct wire_msg msg;
+
+	wire_init(&msg, op, index, 1);
+	return index ? peer_say(p, &msg, 0) : -1;
+}
+
+int host_data(struct peer *p, u32 index, u64 pos, u32 len, u8 flags)
+{
+	struct wire_msg msg;
+
+	wire_init(&msg, WIRE_DATA, index, 1);
+	msg.hdr.pos = cpu_to_le64(pos);
+	msg.hdr.flags = flags;
+	return index ? peer_say(p, &msg, len) : -1;
+}
+
+int host_close(struct peer *p, u32 index)
+{
+	struct inbound in;
+
+	if (host_say(p, WIRE_CLOSE, index))
+		return -1;
+	return peer_find(p, WIRE_CLOSED, index, &in, HOST_MS) ? 0 : -1;
+}
+
+/* Whether the node still serves us. */
+bool host_works(struct peer *p)
+{
+	u32 index = host_open(p, 0);
+	struct inbound in;
+
+	return index && host_request(p, WIRE_QUERY, index, &in) == 0 && !host_close(p, index);
+}
