@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-#	make			the three modules for KDIR's kernel, and the user side into build/user
+#	make			the three modules for KDIR's kernel, and the user side (userlib) into build/user
 #	make install		both, and the manual pages (DESTDIR=, PREFIX=/usr)
+#	make test-programs	what the tests and bench run, into build/user; it wants more packages (selftests/packages.txt)
 #	make demo		two virtual machines, an unmodified nginx and curl: what MemNet does
 #	make check		the tests, in virtual machines: KERNEL=6.12|6.1|debug (several: 6.12,6.1), T=filter
 #	make unit		the tests that need no virtual machine
@@ -25,8 +26,10 @@ OUT := $(TOP)/build/user
 # type information for BPF in the modules wants pahole; without it they are built without
 BTF := $(if $(shell command -v pahole),,CONFIG_DEBUG_INFO_BTF_MODULES=)
 PYTHON ?= python3
+# a machine that was never asked for a package has no lists to find one in
+GET_PYTHON = apt-get install -y -q --no-install-recommends python3
 LAB = cd $(TOP) && PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m selftests.lab
-USER_DIRS := $(patsubst %/Makefile,%,$(wildcard userlib/Makefile selftests/Makefile bench/*/Makefile))
+TEST_DIRS := $(patsubst %/Makefile,%,$(wildcard selftests/Makefile bench/*/Makefile))
 UNIT_DIRS := $(patsubst %/Makefile,%,$(shell grep -ls '^check:' userlib/Makefile selftests/Makefile selftests/unit/Makefile))
 
 all: modules user
@@ -38,7 +41,11 @@ modules:
 
 user:
 	@mkdir -p $(OUT)
-	@set -e; for d in $(USER_DIRS); do $(MAKE) -C $$d OUT=$(OUT); done
+	$(MAKE) -C userlib OUT=$(OUT)
+
+# what runs them builds them; nothing of it is installed
+test-programs: user
+	@set -e; for d in $(TEST_DIRS); do $(MAKE) -C $$d OUT=$(OUT); done
 
 install: modules_install user_install
 
@@ -68,14 +75,15 @@ lint: prepare
 
 # the lab is Python; a bare machine has apt
 prepare:
-	@command -v $(PYTHON) >/dev/null || { echo "# installing python3"; apt-get install -y -q --no-install-recommends python3 >/dev/null; }
+	@command -v $(PYTHON) >/dev/null || { echo "# installing python3"; \
+		{ $(GET_PYTHON) || { apt-get update -q && $(GET_PYTHON); }; } >/dev/null; }
 
 prepare-user: prepare
 	@$(LAB) need-user
 
 clean:
-	@set -e; for d in $(USER_DIRS); do $(MAKE) -C $$d OUT=$(OUT) clean; done
+	@set -e; for d in userlib $(TEST_DIRS); do $(MAKE) -C $$d OUT=$(OUT) clean; done
 	if [ -e $(KDIR)/Makefile ]; then $(MAKE) -C $(KDIR) M=$(TOP) clean; fi
 	rm -rf $(TOP)/build
 
-.PHONY: all modules user install modules_install user_install demo check unit bench-send lab lint prepare prepare-user clean
+.PHONY: all modules user test-programs install modules_install user_install demo check unit bench-send lab lint prepare prepare-user clean

@@ -92,12 +92,12 @@ def need_user():
 
 
 def build_user():
-    """Build the user side into build/user (make user); the folder."""
+    """Build the user side and the test programs into build/user (make test-programs); the folder."""
     out = TREE / "build" / "user"
     out.mkdir(parents=True, exist_ok=True)
     need_user()
     with lock(f"user-{str(out).replace('/', '_')}"):
-        text = run(["make", "-C", TREE, "-s", "-k", f"-j{os.cpu_count() or 1}", "user"], timeout=900, what="make user")
+        text = run(["make", "-C", TREE, "-s", "-k", f"-j{os.cpu_count() or 1}", "test-programs"], timeout=900, what="make test-programs")
     if "warning:" in text:
         print(text)
     return out

@@ -31,6 +31,23 @@ check "the header declares what the library has" 0 "" diff "$tmp/declared" "$tmp
 if command -v g++ >/dev/null; then
 	# shellcheck disable=SC2086
 	check "the header is C++, too" 0 "" g++ -Wall -Wextra -Werror -x c++ -c -o "$tmp/program.o" "$tmp/program.c" $flags
+else
+	skip "the header is C++, too" "no g++"
 fi
+
+# The top Makefile's install, from nothing, as on a node that has what the README says: the kernel's
+# build folder is one that only tells what it is asked for.
+mkdir "$tmp/kdir"
+printf 'modules modules_install:\n\t@echo asked for $@ to [$(INSTALL_MOD_PATH)] of $(M)\n' >"$tmp/kdir/Makefile"
+check "make install at the top" 0 "^asked for modules_install to \[$tmp/node\] of " make -C ../.. -j2 \
+	KDIR="$tmp/kdir" OUT="$tmp/user" DESTDIR="$tmp/node" PREFIX=/usr install
+check "it has all there is" 0 '^7$' sh -c "cd '$tmp/node/usr' && ls bin/memnet-run sbin/memnetctl include/memnet.h \
+	include/linux/memnet_netlink.h share/man/man1/memnet-run.1 share/man/man3/libmemnet.3 share/man/man8/memnetctl.8 | wc -l"
+# the tests want packages of their own
+check "it built nothing of the tests" 0 '' sh -c "ls '$tmp/user' | grep -v -e '^libmemnet' -e '^memnet' -e '^obj-userlib$'; true"
+while read -r package; do
+	check "the README names $package" 0 . grep -e "$package" ../../README.md
+done <../packages.txt
+
 
 finish
