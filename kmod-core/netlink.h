@@ -70,7 +70,8 @@ struct memnet_nl_counters {
  * @name: name, never empty
  * @addr: the node, sockaddr_in or sockaddr_in6 with the port filled in
  * @channels: channels to connect, 0 for the module's default
- * @heartbeat_ms: time of silence after which the link is dead, 0 for the module's default
+ * @heartbeat_ms: in answers: time of silence after which the link is dead, as the node has said; 0
+ *	while not connected
  * @host_id: identity of this host, 0 for the module's default
  * @secret: shared secret
  */
@@ -89,7 +90,7 @@ struct memnet_nl_link_cfg {
  * @state: state
  * @reason: why it last went down or was refused, empty if never
  * @channels_up: channels that are connected
- * @version: protocol version agreed on, 0 while never connected
+ * @version: protocol version agreed on, 0 while not connected
  * @features: feature bits agreed on
  * @transport_netns: cookie (net->net_cookie) of the namespace of its connections
  * @served_netns: cookie of the namespace whose sockets it serves

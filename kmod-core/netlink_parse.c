@@ -48,7 +48,6 @@ const struct nla_policy memnet_nl_link_add_policy[NL_LINK_ADD_ATTRS + 1] = {
 	[MEMNET_A_LINK_CHANNELS]	= NLA_POLICY_RANGE(NLA_U32, 1, MEMNET_CHANNELS_MAX),
 	[MEMNET_A_LINK_HOST_ID]		= { .type = NLA_U64 },
 	[MEMNET_A_LINK_SECRET]		= SECRET_POLICY,
-	[MEMNET_A_LINK_HEARTBEAT_MS]	= { .type = NLA_U32 },
 };
 
 const struct nla_policy memnet_nl_link_set_policy[NL_LINK_SET_ATTRS + 1] = {
@@ -232,17 +231,6 @@ int memnet_nl_parse_link(struct nlattr **attrs, struct memnet_nl_link_cfg *cfg,
 	attr = attrs[MEMNET_A_LINK_CHANNELS];
 	if (attr)
 		cfg->channels = nla_get_u32(attr);
-
-	/* by hand: the bounds of a policy are 16 bits wide */
-	attr = attrs[MEMNET_A_LINK_HEARTBEAT_MS];
-	if (attr) {
-		cfg->heartbeat_ms = nla_get_u32(attr);
-		if (cfg->heartbeat_ms < MEMNET_HEARTBEAT_MIN ||
-		    cfg->heartbeat_ms > MEMNET_HEARTBEAT_MAX) {
-			NL_SET_ERR_MSG_ATTR(extack, attr, "the heartbeat is 100 to 600000 ms");
-			return -ERANGE;
-		}
-	}
 
 	attr = attrs[MEMNET_A_LINK_HOST_ID];
 	if (attr) {

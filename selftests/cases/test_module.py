@@ -207,7 +207,7 @@ def test_wrong_use_of_memnetctl(lab):
             (lab.host, "frobnicate", 2, "frobnicate"), (lab.host, "link", 2, "command"), (lab.host, "link frob", 2, "frob"),
             (lab.host, "link add", 2, "name"), (lab.host, "link add x tcps nowhere", 2, "nowhere"),
             (lab.host, "link add x tcps 10.9.0.2 channels 0", 2, "0"), (lab.host, "link add x tcps 10.9.0.2 channels 99", 2, "99"),
-            (lab.host, "link add x tcps 10.9.0.2 heartbeat 5", 2, "5"), (lab.host, "link add x tcps 10.9.0.2 port 70000", 2, "70000"),
+            (lab.host, "link add x tcps 10.9.0.2 heartbeat 5000", 2, "no such option"), (lab.host, "link add x tcps 10.9.0.2 port 70000", 2, "70000"),
             (lab.host, "link add x tcps 10.9.0.2 secret-file /no/such", 1, "/no/such"),
             (lab.host, "link add tcps0 tcps 10.9.0.2", 1, "exists"), (lab.host, "link del nobody", 1, "no link"),
             (lab.host, "link show nobody", 1, "no link"), (lab.host, "link set tcps0 netns /no/such", 1, "/no/such"),

@@ -22,12 +22,12 @@
 
 /**
  * enum memnet_link_state - State of a link, as its host sees it.
- * @MEMNET_LINK_STATE_DOWN: Not connected, and not trying (taken down, or never
- *   started).
+ * @MEMNET_LINK_STATE_DOWN: Not connected, and not trying (being deleted).
  * @MEMNET_LINK_STATE_CONNECTING: Trying; between two attempts too.
  * @MEMNET_LINK_STATE_UP: Serving sockets.
- * @MEMNET_LINK_STATE_FAILED: Given up, because trying again cannot help
- *   (refused by the node's policy, another version); last-reason says why.
+ * @MEMNET_LINK_STATE_FAILED: Refused for a reason that does not pass by itself
+ *   (not allowed, wrong secret, another version); last-reason says which.
+ *   Tried again all the same, at the longest interval.
  */
 enum memnet_link_state {
 	MEMNET_LINK_STATE_DOWN,
@@ -41,14 +41,12 @@ enum memnet_link_state {
  * @MEMNET_SESSION_STATE_CONNECTING: Admitted; secret and channels are still
  *   being exchanged.
  * @MEMNET_SESSION_STATE_UP: Serving sockets.
- * @MEMNET_SESSION_STATE_DRAINING: Ending in good order; takes no new sockets.
- * @MEMNET_SESSION_STATE_DEAD: Lost; its endpoints and pages are being
+ * @MEMNET_SESSION_STATE_DEAD: Ended or lost; its endpoints and pages are being
  *   released.
  */
 enum memnet_session_state {
 	MEMNET_SESSION_STATE_CONNECTING,
 	MEMNET_SESSION_STATE_UP,
-	MEMNET_SESSION_STATE_DRAINING,
 	MEMNET_SESSION_STATE_DEAD,
 };
 

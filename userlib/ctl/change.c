@@ -20,7 +20,7 @@
 #include "ctl.h"
 #include "ports.h"
 
-#define LINK_OPTIONS "port, channels, heartbeat, secret-file, host-id"
+#define LINK_OPTIONS "port, channels, secret-file, host-id"
 #define LISTEN_OPTIONS "port, allow, secret-file, privileged-ports, max-hosts, max-channels, " \
 		       "max-sockets, max-pages"
 #define NETNS_DIR "/run/netns"
@@ -277,7 +277,7 @@ static const struct address_attrs tcps_address = {
  */
 void link_add(struct words *w)
 {
-	uint32_t channels = 0, heartbeat = 0;
+	uint32_t channels = 0;
 	struct address addr = {};
 	struct secret secret = {};
 	uint64_t host_id = 0;
@@ -296,11 +296,6 @@ void link_add(struct words *w)
 			once(w, channels);
 			channels = (uint32_t)word_number(w, "the number of channels", 1,
 							 MEMNET_CHANNELS_MAX);
-		} else if (is_option(w, "heartbeat")) {
-			once(w, heartbeat);
-			heartbeat = (uint32_t)word_number(w, "the heartbeat in milliseconds",
-							  MEMNET_HEARTBEAT_MIN,
-							  MEMNET_HEARTBEAT_MAX);
 		} else if (is_option(w, "host-id")) {
 			once(w, host_id);
 			host_id = word_number(w, "a host id", 1, UINT64_MAX);
@@ -317,8 +312,6 @@ void link_add(struct words *w)
 	put_address(msg, &addr, &link_address);
 	if (channels)
 		must(nla_put_u32(msg, MEMNET_A_LINK_CHANNELS, channels));
-	if (heartbeat)
-		must(nla_put_u32(msg, MEMNET_A_LINK_HEARTBEAT_MS, heartbeat));
 	if (host_id)
 		must(nla_put_u64(msg, MEMNET_A_LINK_HOST_ID, host_id));
 	if (secret.len)

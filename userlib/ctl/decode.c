@@ -49,7 +49,6 @@ static const char *const link_states[] = {
 static const char *const session_states[] = {
 	[MEMNET_SESSION_STATE_CONNECTING] = "connecting",
 	[MEMNET_SESSION_STATE_UP] = "up",
-	[MEMNET_SESSION_STATE_DRAINING] = "draining",
 	[MEMNET_SESSION_STATE_DEAD] = "dead",
 	NULL
 };

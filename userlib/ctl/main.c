@@ -313,7 +313,7 @@ static const struct command {
 	const char *usage;
 } commands[] = {
 	{ "link", "add", link_add,
-	  "link add NAME tcps ADDR [port P] [channels N] [heartbeat MS]\n"
+	  "link add NAME tcps ADDR [port P] [channels N]\n"
 	  "                           [secret-file F] [host-id ID]" },
 	{ "link", "del", link_del, "link del NAME" },
 	{ "link", "set", link_set, "link set NAME netns NS" },

@@ -42,7 +42,7 @@ right "link show" link show
 right "link show, one" link show l0
 right "link show as JSON" -j link show
 right "link add" link add l0 tcps 10.0.0.1
-right "link add, everything" link add l0 tcps fd00::1 port 1 channels 8 heartbeat 100 \
+right "link add, everything" link add l0 tcps fd00::1 port 1 channels 8 \
 	secret-file "$tmp/secret" host-id 0xffffffffffffffff
 right "link add, link-local" link add l0 tcps fe80::1%lo
 wrong "the word is marked" '^memnetctl:             ^^$' link add l0 xx
@@ -61,7 +61,7 @@ wrong "link add, port -1" '1 to 65535' link add l0 tcps 10.0.0.1 port -1
 wrong "link add, no port" 'a port is missing' link add l0 tcps 10.0.0.1 port
 wrong "link add, port twice" 'said before' link add l0 tcps 10.0.0.1 port 1 port 2
 wrong "link add, 9 channels" '1 to 8' link add l0 tcps 10.0.0.1 channels 9
-wrong "link add, heartbeat" '100 to 600000' link add l0 tcps 10.0.0.1 heartbeat 99
+wrong "link add, the heartbeat is the node's" 'no such option' link add l0 tcps 10.0.0.1 heartbeat 5000
 wrong "link add, host id 0" 'a host id is' link add l0 tcps 10.0.0.1 host-id 0
 wrong "link add, an option there is not" 'there are port, channels' link add l0 tcps 10.0.0.1 prot 5
 check "link add, no secret" 1 'No such file' "$C" link add l0 tcps 10.0.0.1 secret-file "$tmp/none"
