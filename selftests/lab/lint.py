@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """make lint: the kernel's own static checks over our kernel code, every warning an error.
 
-checkpatch --strict and kernel-doc come from Debian's linux-source-6.12; sparse and W=1 run while the
-modules are built once more, in a folder of their own, for 6.12 and 6.1.  Reported as TAP, one line a
-file or build.
+checkpatch --strict and kernel-doc come from Debian's linux-source-6.12, and so does the generator that
+says whether the netlink header is the specification's; sparse and W=1 run while the modules are built
+once more, in a folder of their own, for 6.12 and 6.1.  Reported as TAP, one line a file or build.
 """
 import re
 import shutil
@@ -25,7 +25,9 @@ KERNELS = ("6.12", "6.1")
 def main():
     """Run everything; the exit code."""
     apt.need("perl", "sparse", "gcc", "make", "rsync")
-    scripts = kernels.source("6.12") / "scripts"
+    apt.need_packages(["python3-yaml", "python3-jsonschema"])     # of the generator, which Debian's python3 runs
+    source = kernels.source("6.12")
+    scripts = source / "scripts"
     counts = Counts()
     files = sorted(f for d in FOLDERS for f in (TREE / d).rglob("*.[ch]") if ".mod.c" not in f.name)
     for f in files:
@@ -34,6 +36,7 @@ def main():
         _judge(counts, f"checkpatch {f.relative_to(TREE)}", argv)
         _judge(counts, f"kernel-doc {f.relative_to(TREE)}",
                ["perl", scripts / "kernel-doc", "-none", "-Werror", f.relative_to(TREE)], quiet=True)
+    _judge(counts, "the netlink header is its specification's", ["sh", "Documentation/netlink/regen.sh", "-c", source])
     for name in KERNELS if (TREE / "Kbuild").exists() else ():
         _build(counts, name)
     for f in sorted([*TREE.glob("selftests/**/*.py"), *TREE.glob("bench/**/*.py"), TREE / "selftests/run"]):
