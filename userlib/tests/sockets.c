@@ -41,7 +41,9 @@ int main(int argc, char **argv)
 		puts("narrow failed");
 	else
 		printf("narrow %d\n", narrow[0]);
-	if (getsockopt(-1, SOL_SOCKET, SO_PROTOCOL, narrow, &len) != -1 || errno != EBADF)
-		puts("bad descriptor not noticed");
+	if (getsockopt(-1, SOL_SOCKET, SO_PROTOCOL, narrow, &len) != -1)
+		puts("a bad descriptor is not noticed");
+	else
+		printf("a bad descriptor is %s\n", strerrorname_np(errno));
 	return 0;
 }
