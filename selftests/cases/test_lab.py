@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """The lab itself: commands, links, networks, power cuts."""
+import subprocess
+import sys
 import time
 
+from selftests.lab.cache import TREE
 from selftests.lab.job import CommandError, CommandTimeout
 from selftests.lab.lab import CLIENT_EXT, CLIENT_EXT6, HOST_SAN, NODE_EXT, NODE_EXT6, NODE_SAN, NODE_SAN6
 
@@ -36,6 +39,19 @@ def test_a_hung_command_is_named_and_killed(lab):
             raise AssertionError("no timeout")
         assert place.sh("echo alive", timeout=20) == "alive\n"
         place.until("! pgrep -f 'sleep 100[0]'", timeout=10)
+
+
+def test_a_filter_that_names_nothing_is_an_error(lab):
+    """Beside one that names something, too: a test that was renamed would be missed by nobody."""
+    def names(kernel, *filters):
+        return subprocess.run([sys.executable, TREE / "selftests/run", "--list", "--kernel", kernel, *filters], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
+    good = names("6.12", "lab:", "socket:")
+    assert good.returncode == 0 and "lab:test_" in good.stdout and "socket:test_" in good.stdout, good
+    for kernel, filters in (("6.12", ("lab:", "lab:test_renamed")), ("6.12", ("nosuch:",)), ("6.12", ("lab:", "lab_selfcheck:test_rcu"))):
+        bad = names(kernel, *filters)
+        assert bad.returncode == 2 and filters[-1] in bad.stderr and not bad.stdout, bad
+    assert names("debug", "lab_selfcheck:test_rcu").returncode == 0
 
 
 def test_large_output_is_whole(lab):
