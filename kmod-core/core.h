@@ -198,7 +198,7 @@ struct memnet_channel_config {
 };
 
 /**
- * enum memnet_channel_state - life of a channel; changed by channel_change_state() only
+ * enum memnet_channel_state - life of a channel; changed by change_state() of channel.c only
  * @MEMNET_CH_NEW:	allocated
  * @MEMNET_CH_SETUP:	has queue pair and buffers, receives are posted
  * @MEMNET_CH_HELLO:	connected, HELLO sent
