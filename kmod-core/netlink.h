@@ -283,4 +283,8 @@ void memnet_nl_unregister_host(void);
 int memnet_nl_register_tcps(const struct memnet_nl_tcps_ops *ops);
 void memnet_nl_unregister_tcps(void);
 
+int memnet_nl_parse_addr_text(const char *text, bool any, struct sockaddr_storage *out,
+			      struct netlink_ext_ack *extack);
+int memnet_nl_check_prefix(const struct memnet_nl_prefix *p, struct netlink_ext_ack *extack);
+
 #endif /* MEMNET_NETLINK_H */

@@ -4,9 +4,11 @@
  *
  * Owned here: the policies, which genl applies before an operation is called, and what they cannot
  * say: which attributes belong together and which values cannot be meant. A failure leaves in
- * extack a message and, where there is one, the attribute in question. No state, no locks.
+ * extack a message and, where there is one, the attribute in question. Module parameters are held
+ * against the same rules. No state, no locks.
  */
 #include <linux/ctype.h>
+#include <linux/inet.h>
 #include <linux/inetdevice.h>
 #include <linux/netlink.h>
 #include <net/genetlink.h>
@@ -87,57 +89,72 @@ struct addr_attrs {
 	const struct nlattr *port;
 };
 
-static int parse_addr4(const struct nlattr *attr, u16 port, struct sockaddr_storage *out,
-		       struct netlink_ext_ack *extack)
+static int check_addr4(__be32 addr, bool any, struct netlink_ext_ack *extack)
+{
+	if ((!addr && !any) || ipv4_is_multicast(addr) || ipv4_is_lbcast(addr)) {
+		NL_SET_ERR_MSG(extack, "the address is not a host's");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int check_addr6(const struct sockaddr_in6 *sin6, bool any, struct netlink_ext_ack *extack)
+{
+	int type = ipv6_addr_type(&sin6->sin6_addr);
+
+	if ((type == IPV6_ADDR_ANY && !any) || type & IPV6_ADDR_MULTICAST) {
+		NL_SET_ERR_MSG(extack, "the address is not a host's");
+		return -EINVAL;
+	}
+	if (type & IPV6_ADDR_MAPPED) {
+		NL_SET_ERR_MSG(extack, "an IPv4-mapped address: give the IPv4 address");
+		return -EINVAL;
+	}
+	if (type & IPV6_ADDR_LINKLOCAL && !sin6->sin6_scope_id) {
+		NL_SET_ERR_MSG(extack, "a link-local address needs an interface");
+		return -EINVAL;
+	}
+	if (!(type & IPV6_ADDR_LINKLOCAL) && sin6->sin6_scope_id) {
+		NL_SET_ERR_MSG(extack, "only a link-local address has an interface");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* Can it be meant? @any: also as "all addresses". */
+static int check_addr(const struct sockaddr_storage *ss, bool any, struct netlink_ext_ack *extack)
+{
+	if (ss->ss_family == AF_INET)
+		return check_addr4(((const struct sockaddr_in *)ss)->sin_addr.s_addr, any, extack);
+	return check_addr6((const struct sockaddr_in6 *)ss, any, extack);
+}
+
+static void parse_addr4(const struct nlattr *attr, u16 port, struct sockaddr_storage *out)
 {
 	struct sockaddr_in *sin = (struct sockaddr_in *)out;
 
 	sin->sin_family = AF_INET;
 	sin->sin_port = htons(port);
 	sin->sin_addr.s_addr = nla_get_in_addr(attr);
-	if (ipv4_is_multicast(sin->sin_addr.s_addr) || ipv4_is_lbcast(sin->sin_addr.s_addr)) {
-		NL_SET_ERR_MSG_ATTR(extack, attr, "the address is not a host's");
-		return -EINVAL;
-	}
-	return 0;
 }
 
-static int parse_addr6(const struct nlattr *attr, const struct nlattr *scope, u16 port,
-		       struct sockaddr_storage *out, struct netlink_ext_ack *extack)
+static void parse_addr6(const struct nlattr *attr, const struct nlattr *scope, u16 port,
+			struct sockaddr_storage *out)
 {
 	struct sockaddr_in6 *sin6 = (struct sockaddr_in6 *)out;
-	int type;
 
 	sin6->sin6_family = AF_INET6;
 	sin6->sin6_port = htons(port);
 	sin6->sin6_addr = nla_get_in6_addr(attr);
 	if (scope)
 		sin6->sin6_scope_id = nla_get_u32(scope);
-
-	type = ipv6_addr_type(&sin6->sin6_addr);
-	if (type & IPV6_ADDR_MULTICAST) {
-		NL_SET_ERR_MSG_ATTR(extack, attr, "the address is not a host's");
-		return -EINVAL;
-	}
-	if (type & IPV6_ADDR_MAPPED) {
-		NL_SET_ERR_MSG_ATTR(extack, attr, "an IPv4-mapped address: give the IPv4 address");
-		return -EINVAL;
-	}
-	if (type & IPV6_ADDR_LINKLOCAL && !sin6->sin6_scope_id) {
-		NL_SET_ERR_MSG_ATTR(extack, attr, "a link-local address needs an interface");
-		return -EINVAL;
-	}
-	if (!(type & IPV6_ADDR_LINKLOCAL) && sin6->sin6_scope_id) {
-		NL_SET_ERR_MSG_ATTR(extack, scope, "only a link-local address has an interface");
-		return -EINVAL;
-	}
-	return 0;
 }
 
-static int parse_addr(const struct addr_attrs *a, struct sockaddr_storage *out,
+static int parse_addr(const struct addr_attrs *a, bool any, struct sockaddr_storage *out,
 		      struct netlink_ext_ack *extack)
 {
 	u16 port = a->port ? nla_get_u16(a->port) : MEMNET_DEFAULT_PORT;
+	int err;
 
 	if (!a->addr4 == !a->addr6) {
 		NL_SET_ERR_MSG(extack, "one address is needed, IPv4 or IPv6");
@@ -148,16 +165,66 @@ static int parse_addr(const struct addr_attrs *a, struct sockaddr_storage *out,
 		return -EINVAL;
 	}
 	if (a->addr4)
-		return parse_addr4(a->addr4, port, out, extack);
-	return parse_addr6(a->addr6, a->scope, port, out, extack);
+		parse_addr4(a->addr4, port, out);
+	else
+		parse_addr6(a->addr6, a->scope, port, out);
+	err = check_addr(out, any, extack);
+	if (err)
+		NL_SET_BAD_ATTR(extack, a->addr4 ?: a->addr6);
+	return err;
 }
 
-static bool addr_is_any(const struct sockaddr_storage *ss)
+/**
+ * memnet_nl_parse_addr_text() - an address in a module parameter
+ * @text: ADDR, ADDR:PORT or [ADDR]:PORT; an IPv6 address without brackets has no port
+ * @any: it may be the one that means all addresses
+ * @out: the address, the port filled in
+ * @extack: for the message
+ *
+ * Return: 0 or -EINVAL.
+ */
+int memnet_nl_parse_addr_text(const char *text, bool any, struct sockaddr_storage *out,
+			      struct netlink_ext_ack *extack)
 {
-	if (ss->ss_family == AF_INET)
-		return !((const struct sockaddr_in *)ss)->sin_addr.s_addr;
-	return ipv6_addr_any(&((const struct sockaddr_in6 *)ss)->sin6_addr);
+	char copy[64], *host = copy, *port = NULL, *end;
+
+	if (strscpy(copy, text, sizeof(copy)) < 0)
+		goto malformed;
+	if (*host == '[') {
+		end = strchr(++host, ']');
+		if (!end || (end[1] && end[1] != ':'))
+			goto malformed;
+		if (end[1])
+			port = end + 2;
+		*end = 0;
+	} else {
+		end = strchr(host, ':');
+		if (end && end == strrchr(host, ':')) {
+			*end = 0;
+			port = end + 1;
+		}
+	}
+	memset(out, 0, sizeof(*out));
+	if (inet_pton_with_scope(&init_net, AF_UNSPEC, host,
+				 port ?: __stringify(WIRE_DEFAULT_PORT), out))
+		goto malformed;
+	/* the port lies at the same place in both families */
+	if (!((struct sockaddr_in *)out)->sin_port) {
+		NL_SET_ERR_MSG(extack, "no port is 0");
+		return -EINVAL;
+	}
+	/* which inet_pton_with_scope() reads over */
+	if (strchr(host, '%') && !((struct sockaddr_in6 *)out)->sin6_scope_id) {
+		NL_SET_ERR_MSG(extack, "only a link-local address has an interface");
+		return -EINVAL;
+	}
+	return check_addr(out, any, extack);
+
+malformed:
+	NL_SET_ERR_MSG(extack, "not an address with an optional port");
+	return -EINVAL;
 }
+EXPORT_SYMBOL_GPL(memnet_nl_parse_addr_text);
 
 /**
  * memnet_nl_parse_link_name() - check the name of a link
@@ -219,14 +286,9 @@ int memnet_nl_parse_link(struct nlattr **attrs, struct memnet_nl_link_cfg *cfg,
 	err = memnet_nl_parse_link_name(attrs[MEMNET_A_LINK_NAME], cfg->name, extack);
 	if (err)
 		return err;
-	err = parse_addr(&addr, &cfg->addr, extack);
+	err = parse_addr(&addr, false, &cfg->addr, extack);
 	if (err)
 		return err;
-	if (addr_is_any(&cfg->addr)) {
-		attr = addr.addr4 ?: addr.addr6;
-		NL_SET_ERR_MSG_ATTR(extack, attr, "the address is not a host's");
-		return -EINVAL;
-	}
 
 	attr = attrs[MEMNET_A_LINK_CHANNELS];
 	if (attr)
@@ -245,14 +307,42 @@ int memnet_nl_parse_link(struct nlattr **attrs, struct memnet_nl_link_cfg *cfg,
 	return 0;
 }
 
+/**
+ * memnet_nl_check_prefix() - can a prefix of an allow-list be meant?
+ * @p: the prefix
+ * @extack: for the message
+ *
+ * Return: 0 or -EINVAL.
+ */
+int memnet_nl_check_prefix(const struct memnet_nl_prefix *p, struct netlink_ext_ack *extack)
+{
+	struct in6_addr cut;
+	bool same;
+
+	if (p->length > (p->family == AF_INET ? 32 : 128)) {
+		NL_SET_ERR_MSG(extack, "the prefix is longer than its address");
+		return -EINVAL;
+	}
+	if (p->family == AF_INET) {
+		same = !(p->in.s_addr & ~inet_make_mask(p->length));
+	} else {
+		ipv6_addr_prefix(&cut, &p->in6, p->length);
+		same = ipv6_addr_equal(&cut, &p->in6);
+	}
+	if (!same) {
+		NL_SET_ERR_MSG(extack, "an allowed prefix has bits set past its length");
+		return -EINVAL;
+	}
+	return 0;
+}
+EXPORT_SYMBOL_GPL(memnet_nl_check_prefix);
+
 static int parse_prefix(const struct nlattr *nest, struct memnet_nl_prefix *out,
 			struct netlink_ext_ack *extack)
 {
 	struct nlattr *attrs[MEMNET_A_PREFIX_MAX + 1];
 	const struct nlattr *length;
-	struct in6_addr cut;
 	int err, bits;
-	bool same;
 
 	err = nla_parse_nested(attrs, MEMNET_A_PREFIX_MAX, nest, prefix_policy, extack);
 	if (err)
@@ -274,22 +364,10 @@ static int parse_prefix(const struct nlattr *nest, struct memnet_nl_prefix *out,
 
 	length = attrs[MEMNET_A_PREFIX_LENGTH];
 	out->length = length ? nla_get_u8(length) : bits;
-	if (out->length > bits) {
-		NL_SET_ERR_MSG_ATTR(extack, length, "the prefix is longer than its address");
-		return -EINVAL;
-	}
-
-	if (out->family == AF_INET) {
-		same = !(out->in.s_addr & ~inet_make_mask(out->length));
-	} else {
-		ipv6_addr_prefix(&cut, &out->in6, out->length);
-		same = ipv6_addr_equal(&cut, &out->in6);
-	}
-	if (!same) {
-		NL_SET_ERR_MSG_ATTR(extack, nest, "an allowed prefix has bits set past its length");
-		return -EINVAL;
-	}
-	return 0;
+	err = memnet_nl_check_prefix(out, extack);
+	if (err)
+		NL_SET_BAD_ATTR(extack, nest);
+	return err;
 }
 
 static int parse_port_range(const struct nlattr *nest, struct memnet_port_range *out,
@@ -335,7 +413,7 @@ int memnet_nl_parse_tcps_addr(struct nlattr **attrs, struct sockaddr_storage *ou
 		.port = attrs[MEMNET_A_TCPS_PORT],
 	};
 
-	return parse_addr(&addr, out, extack);
+	return parse_addr(&addr, true, out, extack);
 }
 
 /* The attributes that may come more than once, of which genl keeps the last only. */

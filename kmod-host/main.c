@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * memnet.ko: parameters, load and unload.
+ * memnet.ko: parameters, load and unload. What cannot be meant fails the load and says so.
  *
  * Every endpoint on a channel holds the module, orphans included, and every socket does (struct
  * proto_ops.owner), so it can only be unloaded when no socket lives; then the links go.
  */
-#include <linux/inet.h>
 #include <linux/module.h>
+#include <linux/netlink.h>
 #include <net/net_namespace.h>
 
 #include "context.h"
@@ -32,43 +32,27 @@ MODULE_PARM_DESC(secret, "Shared secret of that link, as text");
 
 static int parse_link(struct memnet_nl_link_cfg *cfg)
 {
-	const char *port = NULL, *addr = tcps;
-	char copy[64];
+	struct netlink_ext_ack extack = {};
 	int ret;
 
 	strscpy(cfg->name, "tcps0", sizeof(cfg->name));
-	cfg->channels = channels;
-	if (strscpy(copy, tcps, sizeof(copy)) < 0)
-		return -EINVAL;
-	if (copy[0] == '[') {
-		char *end = strchr(copy, ']');
-
-		if (!end || (end[1] && end[1] != ':'))
-			return -EINVAL;
-		*end = 0;
-		addr = copy + 1;
-		port = end[1] ? end + 2 : NULL;
-	} else {
-		char *colon = strchr(copy, ':');
-
-		addr = copy;
-		if (colon && colon == strrchr(copy, ':')) {
-			*colon = 0;
-			port = colon + 1;
-		}
-	}
-	ret = inet_pton_with_scope(&init_net, AF_UNSPEC, addr,
-				   port ?: __stringify(WIRE_DEFAULT_PORT), &cfg->addr);
-	if (ret)
+	ret = memnet_nl_parse_addr_text(tcps, false, &cfg->addr, &extack);
+	if (ret) {
+		pr_err("memnet: tcps=%s: %s\n", tcps, extack._msg);
 		return ret;
-	/* the port lies at the same place in both families */
-	if (channels > WIRE_MAX_CHANNELS || !((struct sockaddr_in *)&cfg->addr)->sin_port)
+	}
+	if (channels > WIRE_MAX_CHANNELS) {
+		pr_err("memnet: channels=%u is more than %u\n", channels, WIRE_MAX_CHANNELS);
 		return -EINVAL;
+	}
+	cfg->channels = channels;
 	if (secret) {
 		cfg->secret.len = strlen(secret);
-		if (cfg->secret.len < MEMNET_SECRET_MIN ||
-		    cfg->secret.len > sizeof(cfg->secret.key))
+		if (cfg->secret.len < MEMNET_SECRET_MIN || cfg->secret.len > MEMNET_SECRET_MAX) {
+			pr_err("memnet: a secret has %d to %d characters\n", MEMNET_SECRET_MIN,
+			       MEMNET_SECRET_MAX);
 			return -EINVAL;
+		}
 		memcpy(cfg->secret.key, secret, cfg->secret.len);
 	}
 	return 0;
@@ -79,16 +63,22 @@ static int __init host_init(void)
 	struct memnet_nl_link_cfg *cfg = NULL;
 	int ret;
 
+	if (!memnet_family_number) {
+		pr_err("memnet: family=0 is no address family's number\n");
+		return -EINVAL;
+	}
+	if (!tcps && (channels || secret)) {
+		pr_err("memnet: %s= is of the link that tcps= makes, and there is none\n",
+		       channels ? "channels" : "secret");
+		return -EINVAL;
+	}
 	if (tcps) {
 		cfg = kzalloc(sizeof(*cfg), GFP_KERNEL);
 		if (!cfg)
 			return -ENOMEM;
 		ret = parse_link(cfg);
-		if (ret) {
-			pr_err("memnet: parameters tcps=%s channels=%u: not a node's address, or secret or number of channels out of range\n",
-			       tcps, channels);
+		if (ret)
 			goto free;
-		}
 	}
 	ret = memnet_endpoints_init();
 	if (ret)

@@ -12,6 +12,7 @@
 #include <linux/inet.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/netlink.h>
 #include <linux/slab.h>
 
 #include "tcps.h"
@@ -37,7 +38,7 @@ MODULE_PARM_DESC(privileged,
 
 unsigned int tcps_heartbeat_ms = 5000;
 module_param_named(heartbeat_ms, tcps_heartbeat_ms, uint, 0444);
-MODULE_PARM_DESC(heartbeat_ms, "Time of silence after which a host is dead (default 5000)");
+MODULE_PARM_DESC(heartbeat_ms, "Time of silence after which a link is dead, 100 to 600000 (default 5000)");
 
 unsigned int tcps_max_sessions = 64;
 module_param_named(max_sessions, tcps_max_sessions, uint, 0644);
@@ -74,61 +75,33 @@ struct workqueue_struct *tcps_session_wq;
 atomic_long_t tcps_pages;
 atomic_long_t tcps_extra;
 
-/* ADDR, ADDR:PORT, [ADDR]:PORT; an IPv6 address without brackets has no port. */
-static int parse_listen(const char *text, struct sockaddr_storage *addr)
-{
-	char *copy, *host, *port = NULL, *colon;
-	int ret;
-
-	copy = kstrdup(text, GFP_KERNEL);
-	if (!copy)
-		return -ENOMEM;
-	host = strim(copy);
-	colon = strchr(host, ':');
-	if (*host == '[') {
-		char *end = strchr(++host, ']');
-
-		ret = -EINVAL;
-		if (!end || (end[1] && end[1] != ':'))
-			goto out;
-		if (end[1])
-			port = end + 2;
-		*end = 0;
-	} else if (colon && !strchr(colon + 1, ':')) {
-		*colon = 0;
-		port = colon + 1;
-	}
-	ret = inet_pton_with_scope(&init_net, AF_UNSPEC, host,
-				   port ?: __stringify(WIRE_DEFAULT_PORT), addr);
-	if (!ret && !((struct sockaddr_in *)addr)->sin_port)
-		ret = -EINVAL;
-out:
-	kfree(copy);
-	return ret;
-}
-
 static int parse_prefix(const char *text, struct memnet_nl_prefix *p)
 {
-	const char *end;
+	struct netlink_ext_ack extack = {};
 	unsigned int bits;
-	int max;
+	const char *end;
+	int ret;
 
 	if (in4_pton(text, -1, (u8 *)&p->in, '/', &end)) {
 		p->family = AF_INET;
-		max = 32;
+		bits = 32;
 	} else if (in6_pton(text, -1, (u8 *)&p->in6, '/', &end)) {
 		p->family = AF_INET6;
-		max = 128;
+		bits = 128;
 	} else {
-		return -EINVAL;
+		goto malformed;
 	}
-	bits = max;
 	if (*end && (*end != '/' || kstrtouint(end + 1, 10, &bits)))
-		return -EINVAL;
-	if (bits > max)
-		return -EINVAL;
-	p->length = bits;
-	return 0;
+		goto malformed;
+	p->length = min(bits, 255U);
+	ret = memnet_nl_check_prefix(p, &extack);
+	if (ret)
+		pr_err("memnet_tcps: allow=%s: %s\n", text, extack._msg);
+	return ret;
+
+malformed:
+	pr_err("memnet_tcps: allow=%s is not an address with an optional /length\n", text);
+	return -EINVAL;
 }
 
 static int parse_range(const char *text, struct memnet_port_range *r)
@@ -153,11 +126,12 @@ static int parse_range(const char *text, struct memnet_port_range *r)
 
 static int parse_params(struct memnet_nl_tcps_cfg *cfg)
 {
+	struct netlink_ext_ack extack = {};
 	int i, ret;
 
-	ret = parse_listen(listen, &cfg->addr);
+	ret = memnet_nl_parse_addr_text(listen, true, &cfg->addr, &extack);
 	if (ret) {
-		pr_err("memnet_tcps: listen=%s is not an address with an optional port\n", listen);
+		pr_err("memnet_tcps: listen=%s: %s\n", listen, extack._msg);
 		return ret;
 	}
 	if (!n_allow) {
@@ -166,11 +140,8 @@ static int parse_params(struct memnet_nl_tcps_cfg *cfg)
 	}
 	for (i = 0; i < n_allow; i++) {
 		ret = parse_prefix(allow[i], &cfg->allow[i]);
-		if (ret) {
-			pr_err("memnet_tcps: allow=%s is not an address with an optional /length\n",
-			       allow[i]);
+		if (ret)
 			return ret;
-		}
 	}
 	cfg->n_allow = n_allow;
 	for (i = 0; i < n_privileged; i++) {
@@ -203,8 +174,13 @@ static int listen_by_params(void)
 	struct memnet_nl_tcps_cfg *cfg;
 	int ret;
 
-	if (!listen)
-		return 0;
+	if (!listen) {
+		if (!n_allow && !secret && !n_privileged)
+			return 0;
+		pr_err("memnet_tcps: %s= is of the address that listen= serves on, and there is none\n",
+		       n_allow ? "allow" : secret ? "secret" : "privileged");
+		return -EINVAL;
+	}
 	cfg = kzalloc(sizeof(*cfg), GFP_KERNEL);
 	if (!cfg)
 		return -ENOMEM;
@@ -217,8 +193,11 @@ static int __init tcps_init(void)
 {
 	int ret = -ENOMEM;
 
-	tcps_heartbeat_ms = clamp_t(unsigned int, tcps_heartbeat_ms, MEMNET_HEARTBEAT_MIN,
-				    MEMNET_HEARTBEAT_MAX);
+	if (tcps_heartbeat_ms < MEMNET_HEARTBEAT_MIN || tcps_heartbeat_ms > MEMNET_HEARTBEAT_MAX) {
+		pr_err("memnet_tcps: heartbeat_ms=%u is not %u to %u\n", tcps_heartbeat_ms,
+		       MEMNET_HEARTBEAT_MIN, MEMNET_HEARTBEAT_MAX);
+		return -EINVAL;
+	}
 	if (!tcps_max_pages)
 		tcps_max_pages = totalram_pages() / 8;
 	tcps_wq = alloc_workqueue("memnet_tcps", WQ_MEM_RECLAIM | WQ_HIGHPRI | WQ_PERCPU, 0);
