@@ -163,6 +163,28 @@ def together(lab, host, node):
 test_50_cycles.timeout = 300
 
 
+# --- loading on demand ------------------------------------------------------------------------------
+
+
+def test_family_is_loaded_on_demand(lab):
+    """The first AF_MEMNET socket, of whomever, loads the modules, with what modprobe.d says, as after an installation."""
+    offload.down(lab)
+    lab.insmod(lab.node, "memnet_core")
+    lab.load_tcps()
+    new = "userland setpriv --reuid 65534 --clear-groups python3 -c 'import socket; socket.socket(25, socket.SOCK_STREAM, 0)'"
+    fails(lab.host, new, "not supported")
+    lab.host.sh(f"d=/lib/modules/$(uname -r)/updates && mkdir -p $d /etc/modprobe.d && "
+                f"cp /mnt/build/{lab.kernel.name}/memnet.ko /mnt/build/{lab.kernel.name}/memnet_core.ko $d && "
+                f"echo options memnet tcps={NODE_SAN} >/etc/modprobe.d/memnet.conf && depmod -a", timeout=90)
+    lab.host.sh(new, timeout=60)
+    offload.wait_link(lab)
+    with offload.Watch(lab) as w:
+        lab.host.sh(f"mnmany {offload.memnet()} short 5")
+    w.proves(connects=5)
+    lab.host.sh("rm -r /lib/modules/$(uname -r)/updates /etc/modprobe.d/memnet.conf && depmod -a", timeout=60)
+    again(lab)
+
+
 # --- what is given to modules -----------------------------------------------------------------------
 
 
