@@ -2,6 +2,7 @@
 # What `make install` leaves for who builds against libmemnet
 . ./lib.sh
 
+unset MAKEFLAGS MFLAGS MAKEOVERRIDES	# of the make that runs this
 check "install" 0 . make -C .. OUT="$OUT" DESTDIR="$tmp/root" PREFIX=/opt/memnet LIBDIR=/opt/memnet/lib install
 lib=$tmp/root/opt/memnet/lib
 cat >"$tmp/program.c" <<'EOF'
