@@ -22,7 +22,6 @@ struct connection {
 	int fd;
 	bool ending;		/* to be closed when everything is sent */
 	bool full;		/* no more responses for now */
-	bool closed;
 	char request[8192];	/* what came and was not answered */
 	size_t request_len;
 

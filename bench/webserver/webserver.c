@@ -52,7 +52,6 @@ void worker_free(struct connection *c)
 static void close_connection(struct worker *w, struct connection *c)
 {
 	close(c->fd);
-	c->closed = true;
 	if (respond_close(w, c))
 		free(c);
 }
@@ -175,20 +174,25 @@ static void *work(void *arg)
 {
 	struct epoll_event events[EVENTS];
 	struct worker *w = arg;
+	bool ends;
 	int i, n;
 
 	for (;;) {
 		n = epoll_wait(w->epoll, events, EVENTS, -1);
+		ends = false;
 		for (i = 0; i < n; i++) {
 			void *what = events[i].data.ptr;
 
 			if (what == &accept_mark)
 				take(w);
 			else if (what == &event_mark)
-				respond_event(w);
+				ends = true;
 			else
 				serve(w, what);
 		}
+		/* Last, for it may close connections that the other events are about. */
+		if (ends)
+			respond_event(w);
 	}
 	return NULL;
 }

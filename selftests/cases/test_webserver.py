@@ -44,11 +44,26 @@ def burst_of(names):
     if f.read():
         bad.append("not closed")
 
+def hasty():
+    "Asks for more than may be under way, and is gone as the responses end."
+    try:
+        for i in range(20):
+            s, f = connection()
+            s.sendall(b"GET /1K HTTP/1.1\\r\\n\\r\\n" * (32 + i % 3))
+            s.shutdown(socket.SHUT_WR)
+            if i % 2:
+                f.read()
+            s.close()
+    except ConnectionError:
+        pass
+    except Exception as e:
+        bad.append(("hasty", repr(e)))
+
 if sys.argv[1] == "deaf":
     deaf, _ = connection()
     deaf.sendall(b"GET /4M HTTP/1.1\\r\\n\\r\\n" * 4)
 lists = [["1K"] * 3, ["8K"] * 6, ["1K"] * 100, ["100K", "1K", "8K"] * 5, ["4M", "1K"], ["8K"] * 33]
-threads = [threading.Thread(target=burst, args=(l,)) for l in lists]
+threads = [threading.Thread(target=burst, args=(l,)) for l in lists] + [threading.Thread(target=hasty) for _ in range(4)]
 for t in threads: t.start()
 for t in threads: t.join()
 print("bursts", sum(len(l) for l in lists) * 2 + len(lists), *bad[:5])
