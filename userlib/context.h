@@ -3,14 +3,13 @@
 #ifndef CONTEXT_H
 #define CONTEXT_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "memnet.h"
 #include "spin.h"
 
-struct record;
+struct jobs;
 
 struct memnet_context {
 	int fd;
@@ -20,9 +19,7 @@ struct memnet_context {
 	const uint64_t *results;
 	const uint64_t *counters;
 
-	struct record *records;
-	_Atomic uint64_t free;	/* first record given back, or MEMNET_JOBS_MAX; changes, << 32 */
-	_Atomic uint32_t fresh;	/* records from here on were never used */
+	struct jobs *jobs;	/* shared with children, as the context itself */
 };
 
 int jobs_init(struct memnet_context *ctx);

@@ -9,6 +9,9 @@
  *
  * Records that were given back are on a list without a lock. Its head counts its changes, so that
  * one that looks the same as before, but is not, is told apart.
+ *
+ * A child of fork() has the context's descriptor, and with it the result words, in common with its
+ * parent; so the records and the list are in memory that they share, too.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -28,6 +31,12 @@ struct record {
 	uint64_t len;
 };
 
+struct jobs {
+	_Atomic uint64_t free;	/* first record given back, or MEMNET_JOBS_MAX; changes, << 32 */
+	_Atomic uint32_t fresh;	/* records from here on were never used */
+	struct record records[MEMNET_JOBS_MAX];
+};
+
 #define POS_MASK ((1ULL << 48) - 1)
 
 int jobs_init(struct memnet_context *ctx)
@@ -40,33 +49,33 @@ int jobs_init(struct memnet_context *ctx)
 	ctx->results = map;
 	ctx->counters = (const uint64_t *)((const char *)map + MEMNET_MAP_COUNTERS);
 	/* not touched before it is used */
-	map = mmap(NULL, MEMNET_JOBS_MAX * sizeof(struct record), PROT_READ | PROT_WRITE,
-		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	map = mmap(NULL, sizeof(struct jobs), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		   -1, 0);
 	if (map == MAP_FAILED) {
 		munmap((void *)ctx->results, MEMNET_MAP_SIZE);
 		return -1;
 	}
-	ctx->records = map;
-	ctx->free = MEMNET_JOBS_MAX;
+	ctx->jobs = map;
+	ctx->jobs->free = MEMNET_JOBS_MAX;
 	return 0;
 }
 
 void jobs_exit(struct memnet_context *ctx)
 {
-	munmap(ctx->records, MEMNET_JOBS_MAX * sizeof(struct record));
+	munmap(ctx->jobs, sizeof(struct jobs));
 	munmap((void *)ctx->results, MEMNET_MAP_SIZE);
 }
 
 /* Up to @n records that were never used. */
 static unsigned int take_fresh(struct memnet_context *ctx, uint32_t *ids, unsigned int n)
 {
-	uint32_t first = atomic_load_explicit(&ctx->fresh, memory_order_relaxed);
+	uint32_t first = atomic_load_explicit(&ctx->jobs->fresh, memory_order_relaxed);
 	unsigned int i;
 
 	do {
 		if (n > MEMNET_JOBS_MAX - first)
 			n = MEMNET_JOBS_MAX - first;
-	} while (!atomic_compare_exchange_weak_explicit(&ctx->fresh, &first, first + n,
+	} while (!atomic_compare_exchange_weak_explicit(&ctx->jobs->fresh, &first, first + n,
 							memory_order_relaxed,
 							memory_order_relaxed));
 	for (i = 0; i < n; i++)
@@ -82,7 +91,7 @@ static uint64_t changed(uint64_t head, uint32_t id)
 /* Up to @n records into @ids; how many there were. */
 static unsigned int take(struct memnet_context *ctx, uint32_t *ids, unsigned int n)
 {
-	uint64_t head = atomic_load_explicit(&ctx->free, memory_order_acquire);
+	uint64_t head = atomic_load_explicit(&ctx->jobs->free, memory_order_acquire);
 	unsigned int found;
 	uint32_t id;
 
@@ -90,9 +99,9 @@ static unsigned int take(struct memnet_context *ctx, uint32_t *ids, unsigned int
 		/* What another takes meanwhile may lead anywhere on the list, but then it changes. */
 		for (id = (uint32_t)head, found = 0; found < n && id < MEMNET_JOBS_MAX; found++) {
 			ids[found] = id;
-			id = atomic_load_explicit(&ctx->records[id].next, memory_order_relaxed);
+			id = atomic_load_explicit(&ctx->jobs->records[id].next, memory_order_relaxed);
 		}
-	} while (found && !atomic_compare_exchange_weak_explicit(&ctx->free, &head,
+	} while (found && !atomic_compare_exchange_weak_explicit(&ctx->jobs->free, &head,
 								 changed(head, id),
 								 memory_order_acquire,
 								 memory_order_acquire));
@@ -101,17 +110,17 @@ static unsigned int take(struct memnet_context *ctx, uint32_t *ids, unsigned int
 
 static void give(struct memnet_context *ctx, uint32_t id)
 {
-	uint64_t head = atomic_load_explicit(&ctx->free, memory_order_relaxed);
+	uint64_t head = atomic_load_explicit(&ctx->jobs->free, memory_order_relaxed);
 
 	do
-		atomic_store_explicit(&ctx->records[id].next, (uint32_t)head, memory_order_relaxed);
-	while (!atomic_compare_exchange_weak_explicit(&ctx->free, &head, changed(head, id),
+		atomic_store_explicit(&ctx->jobs->records[id].next, (uint32_t)head, memory_order_relaxed);
+	while (!atomic_compare_exchange_weak_explicit(&ctx->jobs->free, &head, changed(head, id),
 						      memory_order_release, memory_order_relaxed));
 }
 
 static memnet_job hold(struct memnet_context *ctx, uint32_t id, const struct memnet_op *op)
 {
-	struct record *r = &ctx->records[id];
+	struct record *r = &ctx->jobs->records[id];
 	uint32_t generation = atomic_load_explicit(&r->generation, memory_order_relaxed) + 1;
 
 	r->counter = op->counter;
@@ -126,8 +135,8 @@ static struct record *find(struct memnet_context *ctx, memnet_job job)
 	uint32_t id = (uint32_t)job, generation = (uint32_t)(job >> 32);
 
 	if (id < MEMNET_JOBS_MAX && generation % 2 &&
-	    atomic_load_explicit(&ctx->records[id].generation, memory_order_acquire) == generation)
-		return &ctx->records[id];
+	    atomic_load_explicit(&ctx->jobs->records[id].generation, memory_order_acquire) == generation)
+		return &ctx->jobs->records[id];
 	errno = EINVAL;
 	return NULL;
 }
@@ -137,7 +146,7 @@ static bool is_over(struct memnet_context *ctx, const struct record *r, ssize_t 
 {
 	bool counts = r->counter != MEMNET_NO_COUNTER;
 	uint64_t word = counts ? __atomic_load_n(&ctx->counters[r->counter], __ATOMIC_ACQUIRE) : 0;
-	uint64_t done = __atomic_load_n(&ctx->results[r - ctx->records], __ATOMIC_ACQUIRE);
+	uint64_t done = __atomic_load_n(&ctx->results[r - ctx->jobs->records], __ATOMIC_ACQUIRE);
 
 	if (done & MEMNET_RESULT_OVER) {
 		*result = (ssize_t)MEMNET_RESULT_BYTES(done);
@@ -159,7 +168,7 @@ static int release(struct memnet_context *ctx, struct record *r, memnet_job job)
 		errno = EINVAL;
 		return -1;
 	}
-	give(ctx, (uint32_t)(r - ctx->records));
+	give(ctx, (uint32_t)(r - ctx->jobs->records));
 	return 0;
 }
 
@@ -237,7 +246,7 @@ int memnet_job_cancel(struct memnet_context *ctx, int fd, memnet_job job)
 
 	if (!r)
 		return -1;
-	arg.result = (uint32_t)(r - ctx->records);
+	arg.result = (uint32_t)(r - ctx->jobs->records);
 	return ioctl(ctx->fd, MEMNET_IOC_CANCEL, &arg);
 }
 
@@ -285,7 +294,7 @@ int memnet_job_wait(struct memnet_context *ctx, memnet_job job, const struct tim
 		return -1;
 	if (!look(ctx, r, result)) {
 		ref = (struct memnet_job_ref){
-			.result = (uint32_t)(r - ctx->records),
+			.result = (uint32_t)(r - ctx->jobs->records),
 			.counter = r->counter,
 			.end = r->end,
 		};

@@ -5,11 +5,13 @@
  *	threads		eight at a time submit and look: nobody gets a record another holds
  *	full		all records are taken, then given back, then taken again
  *	twice		a descriptor is good for one result
+ *	fork		parent and children submit: the same, for the kernel's words are theirs together
  *	spin		how often memnet_job_wait() looks
  */
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* Takes all jobs; each is over at once, with as many bytes as its result word's number. */
@@ -23,8 +25,10 @@ static int fake_ioctl(int fd, unsigned long number, void *arg);
 
 static struct memnet_context ctx;
 static uint64_t *results;
-static _Atomic bool held[MEMNET_JOBS_MAX];
-static _Atomic unsigned int mistakes;
+static struct {
+	_Atomic bool held[MEMNET_JOBS_MAX];
+	_Atomic unsigned int mistakes;
+} *kernel;	/* one for all processes */
 
 static int fake_ioctl(int fd, unsigned long number, void *arg)
 {
@@ -36,8 +40,8 @@ static int fake_ioctl(int fd, unsigned long number, void *arg)
 	for (s->done = 0; s->done < s->count; s->done++) {
 		struct memnet_op *op = &ops[s->done];
 
-		if (op->result >= MEMNET_JOBS_MAX || atomic_exchange(&held[op->result], true))
-			mistakes++;
+		if (op->result >= MEMNET_JOBS_MAX || atomic_exchange(&kernel->held[op->result], true))
+			kernel->mistakes++;
 		op->counter = MEMNET_NO_COUNTER;
 		__atomic_store_n(&results[op->result], MEMNET_RESULT_OVER | op->result, __ATOMIC_RELEASE);
 	}
@@ -50,9 +54,9 @@ static void finish(memnet_job job)
 	uint32_t id = (uint32_t)job;
 	ssize_t result = -1;
 
-	atomic_store(&held[id], false);
+	atomic_store(&kernel->held[id], false);
 	if (memnet_job_done(&ctx, job, &result) != 1 || result != id)
-		mistakes++;
+		kernel->mistakes++;
 }
 
 static void *submitter(void *arg)
@@ -65,7 +69,7 @@ static void *submitter(void *arg)
 	for (i = 0; i < ROUNDS / THREADS; i++) {
 		n = 1 + (unsigned int)rand_r(&seed) % 64;
 		if (memnet_submit(&ctx, ops, n, jobs) != (int)n)
-			mistakes++;
+			kernel->mistakes++;
 		for (k = n; k; k--)	/* backwards, so that the list's order changes */
 			finish(jobs[k - 1]);
 	}
@@ -79,10 +83,10 @@ static void threads(void)
 
 	for (i = 0; i < THREADS; i++)
 		if (pthread_create(&thread[i], NULL, submitter, (void *)(i + 1)))
-			mistakes++;
+			kernel->mistakes++;
 	for (i = 0; i < THREADS; i++)
 		pthread_join(thread[i], NULL);
-	printf("%u records used\n", ctx.fresh <= 64 * THREADS ? 0 : ctx.fresh);
+	printf("%u records used\n", ctx.jobs->fresh <= 64 * THREADS ? 0 : ctx.jobs->fresh);
 }
 
 static void full(void)
@@ -123,6 +127,34 @@ static void twice(void)
 	finish(next);
 }
 
+/* Some jobs are under way meanwhile, and one was given back before. */
+static void forked(void)
+{
+	struct memnet_op ops[64];
+	memnet_job before[64];
+	pid_t children[THREADS];
+	int i, status = -1;
+
+	memset(ops, 0, sizeof(ops));
+	memnet_submit(&ctx, ops, 64, before);
+	finish(before[9]);
+	for (i = 0; i < THREADS; i++) {
+		children[i] = fork();
+		if (!children[i]) {
+			submitter((void *)(uintptr_t)(i + 1));
+			_exit(0);
+		}
+	}
+	submitter((void *)(uintptr_t)(THREADS + 1));
+	for (i = 0; i < THREADS; i++)
+		if (children[i] < 0 || waitpid(children[i], &status, 0) < 0 || status)
+			kernel->mistakes++;
+	for (i = 0; i < 64; i++)
+		if (i != 9)
+			finish(before[i]);
+	printf("%u records used\n", ctx.jobs->fresh <= 64 * (THREADS + 2) ? 0 : ctx.jobs->fresh);
+}
+
 static uint32_t settle(struct spin *s, uint32_t takes)
 {
 	uint32_t i, limit = 0;
@@ -154,19 +186,21 @@ int main(int argc, char **argv)
 	static const struct {
 		const char *name;
 		void (*run)(void);
-	} checks[] = { { "threads", threads }, { "full", full }, { "twice", twice }, { "spin", spin } };
+	} checks[] = { { "threads", threads }, { "full", full }, { "twice", twice }, { "fork", forked },
+		     { "spin", spin } };
 	unsigned int i;
 
 	ctx.fd = memfd_create("jobs", 0);
 	if (ctx.fd < 0 || ftruncate(ctx.fd, MEMNET_MAP_SIZE) || jobs_init(&ctx))
 		return 2;
 	results = mmap(NULL, MEMNET_MAP_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, ctx.fd, 0);
-	if (results == MAP_FAILED)
+	kernel = mmap(NULL, sizeof(*kernel), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (results == MAP_FAILED || (void *)kernel == MAP_FAILED)
 		return 2;
 	for (i = 0; argc == 2 && i < sizeof(checks) / sizeof(checks[0]); i++)
 		if (!strcmp(argv[1], checks[i].name))
 			checks[i].run();
 	jobs_exit(&ctx);
-	printf("%u mistakes\n", mistakes);
-	return mistakes ? 1 : 0;
+	printf("%u mistakes\n", kernel->mistakes);
+	return kernel->mistakes ? 1 : 0;
 }

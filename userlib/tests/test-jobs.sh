@@ -9,6 +9,8 @@ check "no more records than were held at once" 0 '^0 records used$' "$J" threads
 check "all records" 0 '^65536 taken, then -1 Resource temporarily unavailable$' "$J" full
 check "a descriptor is good for one result" 0 '^-1 Invalid argument$' "$J" twice
 check "and is not used again" 0 '^same record, another descriptor$' "$J" twice
+check "a child has records of its own, too" 0 '^0 mistakes$' "$J" fork
+check "and no more are used" 0 '^0 records used$' "$J" fork
 check "looks as often as it takes" 0 '^an end at 100 looks: seen$' "$J" spin
 check "hardly looks where that is no use" 0 '^never: 1[6-9]$' "$J" spin
 check "tries once in a while" 0 '^trying: 1000$' "$J" spin
