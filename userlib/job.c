@@ -197,8 +197,10 @@ int memnet_submit(struct memnet_context *ctx, struct memnet_op *ops, unsigned in
 		jobs[i] = hold(ctx, ids[i], &ops[i]);
 	for (; i < arg.count; i++)
 		give(ctx, ids[i]);
+	if (!err)
+		return (int)arg.done;
 	errno = err;
-	return err ? -1 : (int)arg.done;
+	return -1;
 }
 
 int memnet_batch_submit(struct memnet_context *ctx, struct memnet_batch *b, memnet_job *jobs)
@@ -224,6 +226,10 @@ static int submit_one(struct memnet_context *ctx, uint16_t opcode, int fd, memne
 		.len = len,
 	};
 
+	if (flags > UINT16_MAX) {
+		errno = EINVAL;
+		return -1;
+	}
 	return memnet_submit(ctx, &op, 1, job) == 1 ? 0 : -1;
 }
 
@@ -278,6 +284,18 @@ static bool look(struct memnet_context *ctx, const struct record *r, ssize_t *re
 	return seen;
 }
 
+/* As the kernel wants it; a time that is past, or never comes, may not fit. */
+static int64_t deadline(const struct timespec *until)
+{
+	if (!until)
+		return -1;
+	if (until->tv_sec < 0)
+		return 0;
+	if (until->tv_sec >= INT64_MAX / 1000000000)
+		return INT64_MAX;
+	return until->tv_sec * 1000000000LL + until->tv_nsec;
+}
+
 int memnet_job_wait(struct memnet_context *ctx, memnet_job job, const struct timespec *until,
 		    ssize_t *result)
 {
@@ -287,7 +305,7 @@ int memnet_job_wait(struct memnet_context *ctx, memnet_job job, const struct tim
 		.size = sizeof(arg),
 		.jobs = (uintptr_t)&ref,
 		.count = 1,
-		.timeout = until ? until->tv_sec * 1000000000LL + until->tv_nsec : -1,
+		.timeout = deadline(until),
 	};
 
 	if (!r)

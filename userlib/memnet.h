@@ -69,7 +69,7 @@ int memnet_deregister_mem(struct memnet_context *ctx, memnet_region region);
 /*
  * A pool: @count buffers of @size bytes each in one region, with MEMNET_REGION_RECV in
  * @flags to be received to, too. It is used by any number of threads. NULL with
- * errno as memnet_register_mem().
+ * errno as memnet_register_mem(), and EINVAL for other flags.
  */
 struct memnet_pool;
 struct memnet_pool *memnet_pool_create(struct memnet_context *ctx, size_t count, size_t size,
@@ -80,7 +80,7 @@ memnet_region memnet_pool_region(const struct memnet_pool *pool);
 /*
  * A buffer nobody has, and its @offset in the region; NULL with errno ENOBUFS if
  * there is none. It is given back once, when no job uses it: 0, or -1 with EINVAL
- * for what is no buffer of the pool.
+ * for what is no buffer of the pool, or not given out.
  */
 void *memnet_pool_get(struct memnet_pool *pool, size_t *offset);
 int memnet_pool_put(struct memnet_pool *pool, void *buffer);
@@ -174,7 +174,7 @@ static inline int memnet_batch_add(struct memnet_batch *b, unsigned int opcode, 
 		return -1;
 	memset(op, 0, sizeof(*op));
 	op->opcode = (uint16_t)opcode;
-	op->flags = (uint16_t)flags;
+	op->flags = flags <= 0xffff ? (uint16_t)flags : 0xffff;	/* refused when submitted */
 	op->fd = fd;
 	op->region = region;
 	op->offset = offset;

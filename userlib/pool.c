@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -20,6 +21,7 @@ struct memnet_pool {
 	size_t size;		/* of a buffer, rounded up */
 	size_t count;
 	pthread_mutex_t lock;	/* the following */
+	bool *given;		/* by number: somebody has it; behind @free */
 	size_t n;		/* of @free */
 	size_t free[];		/* numbers of free buffers */
 };
@@ -31,14 +33,15 @@ struct memnet_pool *memnet_pool_create(struct memnet_context *ctx, size_t count,
 	size_t i;
 	int err;
 
-	if (!count || !size || size > SIZE_MAX - LINE || count > SIZE_MAX / 2 / sizeof(size_t) ||
+	if (flags & ~MEMNET_REGION_RECV || !count || !size || size > SIZE_MAX - LINE || count > SIZE_MAX / 4 / sizeof(size_t) ||
 	    (size + LINE - 1) / LINE * LINE > SIZE_MAX / count) {
 		errno = EINVAL;
 		return NULL;
 	}
-	pool = calloc(1, sizeof(*pool) + count * sizeof(size_t));
+	pool = calloc(1, sizeof(*pool) + count * (sizeof(size_t) + sizeof(bool)));
 	if (!pool)
 		return NULL;
+	pool->given = (bool *)&pool->free[count];
 	pool->ctx = ctx;
 	pool->count = count;
 	pool->size = (size + LINE - 1) / LINE * LINE;
@@ -82,7 +85,7 @@ memnet_region memnet_pool_region(const struct memnet_pool *pool)
 
 void *memnet_pool_get(struct memnet_pool *pool, size_t *offset)
 {
-	size_t at;
+	size_t i;
 
 	pthread_mutex_lock(&pool->lock);
 	if (!pool->n) {
@@ -90,22 +93,27 @@ void *memnet_pool_get(struct memnet_pool *pool, size_t *offset)
 		errno = ENOBUFS;
 		return NULL;
 	}
-	at = pool->free[--pool->n] * pool->size;
+	i = pool->free[--pool->n];
+	pool->given[i] = true;
 	pthread_mutex_unlock(&pool->lock);
-	*offset = at;
-	return pool->memory + at;
+	*offset = i * pool->size;
+	return pool->memory + *offset;
 }
 
 int memnet_pool_put(struct memnet_pool *pool, void *buffer)
 {
-	size_t at = (size_t)((char *)buffer - pool->memory);
+	size_t at = (size_t)((char *)buffer - pool->memory), i = at / pool->size;
+	bool mine = (char *)buffer >= pool->memory && at < pool->len && !(at % pool->size);
 
-	if ((char *)buffer < pool->memory || at >= pool->len || at % pool->size) {
-		errno = EINVAL;
-		return -1;
-	}
 	pthread_mutex_lock(&pool->lock);
-	pool->free[pool->n++] = at / pool->size;
+	mine = mine && pool->given[i];
+	if (mine) {
+		pool->given[i] = false;
+		pool->free[pool->n++] = i;
+	}
 	pthread_mutex_unlock(&pool->lock);
-	return 0;
+	if (mine)
+		return 0;
+	errno = EINVAL;
+	return -1;
 }

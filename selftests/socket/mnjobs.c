@@ -72,14 +72,15 @@ static bool pool_is_strict(struct memnet_context *ctx)
 	char *a, *b;
 
 	if (!pool || memnet_pool_create(ctx, 0, 100, 0) || memnet_pool_create(ctx, 2, 0, 0) ||
-	    memnet_pool_create(ctx, SIZE_MAX / 50, 100, 0))
+	    memnet_pool_create(ctx, SIZE_MAX / 50, 100, 0) || memnet_pool_create(ctx, 2, 100, 2))
 		return false;
 	a = memnet_pool_get(pool, &first);
 	b = memnet_pool_get(pool, &second);
 	if (!a || !b || b - a != (ssize_t)(second - first) || b - a < 100 ||
 	    memnet_pool_get(pool, &third) || errno != ENOBUFS ||
 	    !memnet_pool_put(pool, a + 1) || !memnet_pool_put(pool, a - 4096) ||
-	    memnet_pool_put(pool, b) || memnet_pool_get(pool, &third) != b)
+	    memnet_pool_put(pool, b) || !memnet_pool_put(pool, b) || errno != EINVAL ||
+	    memnet_pool_get(pool, &third) != b)
 		return false;
 	memnet_pool_destroy(pool);
 	return true;

@@ -6,6 +6,7 @@
  *	full		all records are taken, then given back, then taken again
  *	twice		a descriptor is good for one result
  *	fork		parent and children submit: the same, for the kernel's words are theirs together
+ *	strict		what is refused, and what is not touched
  *	spin		how often memnet_job_wait() looks
  */
 #include <pthread.h>
@@ -30,11 +31,22 @@ static struct {
 	_Atomic unsigned int mistakes;
 } *kernel;	/* one for all processes */
 
+/* A job that is not over never will be. */
+static int fake_wait(const struct memnet_wait *w)
+{
+	printf("asked to wait %s\n", w->timeout < 0 ? "for ever" : !w->timeout ? "not at all" :
+	       w->timeout == INT64_MAX ? "longer than can be" : "until then");
+	errno = ETIME;
+	return -1;
+}
+
 static int fake_ioctl(int fd, unsigned long number, void *arg)
 {
 	struct memnet_submit *s = arg;
 	struct memnet_op *ops = (struct memnet_op *)(uintptr_t)s->ops;
 
+	if (fd == ctx.fd && number == MEMNET_IOC_WAIT)
+		return fake_wait(arg);
 	if (fd != ctx.fd || number != MEMNET_IOC_SUBMIT)
 		return -1;
 	for (s->done = 0; s->done < s->count; s->done++) {
@@ -110,6 +122,11 @@ static void full(void)
 	}
 }
 
+static void refused(const char *what, int ret)
+{
+	printf("%s: %d %s\n", what, ret, strerror(errno));
+}
+
 static void twice(void)
 {
 	struct memnet_op op = { .opcode = MEMNET_OP_SEND };
@@ -118,13 +135,37 @@ static void twice(void)
 
 	memnet_submit(&ctx, &op, 1, &job);
 	finish(job);
-	printf("%d %s\n", memnet_job_done(&ctx, job, &result), strerror(errno));
+	refused("again", memnet_job_done(&ctx, job, &result));
 	memnet_submit(&ctx, &op, 1, &next);
 	printf("%s record, %s descriptor\n", (uint32_t)job == (uint32_t)next ? "same" : "another",
 	       job == next ? "same" : "another");
-	printf("%d %s\n", memnet_job_wait(&ctx, job, NULL, &result), strerror(errno));
-	printf("%d %s\n", memnet_job_done(&ctx, 0, &result), strerror(errno));
+	refused("wait for it", memnet_job_wait(&ctx, job, NULL, &result));
+	refused("none", memnet_job_done(&ctx, 0, &result));
 	finish(next);
+}
+
+static void strict(void)
+{
+	struct timespec past = { .tv_sec = -1 }, boot = { 0 }, late = { .tv_sec = INT64_MAX / 10 };
+	struct memnet_batch b = { .n = 0 };
+	struct memnet_op op = { .opcode = MEMNET_OP_SEND };
+	memnet_job job, none;
+	ssize_t result;
+
+	errno = E2BIG;
+	memnet_submit(&ctx, &op, 1, &job);
+	refused("a job", errno == E2BIG ? 0 : -1);
+	refused("flags", memnet_async_send(&ctx, 3, 1, 0, 1, 0x10000, &none));
+	refused("flags of receiving", memnet_async_recv(&ctx, 3, 1, 0, 1, 0x10000, &none));
+	memnet_batch_send(&b, 3, 1, 0, 1, 0x10000);
+	printf("flags in a batch: %#x\n", b.ops[0].flags);
+	results[(uint32_t)job] = 0;		/* as if it were under way */
+	refused("a time before all", memnet_job_wait(&ctx, job, &past, &result));
+	refused("the first of all", memnet_job_wait(&ctx, job, &boot, &result));
+	refused("a time beyond all", memnet_job_wait(&ctx, job, &late, &result));
+	refused("for ever", memnet_job_wait(&ctx, job, NULL, &result));
+	results[(uint32_t)job] = MEMNET_RESULT_OVER | (uint32_t)job;
+	finish(job);
 }
 
 /* Some jobs are under way meanwhile, and one was given back before. */
@@ -187,7 +228,7 @@ int main(int argc, char **argv)
 		const char *name;
 		void (*run)(void);
 	} checks[] = { { "threads", threads }, { "full", full }, { "twice", twice }, { "fork", forked },
-		     { "spin", spin } };
+		     { "strict", strict }, { "spin", spin } };
 	unsigned int i;
 
 	ctx.fd = memfd_create("jobs", 0);

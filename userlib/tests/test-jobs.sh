@@ -7,10 +7,19 @@ J=$OBJ/tests/jobs
 check "threads have records of their own" 0 '^0 mistakes$' "$J" threads
 check "no more records than were held at once" 0 '^0 records used$' "$J" threads
 check "all records" 0 '^65536 taken, then -1 Resource temporarily unavailable$' "$J" full
-check "a descriptor is good for one result" 0 '^-1 Invalid argument$' "$J" twice
+check "a descriptor is good for one result" 0 '^again: -1 Invalid argument$' "$J" twice
+check "waiting for it is as bad" 0 '^wait for it: -1 Invalid argument$' "$J" twice
+check "none is no job" 0 '^none: -1 Invalid argument$' "$J" twice
 check "and is not used again" 0 '^same record, another descriptor$' "$J" twice
 check "a child has records of its own, too" 0 '^0 mistakes$' "$J" fork
 check "and no more are used" 0 '^0 records used$' "$J" fork
+check "errno is left alone" 0 '^a job: 0 Argument list too long$' "$J" strict
+check "flags beyond those of an op" 0 '^flags: -1 Invalid argument$' "$J" strict
+check "of a job that receives" 0 '^flags of receiving: -1 Invalid argument$' "$J" strict
+check "in a batch they stay wrong" 0 '^flags in a batch: 0xffff$' "$J" strict
+check "a negative time is over" 0 '^a time before all: -1 Timer expired$' "$J" strict
+check "the kernel is not asked to wait for ever then" 0 '^asked to wait not at all$' "$J" strict
+check "a time beyond all is not one before" 0 '^asked to wait longer than can be$' "$J" strict
 check "looks as often as it takes" 0 '^an end at 100 looks: seen$' "$J" spin
 check "hardly looks where that is no use" 0 '^never: 1[6-9]$' "$J" spin
 check "tries once in a while" 0 '^trying: 1000$' "$J" spin
