@@ -296,6 +296,15 @@ static int64_t deadline(const struct timespec *until)
 	return until->tv_sec * 1000000000LL + until->tv_nsec;
 }
 
+static struct memnet_job_ref reference(struct memnet_context *ctx, const struct record *r)
+{
+	return (struct memnet_job_ref){
+		.result = (uint32_t)(r - ctx->jobs->records),
+		.counter = r->counter,
+		.end = r->end,
+	};
+}
+
 int memnet_job_wait(struct memnet_context *ctx, memnet_job job, const struct timespec *until,
 		    ssize_t *result)
 {
@@ -311,11 +320,7 @@ int memnet_job_wait(struct memnet_context *ctx, memnet_job job, const struct tim
 	if (!r)
 		return -1;
 	if (!look(ctx, r, result)) {
-		ref = (struct memnet_job_ref){
-			.result = (uint32_t)(r - ctx->jobs->records),
-			.counter = r->counter,
-			.end = r->end,
-		};
+		ref = reference(ctx, r);
 		if (ioctl(ctx->fd, MEMNET_IOC_WAIT, &arg))
 			return -1;
 		if (!is_over(ctx, r, result)) {
@@ -324,6 +329,39 @@ int memnet_job_wait(struct memnet_context *ctx, memnet_job job, const struct tim
 		}
 	}
 	return release(ctx, r, job);
+}
+
+int memnet_jobs_wait(struct memnet_context *ctx, const memnet_job *jobs, unsigned int n,
+		     unsigned int flags, const struct timespec *until)
+{
+	struct memnet_job_ref refs[MEMNET_WAIT_MAX];
+	struct memnet_wait arg = {
+		.size = sizeof(arg),
+		.flags = flags,
+		.jobs = (uintptr_t)refs,
+		.count = n,
+		.timeout = deadline(until),
+	};
+	unsigned int i, over = 0;
+	ssize_t result;
+
+	if (!n || n > MEMNET_WAIT_MAX || flags & ~MEMNET_WAIT_ALL) {
+		errno = EINVAL;
+		return -1;
+	}
+	for (i = 0; i < n; i++) {
+		const struct record *r = find(ctx, jobs[i]);
+
+		if (!r)
+			return -1;
+		refs[i] = reference(ctx, r);
+		over += is_over(ctx, r, &result);
+	}
+	if (over >= (flags & MEMNET_WAIT_ALL ? n : 1))
+		return (int)over;
+	if (ioctl(ctx->fd, MEMNET_IOC_WAIT, &arg))
+		return -1;
+	return (int)arg.done;
 }
 
 void memnet_context_spin(struct memnet_context *ctx, unsigned int looks)

@@ -225,6 +225,14 @@ int memnet_job_wait(struct memnet_context *ctx, memnet_job job, const struct tim
 		    ssize_t *result);
 
 /*
+ * Wait until any of @n jobs is over, or, with MEMNET_WAIT_ALL in @flags, until all are; at most
+ * MEMNET_WAIT_MAX of them, and until a time as above. How many are over; they are still held, and
+ * memnet_job_done() tells which and how. -1 with errno as above.
+ */
+int memnet_jobs_wait(struct memnet_context *ctx, const memnet_job *jobs, unsigned int n,
+		     unsigned int flags, const struct timespec *until);
+
+/*
  * How often memnet_job_wait() looks, at most, before it sleeps; 0 at first. It looks less
  * often where looking has not helped lately. To be set before others use the context.
  */

@@ -115,6 +115,16 @@ def test_event_loop(lab):
     return out.strip()
 
 
+def test_wait_for_several(lab):
+    """Asleep until any of many jobs is over, again and again, and then until all are."""
+    with offload.Watch(lab) as w:
+        out = lab.host.sh(f"mnjobs {offload.memnet()} --wait --jobs 250 --size 4000", timeout=offload.patience(lab, 60))
+    w.proves(connects=1)
+    assert w.host[SENT] == 4000 * 250, w.host[SENT]
+    clean(lab)
+    return out.strip()
+
+
 # /dev/memnet by hand, so that what the library would not say can be said too
 HAND = f"""
 import ctypes, errno, fcntl, mmap, os, resource, signal, socket, struct, sys, threading, time

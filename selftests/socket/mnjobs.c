@@ -2,12 +2,13 @@
 /*
  * mnjobs: asynchronous sends whose ends are seen without a system call.
  *
- *	mnjobs [options] [--jobs N] [--size BYTES] [--loop]
+ *	mnjobs [options] [--jobs N] [--size BYTES] [--loop|--wait]
  *
  * Submits N jobs (200) of some bytes each (100), and then forbids itself every system call but
  * read, write and _exit (strict seccomp, or it says so): who makes another is killed. What is left is
  * memnet_job_done() until all are over. With --loop it does not look, but is called back, by an event loop on which
- * it sends N messages to an echo and receives each again. Exit status 0: they were over, with all their bytes.
+ * it sends N messages to an echo and receives each again. With --wait it sleeps, for any of them until half
+ * are over and then for all the others. Exit status 0: they were over, with all their bytes.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -35,7 +36,8 @@ static int usage(void)
 	fprintf(stderr, "usage: mnjobs [options]\n" TESTED_USAGE
 		"      --jobs N             how many, up to 256 (200)\n"
 		"      --size BYTES         of each, up to 4096 (100)\n"
-		"      --loop               be called back\n");
+		"      --loop               be called back\n"
+		"      --wait               sleep\n");
 	return 2;
 }
 
@@ -105,6 +107,48 @@ static void look(struct memnet_context *ctx, unsigned int count, size_t size)
 	}
 	ret = write(1, good, sizeof(good) - 1);
 	syscall(SYS_exit, ret != sizeof(good) - 1);
+}
+
+/* Those of @n that are over leave the list; how many are left, or -1 if one failed. */
+static int drop(struct memnet_context *ctx, memnet_job *list, int n, size_t size)
+{
+	int i, left = 0;
+	ssize_t sent;
+
+	for (i = 0; i < n; i++) {
+		switch (memnet_job_done(ctx, list[i], &sent)) {
+		case 0:
+			list[left++] = list[i];
+			break;
+		case 1:
+			if (sent == (ssize_t)size)
+				break;
+			/* fallthrough */
+		default:
+			return -1;
+		}
+	}
+	return left;
+}
+
+/* For any of them until no more than half are left, then for all. */
+static bool wait_for(struct memnet_context *ctx, unsigned int count, size_t size)
+{
+	int left = (int)count, over, before, sleeps = 0;
+
+	while (left > (int)count / 2) {
+		over = memnet_jobs_wait(ctx, jobs, (unsigned int)left, 0, NULL);
+		before = left;
+		left = over < 1 ? -1 : drop(ctx, jobs, left, size);
+		if (left < 0 || before - left < over)
+			return false;
+		sleeps++;
+	}
+	if (left && (memnet_jobs_wait(ctx, jobs, (unsigned int)left, MEMNET_WAIT_ALL, NULL) != left ||
+		     drop(ctx, jobs, left, size)))
+		return false;
+	printf("waited %d times for any, and for the last %d\n", sleeps, left);
+	return true;
 }
 
 /* ---- an event loop ---- */
@@ -187,10 +231,11 @@ int main(int argc, char **argv)
 		{ "jobs", required_argument, NULL, 'n' },
 		{ "size", required_argument, NULL, 's' },
 		{ "loop", no_argument, NULL, 'l' },
+		{ "wait", no_argument, NULL, 'w' },
 		{ 0 }
 	};
 	unsigned int count = 200;
-	bool loop = false;
+	bool loop = false, wait = false;
 	struct memnet_context *ctx;
 	struct memnet_pool *pool;
 	size_t size = 100;
@@ -203,6 +248,8 @@ int main(int argc, char **argv)
 			size = (size_t)atoi(optarg);
 		else if (opt == 'l')
 			loop = true;
+		else if (opt == 'w')
+			wait = true;
 		else if (!tested_option(opt, optarg))
 			return usage();
 	}
@@ -222,6 +269,8 @@ int main(int argc, char **argv)
 		perror("mnjobs: submit");
 		return 1;
 	}
+	if (wait)
+		return !wait_for(ctx, count, size);
 	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT)) {
 		printf("no seccomp here\n");
 		fflush(stdout);

@@ -6,6 +6,7 @@
  *	full		all records are taken, then given back, then taken again
  *	twice		a descriptor is good for one result
  *	fork		parent and children submit: the same, for the kernel's words are theirs together
+ *	several		waiting for any of them, and for all
  *	strict		what is refused, and what is not touched
  *	spin		how often memnet_job_wait() looks
  */
@@ -31,9 +32,18 @@ static struct {
 	_Atomic unsigned int mistakes;
 } *kernel;	/* one for all processes */
 
-/* A job that is not over never will be. */
-static int fake_wait(const struct memnet_wait *w)
+/* A job that is not over never will be, but for what somebody waits for who has time. */
+static int fake_wait(struct memnet_wait *w)
 {
+	const struct memnet_job_ref *refs = (struct memnet_job_ref *)(uintptr_t)w->jobs;
+	uint32_t want = w->flags & MEMNET_WAIT_ALL ? w->count : 1;
+
+	if (w->count > 1) {
+		printf("asked to wait for %u of %u\n", want, w->count);
+		for (w->done = 0; w->done < want; w->done++)
+			results[refs[w->done].result] = MEMNET_RESULT_OVER | refs[w->done].result;
+		return 0;
+	}
 	printf("asked to wait %s\n", w->timeout < 0 ? "for ever" : !w->timeout ? "not at all" :
 	       w->timeout == INT64_MAX ? "longer than can be" : "until then");
 	errno = ETIME;
@@ -168,6 +178,27 @@ static void strict(void)
 	finish(job);
 }
 
+static void several(void)
+{
+	struct memnet_op ops[4] = { { .opcode = MEMNET_OP_SEND } };
+	memnet_job jobs[4], none[2] = { 0 };
+	unsigned int i;
+
+	memnet_submit(&ctx, ops, 4, jobs);
+	printf("all are over: %d\n", memnet_jobs_wait(&ctx, jobs, 4, MEMNET_WAIT_ALL, NULL));
+	for (i = 0; i < 4; i++)
+		results[(uint32_t)jobs[i]] = 0;		/* as if it were under way */
+	printf("any is over: %d\n", memnet_jobs_wait(&ctx, jobs, 4, 0, NULL));
+	printf("one was: %d\n", memnet_jobs_wait(&ctx, jobs, 4, 0, NULL));
+	printf("then all are: %d\n", memnet_jobs_wait(&ctx, jobs, 4, MEMNET_WAIT_ALL, NULL));
+	for (i = 0; i < 4; i++)
+		finish(jobs[i]);
+	refused("of nobody", memnet_jobs_wait(&ctx, jobs, 4, 0, NULL));
+	refused("of none", memnet_jobs_wait(&ctx, none, 2, 0, NULL));
+	refused("for none", memnet_jobs_wait(&ctx, jobs, 0, 0, NULL));
+	refused("for too many", memnet_jobs_wait(&ctx, jobs, MEMNET_WAIT_MAX + 1, 0, NULL));
+}
+
 /* Some jobs are under way meanwhile, and one was given back before. */
 static void forked(void)
 {
@@ -228,7 +259,7 @@ int main(int argc, char **argv)
 		const char *name;
 		void (*run)(void);
 	} checks[] = { { "threads", threads }, { "full", full }, { "twice", twice }, { "fork", forked },
-		     { "strict", strict }, { "spin", spin } };
+		     { "several", several }, { "strict", strict }, { "spin", spin } };
 	unsigned int i;
 
 	ctx.fd = memfd_create("jobs", 0);

@@ -13,6 +13,13 @@ check "none is no job" 0 '^none: -1 Invalid argument$' "$J" twice
 check "and is not used again" 0 '^same record, another descriptor$' "$J" twice
 check "a child has records of its own, too" 0 '^0 mistakes$' "$J" fork
 check "and no more are used" 0 '^0 records used$' "$J" fork
+check "several that are over need no call" 0 '^all are over: 4$' "$J" several
+check "any of several" 0 '^any is over: 1$' "$J" several
+check "all of several" 0 '^then all are: 4$' "$J" several
+check "the kernel is asked for as many" 0 '^asked to wait for 4 of 4$' "$J" several
+check "several that are nobody's" 0 '^of nobody: -1 Invalid argument$' "$J" several
+check "none of several" 0 '^for none: -1 Invalid argument$' "$J" several
+check "too many" 0 '^for too many: -1 Invalid argument$' "$J" several
 check "errno is left alone" 0 '^a job: 0 Argument list too long$' "$J" strict
 check "flags beyond those of an op" 0 '^flags: -1 Invalid argument$' "$J" strict
 check "of a job that receives" 0 '^flags of receiving: -1 Invalid argument$' "$J" strict
