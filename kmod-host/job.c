@@ -515,7 +515,7 @@ static u32 turns(struct memnet_endpoint *ep, bool wait)
 	return n;
 }
 
-static int sleep_for_turn(struct memnet_endpoint *ep, struct memnet_context *ctx)
+static int sleep_for_turn(struct memnet_endpoint *ep, struct memnet_context *ctx, long *timeo)
 {
 	DEFINE_WAIT(wait);
 	int ret = 0;
@@ -524,18 +524,20 @@ static int sleep_for_turn(struct memnet_endpoint *ep, struct memnet_context *ctx
 		prepare_to_wait(&ctx->wait, &wait, TASK_INTERRUPTIBLE);
 		if (turns(ep, true))
 			break;
-		ret = -ERESTARTSYS;
-		if (signal_pending(current))
+		if (!*timeo)
+			ret = -EAGAIN;
+		else if (signal_pending(current))
+			ret = sock_intr_errno(*timeo);
+		if (ret)
 			break;
-		ret = 0;
-		schedule();
+		*timeo = schedule_timeout(*timeo);
 	}
 	finish_wait(&ctx->wait, &wait);
 	return ret;
 }
 
 /* Waits until the socket may have another job; it is locked, and unlocked meanwhile. */
-static int wait_for_turn(struct sock *sk, struct memnet_context *ctx, bool nonblock)
+static int wait_for_turn(struct sock *sk, struct memnet_context *ctx, long *timeo)
 {
 	struct memnet_endpoint *ep = memnet_sk(sk)->ep;
 	int ret;
@@ -543,11 +545,11 @@ static int wait_for_turn(struct sock *sk, struct memnet_context *ctx, bool nonbl
 	for (;;) {
 		if (turns(ep, false))
 			return 0;
-		if (nonblock)
+		if (!*timeo)
 			return -EAGAIN;
 		memnet_endpoint_get(ep);
 		release_sock(sk);
-		ret = sleep_for_turn(ep, ctx);
+		ret = sleep_for_turn(ep, ctx, timeo);
 		lock_sock(sk);
 		memnet_endpoint_put(ep);
 		if (ret)
@@ -617,7 +619,7 @@ static int batch_queue(struct sock *sk, struct memnet_endpoint *ep, struct batch
 
 /* Waits until at least one can be queued. Returns how many were, or a negative errno. */
 static int batch_submit(struct sock *sk, struct memnet_context *ctx, struct memnet_endpoint *ep,
-			struct batch *b, bool nonblock)
+			struct batch *b, long *timeo)
 {
 	unsigned int i;
 	int n, ret = 0;
@@ -626,7 +628,7 @@ static int batch_submit(struct sock *sk, struct memnet_context *ctx, struct memn
 		n = batch_queue(sk, ep, b);
 		if (n)
 			break;
-		ret = wait_for_turn(sk, ctx, nonblock);
+		ret = wait_for_turn(sk, ctx, timeo);
 		if (ret)
 			break;
 	}
@@ -636,17 +638,15 @@ static int batch_submit(struct sock *sk, struct memnet_context *ctx, struct memn
 }
 
 /* Whether the socket takes jobs of the context. */
-static int ready(struct memnet_context *ctx, struct sock *sk, bool nonblock)
+static int ready(struct memnet_context *ctx, struct sock *sk, long *timeo)
 {
 	struct memnet_endpoint *ep;
-	long timeo;
 	int ret;
 
 	if (memnet_sk(sk)->delegated)
 		return -EOPNOTSUPP;
 	if (sk->sk_state == TCP_SYN_SENT) {
-		timeo = sock_sndtimeo(sk, nonblock);
-		ret = memnet_wait_connected(sk, &timeo);
+		ret = memnet_wait_connected(sk, timeo);
 		if (ret)
 			return ret;
 	}
@@ -679,11 +679,12 @@ static int submit_locked(struct memnet_context *ctx, struct sock *sk, bool nonbl
 			 struct memnet_op __user *at, struct memnet_submission *s, unsigned int n)
 {
 	struct batch b __uninitialized;
+	long timeo = sock_sndtimeo(sk, nonblock);
 	struct memnet_endpoint *ep;
 	int i, taken, ret;
 	u64 end;
 
-	ret = ready(ctx, sk, nonblock);
+	ret = ready(ctx, sk, &timeo);
 	if (ret)
 		return ret;
 	ep = memnet_sk(sk)->ep;
@@ -691,7 +692,7 @@ static int submit_locked(struct memnet_context *ctx, struct sock *sk, bool nonbl
 	ret = batch_fill(&b, ctx, ep, at, s, n);
 	if (ret)
 		return ret;
-	taken = batch_submit(sk, ctx, ep, &b, nonblock);
+	taken = batch_submit(sk, ctx, ep, &b, &timeo);
 	for (i = 0; i < taken; i++) {
 		end = le64_to_cpu(wire_word(ep->gen, b.start + b.ends[i]));
 		memnet_submission_tell(at + i, end, memnet_counter_number(ep));

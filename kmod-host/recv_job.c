@@ -422,12 +422,15 @@ static struct memnet_recv_job *job_make(struct memnet_endpoint *ep, struct memne
 	return job;
 }
 
-static void job_add(struct memnet_endpoint *ep, struct memnet_recv_job *job)
+/* The socket is locked, too. After shutdown(SHUT_RD) a job has what has come, and ends. */
+static void job_add(struct sock *sk, struct memnet_endpoint *ep, struct memnet_recv_job *job)
 {
 	lockdep_assert_held(&ep->lock);
 	list_add_tail(&job->node, &ep->rx.jobs);
 	WRITE_ONCE(ep->rx.n_jobs, ep->rx.n_jobs + 1);
 	memnet_recv_jobs_run(ep);
+	if (sk->sk_shutdown & RCV_SHUTDOWN && !ep->rx.fin && ep->state != TCP_CLOSE)
+		cancel(ep, job, 0);
 }
 
 /* A socket, locked, that jobs can be added to; returns 0 or a negative errno. */
@@ -466,13 +469,11 @@ static int recv_locked(struct sock *sk, struct memnet_region *region, u64 offset
 	if (ret)
 		return ret;
 	ep = memnet_sk(sk)->ep;
-	if (sk->sk_shutdown & RCV_SHUTDOWN && !ep->rx.fin && sk->sk_state != TCP_CLOSE)
-		return 0;
 	job = job_make(ep, region, offset, len, all);
 	if (IS_ERR(job))
 		return link_error(sk, PTR_ERR(job));
 	spin_lock_bh(&ep->lock);
-	job_add(ep, job);
+	job_add(sk, ep, job);
 	if (!*timeo && !list_empty(&job->node) && !job->filled && !job->sent)
 		finish(ep, job, EAGAIN);
 	if (!list_empty(&job->node))
@@ -536,24 +537,28 @@ int memnet_recv_direct(struct socket *sock, struct memnet_region *region, u64 of
 }
 
 /* Waits until the socket may have another job; it is locked, and unlocked meanwhile. */
-static int wait_for_turn(struct sock *sk, bool nonblock)
+static int wait_for_turn(struct sock *sk, long timeo)
 {
 	struct memnet_endpoint *ep = memnet_sk(sk)->ep;
-	int ret;
+	long left;
 
 	while (READ_ONCE(ep->rx.n_jobs) >= MEMNET_JOBS_UNDER_WAY) {
-		if (nonblock)
+		if (!timeo)
 			return -EAGAIN;
 		memnet_endpoint_get(ep);
 		release_sock(sk);
-		ret = wait_event_interruptible(*sk_sleep(sk), READ_ONCE(memnet_sk(sk)->ep) != ep ||
-					       READ_ONCE(ep->rx.n_jobs) < MEMNET_JOBS_UNDER_WAY);
+		left = wait_event_interruptible_timeout(*sk_sleep(sk),
+							READ_ONCE(memnet_sk(sk)->ep) != ep ||
+							READ_ONCE(ep->rx.n_jobs) <
+								MEMNET_JOBS_UNDER_WAY,
+							timeo);
 		lock_sock(sk);
 		memnet_endpoint_put(ep);
-		if (ret)
-			return ret;
+		if (left < 0)
+			return sock_intr_errno(timeo);
 		if (memnet_sk(sk)->ep != ep)
 			return -ENOTCONN;
+		timeo = left;
 	}
 	return 0;
 }
@@ -581,7 +586,7 @@ int memnet_submit_recv(struct memnet_context *ctx, struct socket *sock,
 	timeo = sock_rcvtimeo(sk, nonblock);
 	ret = check(sk, &timeo);
 	if (!ret)
-		ret = wait_for_turn(sk, nonblock);
+		ret = wait_for_turn(sk, timeo);
 	if (ret)
 		goto out;
 	ep = memnet_sk(sk)->ep;
@@ -593,9 +598,7 @@ int memnet_submit_recv(struct memnet_context *ctx, struct socket *sock,
 	memnet_outcome_init(&job->outcome, ctx, s->word, s->op.flags & MEMNET_OP_NOTIFY);
 	spin_lock_bh(&ep->lock);
 	WRITE_ONCE(*s->word, job->outcome.serial);
-	job_add(ep, job);
-	if (sk->sk_shutdown & RCV_SHUTDOWN && !ep->rx.fin && ep->state != TCP_CLOSE)
-		cancel(ep, job, 0);
+	job_add(sk, ep, job);
 	if (!list_empty(&job->node))
 		memnet_transmit(ep);
 	spin_unlock_bh(&ep->lock);

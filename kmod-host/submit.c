@@ -5,12 +5,13 @@
  * Ops are copied and checked one by one, and only once; what job.c and recv_job.c get is the copy
  * and the region it names. One that cannot be written to is refused. Those that send on one socket,
  * one after another, are queued together, up to MEMNET_SUBMIT_BATCH. It ends at the first op that
- * is refused.
+ * is refused, or that a signal comes before.
  *
  * Locks: none of its own. Ops behind the first are read with the socket locked.
  */
 #include <linux/file.h>
 #include <linux/net.h>
+#include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 
 #include "job.h"
@@ -123,9 +124,13 @@ int memnet_submit(struct memnet_context *ctx, struct memnet_op __user *ops, u32 
 
 	*done = 0;
 	while (*done < count) {
-		ret = submit_some(ctx, ops + *done, count - *done);
+		/* There is no limit to a count. */
+		cond_resched();
+		ret = -EINTR;
+		if (!*done || !signal_pending(current))
+			ret = submit_some(ctx, ops + *done, count - *done);
 		if (ret < 0) {
-			if (put_user(-ret, &ops[*done].error))
+			if (put_user(ret == -ERESTARTSYS ? EINTR : -ret, &ops[*done].error))
 				ret = -EFAULT;
 			break;
 		}
