@@ -375,6 +375,7 @@ int memnet_tx_send(struct memnet_channel *ch, struct wire_msg *msg);
 bool memnet_tx_wait(struct memnet_channel *ch, struct memnet_waiter *w);
 bool memnet_tx_unwait(struct memnet_channel *ch, struct memnet_waiter *w);
 void memnet_tx_flush(struct memnet_channel *ch);
+void memnet_tx_settle(struct memnet_channel *ch);
 void memnet_tx_reap(struct memnet_channel *ch);
 void memnet_tx_granted(struct memnet_channel *ch, u32 credits);
 void memnet_tx_stop(struct memnet_channel *ch);

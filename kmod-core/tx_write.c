@@ -4,7 +4,8 @@
  *
  * A write tells the peer nothing, so it needs no credit.
  *
- * Locks: tx.lock, as tx.c; memnet_tx_register() takes it itself and sleeps without it.
+ * Locks: tx.lock, as tx.c; memnet_tx_register() and memnet_tx_settle() take it themselves and sleep
+ * without it.
  */
 #include "tx.h"
 
@@ -112,26 +113,65 @@ int memnet_tx_queue_reg(struct memnet_channel *ch, struct ib_mr *mr, int access,
 	return 0;
 }
 
+/* A marker that is complete when all before it is. */
+static int queue_marker(struct memnet_channel *ch, struct memnet_hold *hold)
+{
+	int ret = memnet_tx_queue_write(ch, 0, 0, 0, 0, MEMNET_TX_NOTIFY);
+	struct memnet_tx *tx;
+
+	if (ret)
+		return ret;
+	tx = &ch->tx.ring[(ch->tx.head - 1) & (ch->tx.depth - 1)];
+	tx->hold = hold;
+	tx->nr_hold = 1;
+	return 0;
+}
+
 /**
- * struct registration - who waits for a registration
+ * struct turn - who waits for a work request
  * @hold:	of the work request
  * @waiter:	for room in the send ring
  * @done:	completed by either
  */
-struct registration {
+struct turn {
 	struct memnet_hold hold;
 	struct memnet_waiter waiter;
 	struct completion done;
 };
 
-static void registered(struct memnet_hold *hold)
+static void turn_over(struct memnet_hold *hold)
 {
-	complete(&container_of(hold, struct registration, hold)->done);
+	complete(&container_of(hold, struct turn, hold)->done);
 }
 
-static void registration_may_go(struct memnet_waiter *w)
+static void turn_come(struct memnet_waiter *w)
 {
-	complete(&container_of(w, struct registration, waiter)->done);
+	complete(&container_of(w, struct turn, waiter)->done);
+}
+
+/* Waits until a registration is complete, or, without @mr, a marker. */
+static int queue_and_wait(struct memnet_channel *ch, struct ib_mr *mr, int access)
+{
+	struct turn turn = {
+		.hold.release = turn_over,
+		.waiter.resume = turn_come,
+	};
+	int ret;
+
+	refcount_set(&turn.hold.refs, 1);
+	INIT_LIST_HEAD(&turn.waiter.node);
+	do {
+		init_completion(&turn.done);
+		memnet_tx_begin(ch);
+		ret = mr ? memnet_tx_queue_reg(ch, mr, access, &turn.hold, MEMNET_TX_NOTIFY) :
+			   queue_marker(ch, &turn.hold);
+		memnet_tx_commit(ch);
+		if (ret == -EAGAIN)
+			memnet_tx_wait(ch, &turn.waiter);
+		if (ret != -ENOTCONN)
+			wait_for_completion(&turn.done);
+	} while (ret == -EAGAIN);
+	return ret;
 }
 
 /**
@@ -147,24 +187,18 @@ static void registration_may_go(struct memnet_waiter *w)
  */
 int memnet_tx_register(struct memnet_channel *ch, struct ib_mr *mr, int access)
 {
-	struct registration reg = {
-		.hold.release = registered,
-		.waiter.resume = registration_may_go,
-	};
-	int ret;
-
-	refcount_set(&reg.hold.refs, 1);
-	INIT_LIST_HEAD(&reg.waiter.node);
-	do {
-		init_completion(&reg.done);
-		memnet_tx_begin(ch);
-		ret = memnet_tx_queue_reg(ch, mr, access, &reg.hold, MEMNET_TX_NOTIFY);
-		memnet_tx_commit(ch);
-		if (ret == -EAGAIN)
-			memnet_tx_wait(ch, &reg.waiter);
-		if (ret != -ENOTCONN)
-			wait_for_completion(&reg.done);
-	} while (ret == -EAGAIN);
-	return ret;
+	return queue_and_wait(ch, mr, access);
 }
 EXPORT_SYMBOL_GPL(memnet_tx_register);
+
+/**
+ * memnet_tx_settle() - wait until all that was sent so far is complete, and its owners released
+ * @ch: channel that is or was up
+ *
+ * Process context. It takes no longer than the channel lives.
+ */
+void memnet_tx_settle(struct memnet_channel *ch)
+{
+	queue_and_wait(ch, NULL, 0);
+}
+EXPORT_SYMBOL_GPL(memnet_tx_settle);

@@ -64,6 +64,57 @@ struct memnet_region *memnet_context_region(struct memnet_context *ctx, u32 numb
 	return region;
 }
 
+/* The channel of that number among all of all links, with a reference, or NULL. */
+static struct link_channel *channel_at(unsigned int number)
+{
+	struct link_channel *lc = NULL;
+	struct memnet_link *link;
+	unsigned int i;
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(link, &memnet_links, list) {
+		spin_lock_bh(&link->lock);
+		for (i = 0; i < ARRAY_SIZE(link->lc) && !lc; i++)
+			if (link->lc[i] && !number--)
+				lc = link->lc[i];
+		if (lc)
+			refcount_inc(&lc->refs);
+		spin_unlock_bh(&link->lock);
+		if (lc)
+			break;
+	}
+	rcu_read_unlock();
+	return lc;
+}
+
+/*
+ * A device lets go of what was sent when a later completion says so; until then the memory counts,
+ * though its region is gone and its jobs are over. Who comes to the limit waits for that.
+ */
+static void settle(void)
+{
+	struct link_channel *lc;
+	unsigned int i;
+
+	for (i = 0; memnet_regions_linger() && (lc = channel_at(i)); i++) {
+		if (memnet_channel_is_up(lc->ch))
+			memnet_tx_settle(lc->ch);
+		memnet_lc_put(lc);
+	}
+	memnet_regions_settle();
+}
+
+static struct memnet_region *region_create(const struct memnet_register *arg)
+{
+	bool write = arg->flags & MEMNET_REGION_RECV;
+	struct memnet_region *region = memnet_region_create(arg->addr, arg->len, write);
+
+	if (region != ERR_PTR(-ENOMEM))
+		return region;
+	settle();
+	return memnet_region_create(arg->addr, arg->len, write);
+}
+
 static long ioctl_register(struct memnet_context *ctx, struct memnet_register *arg)
 {
 	struct memnet_region *region;
@@ -72,7 +123,7 @@ static long ioctl_register(struct memnet_context *ctx, struct memnet_register *a
 
 	if (arg->flags & ~MEMNET_REGION_RECV || arg->reserved)
 		return -EINVAL;
-	region = memnet_region_create(arg->addr, arg->len, arg->flags & MEMNET_REGION_RECV);
+	region = region_create(arg);
 	if (IS_ERR(region))
 		return PTR_ERR(region);
 	ret = xa_alloc_cyclic(&ctx->regions, &number, region, XA_LIMIT(1, MEMNET_REGIONS_MAX),

@@ -18,7 +18,8 @@
  *
  * Locks: maps_mutex for making and ending mappings, outside of map.lock for its keys and of
  * region.lock for the list of a region's. The last reference to a mapping may be dropped in
- * softirq, so ending it is left to a work queue; a region's is dropped in process context.
+ * softirq, so ending it is left to a work queue, but for those nobody uses when their region is
+ * deregistered; a region's is dropped in process context.
  */
 #include <linux/highmem.h>
 #include <linux/mm.h>
@@ -146,17 +147,25 @@ static void unmap(struct memnet_region_map *map)
 	sg_free_table(&map->sgt);
 }
 
-static void map_free(struct work_struct *work)
+/* Nobody has it any more. */
+static void map_free(struct memnet_region_map *map)
 {
-	struct memnet_region_map *map = container_of(work, struct memnet_region_map, free);
-
-	mutex_lock(&maps_mutex);
+	lockdep_assert_held(&maps_mutex);
 	if (!list_empty(&map->all))
 		unmap(map);
-	mutex_unlock(&maps_mutex);
-	memnet_region_put(map->region);
 	kvfree(map->dma);
 	kfree(map);
+}
+
+static void map_work(struct work_struct *work)
+{
+	struct memnet_region_map *map = container_of(work, struct memnet_region_map, free);
+	struct memnet_region *region = map->region;
+
+	mutex_lock(&maps_mutex);
+	map_free(map);
+	mutex_unlock(&maps_mutex);
+	memnet_region_put(region);
 }
 
 /**
@@ -169,8 +178,8 @@ void memnet_region_map_put(struct memnet_region_map *map)
 		queue_work(wq, &map->free);
 }
 
-/* Nobody finds it any more. */
-static void unlist(struct memnet_region_map *map)
+/* Nobody finds it any more; returns whether anybody did, and so the region's reference. */
+static bool unlist(struct memnet_region_map *map)
 {
 	struct memnet_region *region = map->region;
 	bool listed;
@@ -179,8 +188,7 @@ static void unlist(struct memnet_region_map *map)
 	listed = !list_empty(&map->node);
 	list_del_init(&map->node);
 	spin_unlock(&region->lock);
-	if (listed)
-		memnet_region_map_put(map);
+	return listed;
 }
 
 static struct memnet_region_map *find(struct memnet_region *region,
@@ -234,14 +242,15 @@ static int map_pages(struct memnet_region_map *map)
  * @region: region
  * @ch: a channel of the link, held
  *
- * Return: the mapping with a reference, or an ERR_PTR: -ENETDOWN when the link is down, -ENOMEM.
+ * Return: the mapping with a reference, or an ERR_PTR: -ENETDOWN when the link is down, -ENOENT
+ * when the region was just deregistered, -ENOMEM.
  */
 struct memnet_region_map *memnet_region_map(struct memnet_region *region,
 					    struct memnet_channel *ch)
 {
 	struct memnet_region_map *map;
 	struct memnet_domain *domain;
-	int ret = -ENETDOWN;
+	int ret;
 
 	/* Its pointer may be stale only when the channel is down, and then nothing is sent. */
 	map = find(region, READ_ONCE(ch->rdma.domain));
@@ -253,6 +262,7 @@ struct memnet_region_map *memnet_region_map(struct memnet_region *region,
 	mutex_lock(&maps_mutex);
 	/* A link's channels fail before its mappings end, under this mutex. */
 	domain = READ_ONCE(ch->rdma.domain);
+	ret = region->retired ? -ENOENT : -ENETDOWN;
 	if (domain && memnet_channel_is_up(ch) && !region->retired) {
 		struct memnet_region_map *other = find(region, domain);
 
@@ -275,7 +285,7 @@ struct memnet_region_map *memnet_region_map(struct memnet_region *region,
 		kfree(map);
 		return ERR_PTR(ret);
 	}
-	INIT_WORK(&map->free, map_free);
+	INIT_WORK(&map->free, map_work);
 	refcount_set(&map->refs, 2);	/* the region's list, and the caller's */
 	refcount_inc(&region->refs);
 	list_add(&map->all, &maps);
@@ -299,7 +309,8 @@ void memnet_regions_lost(const struct memnet_domain *domain)
 		if (map->domain != domain)
 			continue;
 		unmap(map);
-		unlist(map);
+		if (unlist(map))
+			memnet_region_map_put(map);
 	}
 	mutex_unlock(&maps_mutex);
 }
@@ -309,7 +320,7 @@ void memnet_regions_lost(const struct memnet_domain *domain)
  * @region: region
  *
  * What is under way ends as usual, on its own references. Where nothing is, the region's keys
- * are dead when this returns.
+ * are dead when this returns, and its memory is the caller's reference alone.
  */
 void memnet_region_retire(struct memnet_region *region)
 {
@@ -317,11 +328,36 @@ void memnet_region_retire(struct memnet_region *region)
 
 	mutex_lock(&maps_mutex);
 	region->retired = true;
-	list_for_each_entry_safe(map, tmp, &region->maps, node)
-		unlist(map);
+	list_for_each_entry_safe(map, tmp, &region->maps, node) {
+		if (!unlist(map) || !refcount_dec_and_test(&map->refs))
+			continue;
+		map_free(map);
+		memnet_region_put(region);	/* not the last */
+	}
 	mutex_unlock(&maps_mutex);
-	if (region->write)
-		flush_workqueue(wq);
+}
+
+/**
+ * memnet_regions_linger() - whether memory of the caller is pinned that it has deregistered
+ */
+bool memnet_regions_linger(void)
+{
+	struct memnet_region_map *map;
+	bool found = false;
+
+	mutex_lock(&maps_mutex);
+	list_for_each_entry(map, &maps, all)
+		found |= map->region->retired && map->region->mm == current->mm;
+	mutex_unlock(&maps_mutex);
+	return found;
+}
+
+/**
+ * memnet_regions_settle() - wait until what nobody uses any more is unpinned
+ */
+void memnet_regions_settle(void)
+{
+	flush_workqueue(wq);
 }
 
 /* ---- receiving ---- */
