@@ -123,7 +123,7 @@ typedef uint64_t memnet_job;
  *
  * 0 with the job's descriptor in @job, or -1 with errno: as send(); EAGAIN where
  * a non-blocking socket has as many jobs under way as it may (a blocking one
- * waits); EBUSY for a socket whose jobs belong to another context; EOPNOTSUPP for
+ * waits, as long as SO_SNDTIMEO says); EBUSY for a socket whose jobs belong to another context; EOPNOTSUPP for
  * one that is not offloaded; ENOENT and EINVAL as memnet_send_direct().
  */
 int memnet_async_send(struct memnet_context *ctx, int fd, memnet_region region, size_t offset,

@@ -138,7 +138,8 @@ struct memnet_register {
  * @size: of this structure
  * @region: its number
  *
- * What is being sent from it goes on; it stays pinned until then.
+ * What is being sent from it, or received to it, goes on; it stays pinned until then. Where
+ * nothing is the node can not write to it any more when this returns.
  */
 struct memnet_deregister {
 	__u32 size;
@@ -259,9 +260,13 @@ struct memnet_op {
  * Jobs of one socket and direction are done in the order in which they were
  * submitted, among the bytes of other calls. It ends at the first that is refused, whose @error
  * tells why, and fails with that if it was the first of all: EAGAIN where a
- * non-blocking socket has as many jobs under way as it may, EBUSY for a socket
- * whose jobs belong to another context, EOPNOTSUPP for one that is not
- * offloaded.
+ * socket has as many jobs under way as it may (256 in each direction), and is
+ * non-blocking or stays so for its SO_SNDTIMEO or SO_RCVTIMEO; EINTR where a
+ * signal came before it was taken; EBUSY for a socket whose sends belong to another
+ * context; ENOSPC where the context has no counter left; EOPNOTSUPP for a socket
+ * that is not offloaded; EACCES, ENOENT and EINVAL for the region and what is not
+ * within it, EINVAL also for an opcode, flags or result word there are not; ENOMEM;
+ * and those of send() and recv(), without a signal (SIGPIPE).
  */
 struct memnet_submit {
 	__u32 size;
@@ -287,10 +292,11 @@ struct memnet_job_ref {
  * @flags: MEMNET_WAIT_*
  * @jobs: struct memnet_job_ref[]
  * @count: how many, at least 1
- * @done: result: how many of them are over
+ * @done: result: how many of them are over; set when the call succeeds
  * @timeout: CLOCK_MONOTONIC in nanoseconds, absolute; negative: for ever
  *
- * ETIME when the time is over, EINTR after a signal.
+ * Succeeds when one is over, or with MEMNET_WAIT_ALL all are. ETIME when the time is over, EINTR
+ * after a signal.
  */
 struct memnet_wait {
 	__u32 size;
