@@ -6,13 +6,10 @@ import time
 
 from selftests.cases import offload
 from selftests.cases.test_direct import clean
+from selftests.cases.test_smp import setup      # as all with two processors
 
-LAB = dict(mem=1024)
+LAB = dict(mem=1024, smp=2)
 CALLS = int(os.environ.get("MEMNET_ABUSE", "0"))
-
-
-def setup(lab):
-    offload.up(lab)
 
 
 def test_a_great_many_calls(lab):

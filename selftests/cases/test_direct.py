@@ -4,7 +4,7 @@ import json
 import time
 
 from selftests.cases import offload
-from selftests.cases.test_failure import ADD, DELETE
+from selftests.cases.test_failure import ADD, DELETE, RDMA_COMES, RDMA_GOES
 from selftests.lab.lab import CLIENT_EXT, NODE_SAN
 
 SENT = "host.direct_bytes"
@@ -472,6 +472,208 @@ sys.exit(bool(bad))
 """
 
 
+LIFE = HAND + """
+import json, subprocess
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+LEN, PRIVATE = 20000, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+signal.signal(signal.SIGALRM, lambda *_: None)
+
+def private(data, at=None):
+    "Private memory with these bytes, at an address if there is one."
+    at = libc.mmap(at, len(data), 3, PRIVATE | (0x10 if at else 0), -1, 0)
+    ctypes.memmove(at, data, len(data))
+    return at
+
+def comes_back(what, fd, wanted):
+    "What an echo sends, whoever it was that sent it there."
+    got = b""
+    while len(got) < len(wanted):
+        more = os.read(fd, len(wanted) - len(got))
+        if not more:
+            break
+        got += more
+    says(what, got == wanted, True)
+
+def child(run):
+    "In a process of its own, which must succeed."
+    pid = os.fork()
+    if not pid:
+        status = 99
+        try:
+            status = run() or 0
+        finally:
+            os._exit(status)
+    says(f"child {run.__name__}", os.waitpid(pid, 0)[1], 0)
+
+def send_all(where):
+    return send(fd, where, 0, LEN) != LEN
+
+fd = connect("echo")
+
+# fork(): who writes gets memory of his own, and the region stays the parent's
+parents, childs = b"parent's " * LEN, b"child's " * LEN
+at = private(parents[:LEN])
+region = register(at, LEN)
+def writes_and_sends():
+    ctypes.memmove(at, childs, LEN)
+    return send_all(region)
+child(writes_and_sends)
+comes_back("the child's send is of the parent's memory", fd, parents[:LEN])
+ctypes.memmove(at, childs, LEN)
+says("the parent sends", send(fd, region, 0, LEN), LEN)
+comes_back("what the parent has written", fd, childs[:LEN])
+
+# munmap(), and other memory in its place
+says("munmap", libc.munmap(ctypes.c_void_p(at), ctypes.c_size_t(LEN)), 0)
+says("what is unmapped", send(fd, region, 0, LEN), LEN)
+comes_back("unmapped", fd, childs[:LEN])
+says("mapped anew", private(parents[:LEN], at), at)
+says("what was there before", send(fd, region, 0, LEN), LEN)
+comes_back("what was there before", fd, childs[:LEN])
+says("deregister", deregister(region), 0)
+
+# exec(): with a context that is kept, the memory of who registered it can still be sent; else nothing is left
+SENDS = "import fcntl, sys; fcntl.ioctl(int(sys.argv[1]), 0x4de2, bytes.fromhex(sys.argv[2]))"
+def execs_and_sends():
+    global ctx
+    ctx = os.open("/dev/memnet", os.O_RDWR)
+    mine = register(private(parents[:LEN]), LEN)
+    os.set_inheritable(ctx, True)
+    os.set_inheritable(fd, True)
+    arg = struct.pack("=IIiIQQQ", 40, 1, fd, mine, 0, LEN, 0)
+    os.execv(sys.executable, [sys.executable, "-c", SENDS, str(ctx), arg.hex()])
+child(execs_and_sends)
+comes_back("sent after exec()", fd, parents[:LEN])
+
+def until_regions(n):
+    "So many, soon: the device may still have to let go of one."
+    late = time.monotonic() + 20
+    while regions() != n and time.monotonic() < late:
+        time.sleep(0.1)
+    says("regions", regions(), n)
+
+def regions():
+    return json.loads(subprocess.run(["memnetctl", "-j", "stats"], capture_output=True).stdout)["host"]["regions"]
+
+ready, go = os.pipe(), os.pipe()
+os.set_inheritable(ready[1], True)
+pid = os.fork()
+if not pid:
+    ctx = os.open("/dev/memnet", os.O_RDWR | os.O_CLOEXEC)
+    mine = register(private(parents[:LEN]), LEN)
+    os.write(ready[1], b"x" if mine > 0 else b"-")
+    os.read(go[0], 1)
+    os.execv(sys.executable, [sys.executable, "-c", f"import os, time; os.write({ready[1]}, b'e'); time.sleep(1000)"])
+says("another region", os.read(ready[0], 1) == b"x", True)
+until_regions(1)
+os.write(go[1], b"x")
+says("exec()", os.read(ready[0], 1) == b"e", True)
+until_regions(0)
+os.kill(pid, signal.SIGKILL)
+os.waitpid(pid, 0)
+
+# a context that is passed to a process that was there before
+here, there = socket.socketpair()
+pid = os.fork()
+if not pid:
+    message, fds, _, _ = socket.recv_fds(there, 100, 1)
+    ctx = fds[0]
+    os._exit(send_all(int(message)))
+mine, ctx = ctx, os.open("/dev/memnet", os.O_RDWR)
+region = register(private(childs[:LEN]), LEN)
+socket.send_fds(here, [str(region).encode()], [ctx])
+says("who got the context sends", os.waitpid(pid, 0)[1], 0)
+comes_back("of memory it does not have", fd, childs[:LEN])
+
+# a context closed with jobs under way
+jobs, error = submit([op(fd, region, i, 500, result=i) for i in range(100)])
+os.close(ctx)
+ctx = mine
+says("taken", len(jobs), 100)
+comes_back("sent though nobody knows", fd, b"".join(childs[i:i + 500] for i in range(100)))
+
+# what the kernel writes is not to be written by others
+status = libc.mmap(None, 4096, 1, mmap.MAP_SHARED, ctx, 0)
+says("a page of results", status != ctypes.c_void_p(-1).value, True)
+says("to be written", libc.mprotect(ctypes.c_void_p(status), 4096, 3) and -ctypes.get_errno(), "EACCES")
+
+# asleep until any is over, and until there is a turn
+def cancel(fd, result):
+    r = ioctl(0x4de6, struct.pack("=IiII", 16, fd, result, 0))
+    return r if isinstance(r, int) else 0
+
+def timeout(fd, microseconds):
+    libc.setsockopt(fd, socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("=qq", 0, microseconds), 16)
+
+region = register(much_at, MUCH)
+slow = connect("never-read")
+jobs, _ = submit([op(slow, region, 0, 1 << 20, result=i) for i in range(256)])
+says("a full pipeline", len(jobs), 256)
+refs = [(i, counter, end) for i, (end, counter) in enumerate(jobs)]
+says("none of the last is over", wait(refs[-50:], 0.2), "ETIME")
+got = []
+waits = threading.Thread(target=lambda: got.append(wait(refs[-50:], 60)))
+waits.start()
+time.sleep(0.3)
+says("asleep", got == [], True)
+says("cancel one", cancel(slow, 230), 0)
+waits.join(30)
+says("so one is over", got == [1], True)
+says("a job in its place", len(submit([op(slow, region, 0, 1, result=300)])[0]), 1)
+timeout(slow, 300000)
+says("SO_SNDTIMEO", submit([op(slow, region, 0, 1, result=301)]), "EAGAIN")
+timeout(slow, 0)
+got = []
+waits = threading.Thread(target=lambda: got.append(submit([op(slow, region, 0, 1, result=301)])))
+waits.start()
+time.sleep(0.3)
+says("waits for its turn", got == [], True)
+says("cancel another", cancel(slow, 231), 0)
+waits.join(30)
+says("has it", len(got) and len(got[0][0]), 1)
+
+def submit_once(ops, count):
+    "What libc's ioctl says, for Python repeats what a signal interrupts; how many were taken, and what the op behind them says."
+    arg = bytearray(struct.pack("=IIQII", 24, count, ctypes.addressof(ops), 0, 0))
+    r = libc.ioctl(ctx, ctypes.c_ulong(SUBMIT), (ctypes.c_char * 24).from_buffer(arg))
+    done = struct.unpack_from("=I", arg, 16)[0]
+    return -ctypes.get_errno() if r else 0, done, struct.unpack_from("=I", ops, 48 * done + 44)[0] if done < count else None
+
+signal.setitimer(signal.ITIMER_REAL, 0.5)
+ret, done, error = submit_once(ctypes.create_string_buffer(op(slow, region, 0, 1, result=302), 48), 1)
+says("interrupted", ret, "EINTR")
+says("and its op", -error, "EINTR")
+os.close(slow)
+COUNT = 300000
+many = ctypes.create_string_buffer(op(connect("sink"), region, 0, 1, result=400) * COUNT, 48 * COUNT)
+signal.setitimer(signal.ITIMER_REAL, 0.3)
+ret, done, error = submit_once(many, COUNT)
+says("many jobs", ret, 0)
+says("interrupted soon", 0 < done < COUNT, True)
+says("the one behind them", -(error or 0), "EINTR")
+says("deregister", deregister(region), 0)
+until_regions(0)
+
+# what is not in use any more does not count, however soon the next is registered
+os.setgroups([])
+os.setresuid(65534, 65534, 65534)
+resource.setrlimit(resource.RLIMIT_MEMLOCK, (MUCH // 4, MUCH // 4))
+fd = connect("sink")
+for i in range(30):
+    region = register(much_at, MUCH // 4)
+    says(f"register {i}", min(region, 1), 1)
+    says("all of it", send(fd, region, 0, 60000), 60000)
+    if i % 2:
+        end, counter = submit([op(fd, region, 0, 5000, result=500)])[0][0]
+        says("a job", wait([(500, counter, end)], 20), 1)
+    says("more than may be", register(much_at, 4096), "ENOMEM")
+    says("deregister", deregister(region), 0)
+print("\\n".join(bad))
+sys.exit(bool(bad))
+"""
+
+
 def by_hand(lab, script, arguments=""):
     lab.host.put("/tmp/hand.py", script)
     return lab.host.bg(f"userland python3 /tmp/hand.py {arguments}")
@@ -480,6 +682,13 @@ def by_hand(lab, script, arguments=""):
 def test_wrong_use(lab):
     """Every argument out of its bounds is refused, with the right errno; nothing is left of it."""
     rc, out = by_hand(lab, WRONG).wait(offload.patience(lab, 90))
+    assert rc == 0, out
+    clean(lab)
+
+
+def test_life_of_a_region(lab):
+    """fork(), munmap(), exec(), passed on, closed, full pipelines, signals, and RLIMIT_MEMLOCK: what becomes of it."""
+    rc, out = by_hand(lab, LIFE).wait(offload.patience(lab, 120))
     assert rc == 0, out
     clean(lab)
 
@@ -494,14 +703,14 @@ def blocking(lab, script=ENDS, arguments="", until="blocked", job=None):
     return job
 
 
-def link_dies(lab, job):
+def link_dies(lab, job, dies=DELETE, again=ADD):
     """Under a program that sleeps: it ends in good order, and the host is clean before and after the link is back."""
-    lab.host.sh(DELETE, timeout=30)
+    lab.host.sh(dies, timeout=offload.patience(lab, 30))
     rc, out = job.wait(offload.patience(lab, 30))
     assert rc == 0, out
     clean_host(lab)
-    lab.host.sh(ADD)
-    offload.wait_link(lab)
+    lab.host.sh(again)
+    offload.wait_link(lab, timeout=offload.patience(lab, 60))
     clean(lab)
     return out.splitlines()[-1]
 
@@ -535,6 +744,15 @@ def test_jobs_by_hand(lab):
 def test_link_dies_under_jobs(lab):
     """Each job is over, with what TCP took or an error."""
     link_dies(lab, blocking(lab, JOBS))
+
+
+def test_rdma_device_goes_under_a_direct_send(lab):
+    """With the region mapped for it."""
+    return link_dies(lab, blocking(lab), RDMA_GOES, RDMA_COMES)
+
+
+def test_rdma_device_goes_under_jobs(lab):
+    link_dies(lab, blocking(lab, JOBS), RDMA_GOES, RDMA_COMES)
 
 
 for _name, _test in list(globals().items()):

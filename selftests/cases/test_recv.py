@@ -2,6 +2,8 @@
 """Receiving into registered memory: the bytes, that they came without a copy, and every end it can have."""
 from selftests.cases import offload
 from selftests.cases.test_direct import HAND, blocking, by_hand, clean, link_dies, stream
+from selftests.cases.test_failure import RDMA_COMES, RDMA_GOES
+from selftests.cases.test_smp import setup      # as all with two processors
 from selftests.lab.lab import NODE_SAN
 
 PLACED = "host.direct_received_bytes"
@@ -9,11 +11,7 @@ COPIED = "host.copied_to_region_bytes"
 READ = "host.copied_to_user_bytes"
 
 
-LAB = dict(mem=1024)
-
-
-def setup(lab):
-    offload.up(lab)
+LAB = dict(mem=1024, smp=2)
 
 
 def test_direct_receives_only(lab):
@@ -241,6 +239,19 @@ os.close(other)
 says("closed: over", over(31, 32), 2)
 is_now("closed", [outcome(31), outcome(32)], [(CANCELED, 0)] * 2)
 
+other = connect("echo")
+o = plain(other)
+o.sendall(b"0123456789")
+while len(o.recv(10, socket.MSG_PEEK)) < 10:
+    pass
+libc.shutdown(other, socket.SHUT_RD)
+says("shut, but some had come", recv(other, 33, 4), 4)
+says("the rest of it, and no more", recv(other, 37, 1000, flags=8), 6)
+is_now("what had come", much[33:43], b"0123456789")
+says("shut", recv(other, 0, 10), 0)
+o.close()
+os.close(other)
+
 # deregistered with jobs under way
 mine = register(much_at + SHORT, SHORT, flags=1)
 says("a job", job(fd, 0, SHORT, 40, whole=True, where=mine), 0)
@@ -260,6 +271,9 @@ while True:
 says("as many as may be", r, "EAGAIN")
 says("that is", n, 256)
 os.set_blocking(fd, True)
+libc.setsockopt(fd, socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("=qq", 0, 300000), 16)
+says("one more, and SO_RCVTIMEO", job(fd, n, 1, 1000 + n), "EAGAIN")
+libc.setsockopt(fd, socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("=qq", 0, 0), 16)
 waits = threading.Thread(target=blocked, args=(fd,))
 waits.start()
 time.sleep(0.3)
@@ -303,6 +317,11 @@ def test_ends(lab):
 
 def test_link_dies_under_jobs(lab):
     link_dies(lab, through(lab))
+
+
+def test_rdma_device_goes_under_jobs(lab):
+    """With keys of the region in the node's hands."""
+    link_dies(lab, through(lab), RDMA_GOES, RDMA_COMES)
 
 
 for _name, _test in list(globals().items()):

@@ -12,12 +12,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -41,7 +43,7 @@
 #define STUCK_MS 60000
 #define TICK_NS 20000000
 
-static _Atomic int contexts[CONTEXTS], sockets[SOCKETS];
+static _Atomic int contexts[CONTEXTS], sockets[SOCKETS], events[CONTEXTS];
 static char *blocks[BLOCKS];
 static _Atomic uint64_t regions[64];	/* context and number */
 static _Atomic unsigned int next_region;
@@ -238,6 +240,14 @@ static void do_cancel(struct worker *w)
 	call(w, "cancel", MEMNET_IOC_CANCEL, &arg);
 }
 
+static void do_eventfd(struct worker *w)
+{
+	struct memnet_eventfd arg = { size(w, sizeof(arg)), one_in(w, 20) ? (int)odd(w) : one_in(w, 4) ? -1 :
+				      events[below(w, CONTEXTS)] };
+
+	call(w, "eventfd", MEMNET_IOC_EVENTFD, &arg);
+}
+
 /* The calls every socket has, among the others. */
 static void do_ordinary(struct worker *w)
 {
@@ -262,13 +272,20 @@ static void do_file(struct worker *w)
 	char *map;
 	char buf[16];
 	int fd = context(w);
+	struct pollfd polls[2] = { { fd, POLLIN }, { events[below(w, CONTEXTS)], POLLIN } };
 
 	w->since = now();
-	w->call = "read or mmap";
-	if (one_in(w, 2)) {
-		if (read(fd, buf, below(w, 16)) < 0)
+	w->call = "read, poll or mmap";
+	switch (below(w, 3)) {
+	case 0:
+		if (read(one_in(w, 4) ? polls[1].fd : fd, buf, below(w, 16)) < 0)
 			w->said[errno]++;
-	} else {
+		break;
+	case 1:
+		if (poll(polls, 2, (int)below(w, 50)) < 0)
+			w->said[errno]++;
+		break;
+	default:
 		map = mmap(NULL, len, PROT_READ | (one_in(w, 5) ? PROT_WRITE : 0),
 			   one_in(w, 3) ? MAP_PRIVATE : MAP_SHARED, fd, offset);
 		if (map != MAP_FAILED) {
@@ -359,6 +376,8 @@ static void do_descriptor(struct worker *w)
 
 	if (one_in(w, 10)) {
 		old = atomic_exchange(&contexts[below(w, CONTEXTS)], open("/dev/memnet", O_RDWR | O_CLOEXEC));
+	} else if (one_in(w, 10)) {
+		old = atomic_exchange(&events[below(w, CONTEXTS)], eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
 	} else if (one_in(w, 5)) {
 		struct sockaddr none = { .sa_family = AF_UNSPEC };
 
@@ -402,7 +421,7 @@ static void do_child(struct worker *w)
 static void *work(void *arg)
 {
 	static void (*const common[])(struct worker *w) = { do_register, do_deregister, do_direct, do_submit, do_submit,
-							   do_wait, do_cancel, do_direct, do_ordinary };
+							   do_wait, do_cancel, do_direct, do_ordinary, do_eventfd };
 	struct worker *w = arg;
 	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGALRM };
 	struct itimerspec tick = { { 0, TICK_NS }, { 0, TICK_NS } };
@@ -489,8 +508,10 @@ int main(int argc, char **argv)
 	sigaction(SIGALRM, &action, NULL);
 	for (i = 0; i < BLOCKS; i++)
 		blocks[i] = mmap(NULL, BLOCK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	for (i = 0; i < CONTEXTS; i++)
+	for (i = 0; i < CONTEXTS; i++) {
 		contexts[i] = open("/dev/memnet", O_RDWR | O_CLOEXEC);
+		events[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	}
 	for (i = 0; i < SOCKETS; i++)
 		sockets[i] = new_socket(i);
 	for (i = 0; i < THREADS; i++) {
