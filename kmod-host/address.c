@@ -115,7 +115,7 @@ int memnet_getname(struct socket *sock, struct sockaddr *addr, int peer)
 {
 	struct memnet_sock *mn = memnet_sk(sock->sk);
 
-	if (mn->delegated)
+	if (memnet_delegated(mn))
 		return mn->native->ops->getname(mn->native, addr, peer);
 	return sock->sk->sk_family == AF_INET6 ? inet6_getname(sock, addr, peer) :
 						 inet_getname(sock, addr, peer);

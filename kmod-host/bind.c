@@ -276,7 +276,7 @@ int memnet_listen(struct socket *sock, int backlog)
 		ret = memnet_native_listen_loopback(sk, backlog);
 	if (!ret)
 		memnet_stat_inc(MEMNET_STAT_HOST_LISTENS);
-	else if (!again)
+	else if (!again && mn->ep == ep)	/* not another thread's */
 		memnet_disconnect(sk->sk_socket);
 out:
 	release_sock(sk);

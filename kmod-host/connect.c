@@ -87,6 +87,8 @@ int memnet_disconnect(struct socket *sock)
 	struct sock *sk = sock->sk;
 	struct memnet_sock *mn = memnet_sk(sk);
 
+	if (!mn->delegated)	/* by another thread, while this one waited for the node */
+		memnet_native_unlisten(mn);
 	memnet_drop_endpoint(sk, WIRE_F_ABORT);
 	sk->sk_shutdown = 0;
 	sk->sk_err = 0;
@@ -102,16 +104,21 @@ int memnet_disconnect(struct socket *sock)
 	return 0;
 }
 
-static int connect_locked(struct socket *sock, struct sockaddr *addr, int len, int flags)
+/* Sets @native, and does nothing more, when it is the native socket that is to connect. */
+static int connect_locked(struct socket *sock, struct sockaddr *addr, int len, int flags,
+			  bool *native)
 {
 	struct sock *sk = sock->sk;
 	struct memnet_sock *mn = memnet_sk(sk);
 	int ret, pending = -EALREADY;
 	long timeo;
 
+	*native = mn->delegated;
+	if (*native)
+		return 0;
 	if (len < offsetofend(struct sockaddr, sa_family))
 		return -EINVAL;
-	if (addr->sa_family == AF_UNSPEC && !mn->delegated)
+	if (addr->sa_family == AF_UNSPEC)
 		return memnet_disconnect(sock);
 	switch (sock->state) {
 	case SS_CONNECTED:
@@ -124,13 +131,10 @@ static int connect_locked(struct socket *sock, struct sockaddr *addr, int len, i
 		ret = memnet_check_address(sk, addr, len);
 		if (ret)
 			return ret;
-		if (!mn->delegated && stays_native(sk, addr, len)) {
-			ret = memnet_native_delegate(sk);
-			if (ret)
-				return ret;
+		if (stays_native(sk, addr, len)) {
+			*native = true;
+			return memnet_native_delegate(sk);
 		}
-		if (mn->delegated)
-			return -EREMCHG;
 		ret = start_connect(sk, addr, len);
 		if (ret)
 			return ret;
@@ -168,15 +172,17 @@ static int connect_locked(struct socket *sock, struct sockaddr *addr, int len, i
 int memnet_connect(struct socket *sock, memnet_sockaddr *uaddr, int len, int flags)
 {
 	struct memnet_sock *mn = memnet_sk(sock->sk);
+	bool native;
 	int ret;
 
 	lock_sock(sock->sk);
-	ret = mn->delegated ? -EREMCHG : connect_locked(sock, (struct sockaddr *)uaddr, len, flags);
-	if (ret == -EREMCHG)
-		memnet_native_sync(mn);
+	ret = connect_locked(sock, (struct sockaddr *)uaddr, len, flags, &native);
 	release_sock(sock->sk);
 	/* It has been decided that the socket is native: this does not change any more. */
-	if (ret == -EREMCHG)
+	if (native && !ret) {
+		memnet_native_begin(mn);
 		ret = mn->native->ops->connect(mn->native, uaddr, len, flags);
+		memnet_native_end(mn);
+	}
 	return ret;
 }

@@ -124,7 +124,7 @@ static int memnet_shutdown(struct socket *sock, int how)
 	if (how < SHUT_RD || how > SHUT_RDWR)
 		return -EINVAL;
 	how++;	/* RCV_SHUTDOWN, SEND_SHUTDOWN, both */
-	if (mn->delegated)
+	if (memnet_delegated(mn))
 		return mn->native->ops->shutdown(mn->native, how - 1);
 	lock_sock(sk);
 	ep = mn->ep;
@@ -136,10 +136,8 @@ static int memnet_shutdown(struct socket *sock, int how)
 			WRITE_ONCE(sk->sk_shutdown, sk->sk_shutdown | how);
 		break;
 	case TCP_LISTEN:
-		if (how & RCV_SHUTDOWN) {
-			memnet_native_release(mn);
+		if (how & RCV_SHUTDOWN)
 			memnet_disconnect(sock);
-		}
 		break;
 	case TCP_SYN_SENT:
 		memnet_disconnect(sock);

@@ -279,7 +279,12 @@ enum memnet_opt {
  * @ep:		the endpoint, from bind, listen, connect or accept on; under lock_sock(), read
  *		by pollers
  * @native:	native socket all calls are delegated to, or of an offloaded listener the one on
- *		loopback; set once under lock_sock()
+ *		loopback; changed under lock_sock(). A delegated socket keeps it until close, so
+ *		who has seen @delegated may use it. A listener's is taken off here when it stops
+ *		listening, and released a grace period later: who does not hold lock_sock()
+ *		(poll) loads it once, under RCU
+ * @native_error: error of @native that was copied to sk_err and that nobody has been told yet;
+ *		under sk_callback_lock of @native
  * @delegated:	every call goes to @native
  * @bound:	address of a bind(), as the node made it; family 0 for none; under lock_sock()
  * @opt:	option values, under lock_sock()
@@ -294,6 +299,7 @@ struct memnet_sock {
 	struct inet_sock	inet;
 	struct memnet_endpoint	*ep;
 	struct socket		*native;
+	int			native_error;
 	bool			delegated;
 	struct wire_addr	bound;
 	int			opt[MEMNET_OPT_END];
@@ -533,12 +539,22 @@ void memnet_inherit_options(struct sock *sk, const struct sock *listener);
 void memnet_option(int i, int *level, int *name);
 
 /* native.c */
+
+/* For who does not hold lock_sock(): who sees the flag sees the native socket. */
+static inline bool memnet_delegated(const struct memnet_sock *mn)
+{
+	return smp_load_acquire(&mn->delegated);	/* pairs with memnet_native_delegate() */
+}
+
 bool memnet_native_address(const struct sockaddr *addr, int family);
 bool memnet_native_port(const struct memnet_sock *mn, __be16 port);
 int memnet_native_delegate(struct sock *sk);
 int memnet_native_listen_loopback(struct sock *sk, int backlog);
-void memnet_native_sync(struct memnet_sock *mn);
+void memnet_native_begin(struct memnet_sock *mn);
+void memnet_native_end(struct memnet_sock *mn);
+__poll_t memnet_native_poll(struct file *file, struct socket *native);
 void memnet_native_adopt(struct sock *sk, struct socket *native);
+void memnet_native_unlisten(struct memnet_sock *mn);
 void memnet_native_release(struct memnet_sock *mn);
 void memnet_native_setopt(struct memnet_sock *mn, int level, int name, int value);
 

@@ -11,9 +11,14 @@
  *
  * Waiting needs no forwarding: the native socket wakes the outer socket's wait queue, since its
  * sk_wq is made to point there. Pollers and sleepers of both therefore meet on one queue.
- * Errors are copied to the outer socket, whose SO_ERROR the core answers.
+ *
+ * SO_ERROR is answered by the core, which looks at the outer socket only, calls by the native
+ * one. So an error is copied outward, once, and remembered (native_error): when one of the two
+ * is clear again, somebody has been told, and the other is cleared. That is looked after before
+ * and after every call that answers with an error, and poll looks at the copy alone.
  *
  * Locks: lock_sock(outer) before lock_sock(native); made and released under the outer lock.
+ * sk_callback_lock of the native socket for its callbacks and for copying errors.
  */
 #include <net/ipv6.h>
 #include <net/tcp.h>
@@ -52,30 +57,51 @@ bool memnet_native_port(const struct memnet_sock *mn, __be16 port)
 	return false;
 }
 
-static void native_error(struct sock *nsk)
+static void copy_error(struct sock *nsk)
 {
+	struct memnet_sock *mn;
 	struct sock *sk;
+	int error;
 
-	read_lock_bh(&nsk->sk_callback_lock);
-	sk = nsk->sk_user_data;
-	if (sk && nsk->sk_err)
-		WRITE_ONCE(sk->sk_err, nsk->sk_err);
-	read_unlock_bh(&nsk->sk_callback_lock);
-	/* The default call: the queue woken is the outer socket's. */
-	if (skwq_has_sleeper(rcu_access_pointer(nsk->sk_wq)))
-		wake_up_interruptible_poll(sk_sleep(nsk), EPOLLERR | EPOLLIN | EPOLLOUT);
+	write_lock_bh(&nsk->sk_callback_lock);
+	sk = __locked_read_sk_user_data_with_flags(nsk, 0);
+	mn = memnet_sk(sk);
+	error = READ_ONCE(nsk->sk_err);
+	if (sk && error && error != mn->native_error) {
+		WRITE_ONCE(mn->native_error, error);
+		WRITE_ONCE(sk->sk_err, error);
+	}
+	write_unlock_bh(&nsk->sk_callback_lock);
 }
 
-/* From now on @native wakes @sk's sleepers and pollers. */
+static void native_error(struct sock *nsk)
+{
+	struct socket_wq *wq;
+
+	copy_error(nsk);
+	/* The default call: the queue woken is the outer socket's. */
+	rcu_read_lock();
+	wq = rcu_dereference(nsk->sk_wq);
+	if (skwq_has_sleeper(wq))
+		wake_up_interruptible_poll(&wq->wait, EPOLLERR | EPOLLIN | EPOLLOUT);
+	rcu_read_unlock();
+}
+
+/*
+ * From now on @native wakes @sk's sleepers and pollers, and its errors are @sk's. The children
+ * of a listener get its callback, but not the pointer: their errors are not the listener's.
+ */
 static void join(struct sock *sk, struct socket *native)
 {
 	struct sock *nsk = native->sk;
 
 	write_lock_bh(&nsk->sk_callback_lock);
 	rcu_assign_pointer(nsk->sk_wq, rcu_dereference_protected(sk->sk_wq, true));
-	nsk->sk_user_data = sk;
+	__rcu_assign_sk_user_data_with_flags(nsk, sk, SK_USER_DATA_NOCOPY);
 	nsk->sk_error_report = native_error;
+	memnet_sk(sk)->native_error = 0;
 	write_unlock_bh(&nsk->sk_callback_lock);
+	copy_error(nsk);	/* of a connection that died before it was accepted */
 }
 
 /* Options set so far, as far as they mean something to a native socket. */
@@ -139,10 +165,11 @@ int memnet_native_delegate(struct sock *sk)
 	ret = create(sk, sk->sk_family, &native);
 	if (ret)
 		return ret;
-	WRITE_ONCE(mn->native, native);
+	/* Who sees the pointer sees what it points to. */
+	smp_store_release(&mn->native, native);
 	/* Who sees the flag sees the socket. */
 	smp_store_release(&mn->delegated, true);
-	memnet_native_sync(mn);
+	memnet_native_begin(mn);
 	memnet_stat_inc(MEMNET_STAT_HOST_NATIVE);
 	return 0;
 }
@@ -187,15 +214,19 @@ int memnet_native_listen_loopback(struct sock *sk, int backlog)
 				    ntohs(in.sin_port));
 		return 0;
 	}
-	WRITE_ONCE(mn->native, native);
+	/* Who sees the pointer sees what it points to. */
+	smp_store_release(&mn->native, native);
 	return 0;
 }
 
 /**
- * memnet_native_sync() - copy what the core has changed in the outer socket since the last call
+ * memnet_native_begin() - before a call that waits or may answer with an error
  * @mn: delegated socket
+ *
+ * Copies what the core has changed in the outer socket since the last call: time-outs, and that
+ * SO_ERROR was asked.
  */
-void memnet_native_sync(struct memnet_sock *mn)
+void memnet_native_begin(struct memnet_sock *mn)
 {
 	struct sock *sk = &mn->inet.sk, *nsk = mn->native->sk;
 
@@ -203,6 +234,53 @@ void memnet_native_sync(struct memnet_sock *mn)
 	nsk->sk_sndtimeo = READ_ONCE(sk->sk_sndtimeo);
 	if (READ_ONCE(nsk->sk_rcvlowat) != READ_ONCE(sk->sk_rcvlowat))
 		WRITE_ONCE(nsk->sk_rcvlowat, sk->sk_rcvlowat);
+	if (likely(!READ_ONCE(mn->native_error)))
+		return;
+	write_lock_bh(&nsk->sk_callback_lock);
+	if (mn->native_error && !READ_ONCE(sk->sk_err)) {
+		cmpxchg(&nsk->sk_err, mn->native_error, 0);
+		WRITE_ONCE(mn->native_error, 0);
+	}
+	write_unlock_bh(&nsk->sk_callback_lock);
+}
+
+/**
+ * memnet_native_end() - after such a call: SO_ERROR is not to tell again what it has told
+ * @mn: delegated socket
+ */
+void memnet_native_end(struct memnet_sock *mn)
+{
+	struct sock *sk = &mn->inet.sk, *nsk = mn->native->sk;
+
+	if (likely(!READ_ONCE(mn->native_error)))
+		return;
+	write_lock_bh(&nsk->sk_callback_lock);
+	if (mn->native_error && !READ_ONCE(nsk->sk_err)) {
+		cmpxchg(&sk->sk_err, mn->native_error, 0);
+		WRITE_ONCE(mn->native_error, 0);
+	}
+	write_unlock_bh(&nsk->sk_callback_lock);
+}
+
+/**
+ * memnet_native_poll() - what the native socket is ready for
+ * @file: outer file
+ * @native: native socket, delegated to or under RCU
+ *
+ * Its error is copied to the outer socket, where the caller finds it.
+ *
+ * Return: events, EPOLLERR only for the error queue.
+ */
+__poll_t memnet_native_poll(struct file *file, struct socket *native)
+{
+	__poll_t mask = native->ops->poll(file, native, NULL);
+
+	if (mask & EPOLLERR) {
+		copy_error(native->sk);
+		if (skb_queue_empty_lockless(&native->sk->sk_error_queue))
+			mask &= ~EPOLLERR;
+	}
+	return mask;
 }
 
 /**
@@ -215,7 +293,8 @@ void memnet_native_adopt(struct sock *sk, struct socket *native)
 	struct memnet_sock *mn = memnet_sk(sk);
 
 	join(sk, native);
-	mn->native = native;
+	/* Who sees the pointer sees what it points to. */
+	smp_store_release(&mn->native, native);
 	/* Who sees the flag sees the socket. */
 	smp_store_release(&mn->delegated, true);
 	memnet_stat_inc(MEMNET_STAT_HOST_NATIVE);
@@ -237,25 +316,49 @@ void memnet_native_setopt(struct memnet_sock *mn, int level, int name, int value
 					    sizeof(value));
 }
 
-/**
- * memnet_native_release() - close the native socket, if there is one
- * @mn: socket, locked; delegated only if it is being closed itself
- */
-void memnet_native_release(struct memnet_sock *mn)
+/* Takes the native socket off; the caller releases it. */
+static struct socket *leave(struct memnet_sock *mn)
 {
 	struct sock *sk = &mn->inet.sk, *nsk;
 	struct socket *native = mn->native;
 
 	if (!native)
-		return;
+		return NULL;
 	nsk = native->sk;
 	lock_sock(nsk);
 	nsk->sk_lingertime = sk->sk_lingertime;
 	sock_valbool_flag(nsk, SOCK_LINGER, sock_flag(sk, SOCK_LINGER));
 	release_sock(nsk);
 	write_lock_bh(&nsk->sk_callback_lock);
-	nsk->sk_user_data = NULL;
+	rcu_assign_sk_user_data(nsk, NULL);
 	write_unlock_bh(&nsk->sk_callback_lock);
 	WRITE_ONCE(mn->native, NULL);
+	return native;
+}
+
+/**
+ * memnet_native_unlisten() - nobody is to reach the socket on loopback any more
+ * @mn: socket that goes on, locked, not delegated
+ */
+void memnet_native_unlisten(struct memnet_sock *mn)
+{
+	struct socket *native = leave(mn);
+
+	if (!native)
+		return;
+	/* Pollers look at it. */
+	synchronize_rcu();
 	sock_release(native);
+}
+
+/**
+ * memnet_native_release() - close the native socket, if there is one
+ * @mn: socket that is being closed itself, locked; nobody polls it any more
+ */
+void memnet_native_release(struct memnet_sock *mn)
+{
+	struct socket *native = leave(mn);
+
+	if (native)
+		sock_release(native);
 }

@@ -199,7 +199,7 @@ static int set_socket(struct socket *sock, int name, sockptr_t value, unsigned i
 	if (name == SO_BINDTODEVICE || name == SO_BINDTOIFINDEX)
 		return -ENOPROTOOPT;
 	ret = sock_setsockopt(sock, SOL_SOCKET, name, value, len);
-	if (!ret && READ_ONCE(mn->delegated))
+	if (!ret && memnet_delegated(mn))
 		ret = sock_setsockopt(mn->native, SOL_SOCKET, name, value, len);
 	return ret;
 }
@@ -226,7 +226,7 @@ int memnet_setsockopt(struct socket *sock, int level, int name, sockptr_t value,
 	if (level == SOL_MEMNET)
 		return name == MEMNET_NATIVE_PORTS ? set_native_ports(mn, value, len) :
 						     -ENOPROTOOPT;
-	if (READ_ONCE(mn->delegated))
+	if (memnet_delegated(mn))
 		return mn->native->ops->setsockopt(mn->native, level, name, value, len);
 	i = find(sk, level, name);
 	if (i < 0)
@@ -317,7 +317,7 @@ int memnet_getsockopt(struct socket *sock, int level, int name, char __user *val
 		return -EINVAL;
 	if (level == SOL_MEMNET)
 		return name == MEMNET_INFO ? get_info(sk, value, len, room) : -ENOPROTOOPT;
-	if (READ_ONCE(mn->delegated))
+	if (memnet_delegated(mn))
 		return mn->native->ops->getsockopt(mn->native, level, name, value, len);
 	i = find(sk, level, name);
 	if (i < 0)

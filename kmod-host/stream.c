@@ -278,9 +278,11 @@ int memnet_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 	struct memnet_sock *mn = memnet_sk(sk);
 	int ret;
 
-	if (mn->delegated) {
-		memnet_native_sync(mn);
-		return mn->native->ops->sendmsg(mn->native, msg, len);
+	if (memnet_delegated(mn)) {
+		memnet_native_begin(mn);
+		ret = mn->native->ops->sendmsg(mn->native, msg, len);
+		memnet_native_end(mn);
+		return ret;
 	}
 	if (msg->msg_flags & MSG_OOB)
 		return -EOPNOTSUPP;
@@ -311,8 +313,12 @@ ssize_t memnet_sendpage(struct socket *sock, struct page *page, int offset, size
 	long timeo;
 	int ret, i;
 
-	if (mn->delegated)
-		return kernel_sendpage(mn->native, page, offset, size, flags);
+	if (memnet_delegated(mn)) {
+		memnet_native_begin(mn);
+		ret = kernel_sendpage(mn->native, page, offset, size, flags);
+		memnet_native_end(mn);
+		return ret;
+	}
 	if (!sendpage_ok(page))
 		return sock_no_sendpage(sock, page, offset, size, flags);
 	lock_sock(sk);
@@ -522,9 +528,11 @@ int memnet_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flag
 	struct memnet_sock *mn = memnet_sk(sk);
 	int ret;
 
-	if (mn->delegated) {
-		memnet_native_sync(mn);
-		return mn->native->ops->recvmsg(mn->native, msg, len, flags);
+	if (memnet_delegated(mn)) {
+		memnet_native_begin(mn);
+		ret = mn->native->ops->recvmsg(mn->native, msg, len, flags);
+		memnet_native_end(mn);
+		return ret;
 	}
 	if (flags & MSG_ERRQUEUE)
 		return -EAGAIN;
@@ -599,18 +607,25 @@ __poll_t memnet_poll(struct file *file, struct socket *sock, poll_table *wait)
 	struct sock *sk = sock->sk;
 	struct memnet_sock *mn = memnet_sk(sk);
 	struct memnet_endpoint *ep;
+	struct socket *native;
 	__poll_t mask = 0;
+	bool delegated;
 
 	sock_poll_wait(file, sock, wait);
-	if (READ_ONCE(mn->native))
-		mask |= mn->native->ops->poll(file, mn->native, NULL);
-	if (!READ_ONCE(mn->delegated)) {
-		/* The socket may lose its endpoint while we look, but it is freed by RCU. */
-		rcu_read_lock();
+	/*
+	 * The socket may lose its endpoint and, as a listener, its native socket while we look;
+	 * RCU keeps them.
+	 */
+	rcu_read_lock();
+	delegated = memnet_delegated(mn);
+	native = READ_ONCE(mn->native);
+	if (native)
+		mask |= memnet_native_poll(file, native);
+	if (!delegated) {
 		ep = READ_ONCE(mn->ep);
 		mask |= poll_endpoint(sk, sock, ep);
-		rcu_read_unlock();
 	}
+	rcu_read_unlock();
 	/* As tcp_poll(): an error is written before the state that tells of it. */
 	smp_rmb();
 	if (READ_ONCE(sk->sk_err))
@@ -655,7 +670,7 @@ int memnet_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg)
 	u64 value = 0;
 	int ret = 0;
 
-	if (mn->delegated)
+	if (memnet_delegated(mn))
 		return mn->native->ops->ioctl(mn->native, cmd, arg);
 	lock_sock(sk);
 	switch (cmd) {

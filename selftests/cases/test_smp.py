@@ -9,6 +9,7 @@ import time
 
 from selftests.cases import offload
 from selftests.cases.test_failure import alive, deaths, die_under_load
+from selftests.lab import tap
 
 LAB = dict(smp=2)
 
@@ -60,6 +61,15 @@ def test_connections_on_two_channels(lab):
                 assert rc == 0, out
         w.proves(**{side + "s": 4 * n})
     offload.idle(lab)
+
+
+def test_threads_on_one_socket(lab):
+    """Truly at the same time: mnsock's tests of threads, first of native TCP."""
+    for options in (offload.native(), offload.memnet(), offload.memnet(v6=True)):
+        rc, out = lab.host.sh(f"mnsock {options} --bound {offload.patience(lab, 60)} --test thread_", check=False,
+                              timeout=offload.patience(lab, 120))
+        tap.check(out, rc, least=10)
+    offload.idle(lab, timeout=90)
 
 
 def test_link_dies_under_load(lab):

@@ -3,6 +3,7 @@
  * Loopback stays this machine's own, whatever the family: a socket under test
  * reaches a native listener here, and a native client reaches ours.
  */
+#include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -15,6 +16,14 @@ static const union addr *loopback(unsigned int port)
 	static union addr addr;
 
 	CHECK(addr_parse(&addr, tested.v6 ? "::1" : "127.0.0.1", port));
+	return &addr;
+}
+
+static const union addr *any_at(unsigned int port)
+{
+	static union addr addr;
+
+	addr_any(&addr, tested.v6, port);
 	return &addr;
 }
 
@@ -73,6 +82,94 @@ TEST(loopback_connect_refused)
 	OK(peer_open_on(fd, "echo"));
 	send_pattern(fd, 1, 0, 10);
 	recv_pattern(fd, 1, 0, 10);
+}
+
+/* No event and no error that a call has answered already. */
+static void no_error(int fd)
+{
+	EQ(wait_fd(fd, 0, 0) & POLLERR, 0);
+	EQ(get_int(fd, SOL_SOCKET, SO_ERROR), 0);
+}
+
+/* The error of a connect() is told once: by it ... */
+TEST(loopback_refusal_by_connect)
+{
+	int server = native(), fd = fresh();
+
+	OK(bind_to(server, loopback(0)));
+	FAILS(connect_to(fd, loopback(port_of(server))), ECONNREFUSED);
+	no_error(fd);
+	FAILS(connect_to(fd, loopback(port_of(server))), ECONNREFUSED);
+	OK(listen(server, 4));
+	OK(connect_to(fd, loopback(port_of(server))));
+	no_error(fd);
+	talk(fd, accept_one(server));
+	no_error(fd);
+}
+
+/* ... or by SO_ERROR. */
+TEST(loopback_refusal_by_option)
+{
+	int server = native(), fd = fresh_nonblock();
+
+	OK(bind_to(server, loopback(0)));
+	FAILS(connect_to(fd, loopback(port_of(server))), EINPROGRESS);
+	await_error(fd);
+	EQ(get_int(fd, SOL_SOCKET, SO_ERROR), ECONNREFUSED);
+	no_error(fd);
+	FAILS(connect_to(fd, loopback(port_of(server))), ECONNABORTED);
+	no_error(fd);
+	OK(listen(server, 4));
+	if (connect_to(fd, loopback(port_of(server))))
+		EQ(errno, EINPROGRESS);
+	CHECK(wait_fd(fd, POLLOUT, LONG_MS));
+	no_error(fd);
+	set_nonblock(fd, false);
+	talk(fd, accept_one(server));
+}
+
+static void connect_and_reset(int *fd)
+{
+	struct linger linger = { 1, 0 };
+	int server = native(), conn;
+
+	*fd = fresh();
+	OK(bind_to(server, loopback(0)));
+	OK(listen(server, 4));
+	OK(connect_to(*fd, loopback(port_of(server))));
+	conn = accept_one(server);
+	OK(setsockopt(conn, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)));
+	OK(close(conn));
+	OK(close(server));
+	await_error(*fd);
+}
+
+TEST(loopback_reset_by_call)
+{
+	char byte = 0;
+	int fd;
+
+	connect_and_reset(&fd);
+	FAILS(recv(fd, &byte, 1, 0), ECONNRESET);
+	no_error(fd);
+	EQ(recv(fd, &byte, 1, 0), 0);
+	connect_and_reset(&fd);
+	FAILS(send(fd, &byte, 1, MSG_NOSIGNAL), ECONNRESET);
+	no_error(fd);
+	FAILS(send(fd, &byte, 1, MSG_NOSIGNAL), EPIPE);
+}
+
+TEST(loopback_reset_by_option)
+{
+	char byte = 0;
+	int fd;
+
+	connect_and_reset(&fd);
+	EQ(get_int(fd, SOL_SOCKET, SO_ERROR), ECONNRESET);
+	no_error(fd);
+	EQ(recv(fd, &byte, 1, 0), 0);
+	FAILS(send(fd, &byte, 1, MSG_NOSIGNAL), EPIPE);
+	no_error(fd);
 }
 
 /* Already in an event loop, with options set, when it turns out to be local */
@@ -134,6 +231,56 @@ TEST(loopback_any_listener)
 	conn = accept_one(fd);
 	send_pattern(conn, 1, 0, 10);
 	recv_pattern(conn, 1, 0, 10);
+}
+
+/* One that is reset before it is accepted has an error, its listener has not. */
+TEST(loopback_reset_before_accept)
+{
+	struct linger linger = { 1, 0 };
+	int client = native(), conn;
+	unsigned int port;
+	int fd = listener(&port);
+
+	OK(connect_to(client, loopback(port)));
+	OK(setsockopt(client, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)));
+	OK(close(client));
+	CHECK(wait_fd(fd, POLLIN, LONG_MS) & POLLIN);
+	no_error(fd);
+	conn = accept_one(fd);
+	EQ(get_int(conn, SOL_SOCKET, SO_ERROR), ECONNRESET);
+	no_error(conn);
+	no_error(fd);
+}
+
+/* What listens no more is not reached from this machine either, and goes on elsewhere. */
+TEST(loopback_any_listener_undone)
+{
+	static const struct sockaddr unspec = { .sa_family = AF_UNSPEC };
+	unsigned int port, other;
+	int fd = listener(&port);
+	int client, i;
+
+	for (i = 0; i < 2; i++) {
+		client = native();
+		OK(connect_to(client, loopback(port)));
+		OK(close(accept_one(fd)));
+		OK(close(client));
+		if (i)
+			OK(shutdown(fd, SHUT_RD));
+		else
+			OK(connect(fd, &unspec, sizeof(unspec)));
+		client = native();
+		FAILS(connect_to(client, loopback(port)), ECONNREFUSED);
+		OK(bind(fd, &any_at(0)->sa, addr_len(any_at(0))));
+		OK(listen(fd, 4));
+		other = port_of(fd);
+		OK(connect_to(client, loopback(other)));
+		talk(accept_one(fd), client);
+		if (other != port)
+			FAILS(connect_to(native(), loopback(port)), ECONNREFUSED);
+		OK(close(client));
+		port = other;
+	}
 }
 
 TEST(loopback_both_ends)

@@ -3,6 +3,7 @@
  * Threads on one socket: woken, raced, and sharing the work.
  */
 #include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "fixture.h"
@@ -286,4 +287,52 @@ TEST_BOTH(thread_races_close)
 		end(thread[0]);
 		end(thread[1]);
 	}
+}
+
+static volatile bool watched;
+
+static void *poll_always(void *arg)
+{
+	struct shared *s = arg;
+
+	while (watched)
+		wait_fd(s->fd, POLLIN, 0);
+	return NULL;
+}
+
+static void *epoll_always(void *arg)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	struct shared *s = arg;
+	int ep = OK(epoll_create1(EPOLL_CLOEXEC));
+
+	while (watched) {
+		OK(epoll_ctl(ep, EPOLL_CTL_ADD, s->fd, &event));
+		OK(epoll_wait(ep, &event, 1, 0));
+		OK(epoll_ctl(ep, EPOLL_CTL_DEL, s->fd, NULL));
+	}
+	return NULL;
+}
+
+/* A listener that comes and goes under the eyes of pollers, in each way there is to go. */
+TEST(thread_polls_listener)
+{
+	static const struct sockaddr unspec = { .sa_family = AF_UNSPEC };
+	struct shared s = { .fd = fresh() };
+	pthread_t thread[2];
+	int i;
+
+	watched = true;
+	begin(&thread[0], poll_always, &s);
+	begin(&thread[1], epoll_always, &s);
+	for (i = 0; i < 100; i++) {
+		OK(listen(s.fd, 4));
+		if (i & 1)
+			OK(shutdown(s.fd, SHUT_RD));
+		else
+			OK(connect(s.fd, &unspec, sizeof(unspec)));
+	}
+	watched = false;
+	end(thread[0]);
+	end(thread[1]);
 }
