@@ -68,6 +68,26 @@
 #define MEMNET_PIN_READ 0
 #endif
 
+/*
+ * ask the cgroup's programs of this type (INET4_BIND, ...) about an address; the socket is locked;
+ * macros, so that only their users need linux/bpf-cgroup.h
+ */
+#ifndef CONFIG_CGROUP_BPF
+#define memnet_cgroup_address(sk, addr, len, type, flags)					\
+	((void)(sk), (void)(addr), (void)(len), (void)(flags), 0)
+#else
+#ifdef MEMNET_HAVE_cgroup_addrlen
+#define memnet_cgroup_run(sk, addr, len, type, flags)						\
+	__cgroup_bpf_run_filter_sock_addr(sk, addr, len, type, NULL, flags)
+#else
+#define memnet_cgroup_run(sk, addr, len, type, flags)						\
+	((void)(len), __cgroup_bpf_run_filter_sock_addr(sk, addr, type, NULL, flags))
+#endif
+#define memnet_cgroup_address(sk, addr, len, type, flags)					\
+	(cgroup_bpf_enabled(CGROUP_##type) ?							\
+	 memnet_cgroup_run(sk, addr, len, CGROUP_##type, flags) : 0)
+#endif
+
 /* have SOL_SOCKET options come to proto_ops.setsockopt, where a family may ask for that */
 #ifdef MEMNET_HAVE_custom_sockopt
 #define memnet_custom_sockopt(sock) set_bit(SOCK_CUSTOM_SOCKOPT, &(sock)->flags)

@@ -12,7 +12,10 @@
  * refuses, the socket gets the error. So does a socket that is only bound, at its next call.
  *
  * All under lock_sock(), which waits for the node release.
+ *
+ * The cgroup's programs are asked where inet_bind() asks them; about what stays native, there.
  */
+#include <linux/bpf-cgroup.h>
 #include <net/ipv6.h>
 #include <net/tcp.h>
 
@@ -29,9 +32,14 @@ bool memnet_bound_elsewhere(struct sock *sk)
 	return READ_ONCE(sk->sk_bound_dev_if);
 }
 
-static int request_bind(struct sock *sk, struct memnet_endpoint *ep, const struct wire_addr *addr)
+static bool may_bind_low(struct sock *sk)
 {
-	bool privileged = ns_capable(sock_net(sk)->user_ns, CAP_NET_BIND_SERVICE);
+	return ns_capable(sock_net(sk)->user_ns, CAP_NET_BIND_SERVICE);
+}
+
+static int request_bind(struct sock *sk, struct memnet_endpoint *ep, const struct wire_addr *addr,
+			bool privileged)
+{
 	struct wire_msg msg;
 	int ret;
 
@@ -86,7 +94,7 @@ int memnet_open(struct sock *sk)
 	/* A listener comes back where it was, bound or not. */
 	local = ep->state == TCP_LISTEN ? &ep->local : &mn->bound;
 	if (!ret && local->family)
-		ret = request_bind(sk, ep, local);
+		ret = request_bind(sk, ep, local, may_bind_low(sk));
 	return ret;
 }
 
@@ -115,6 +123,41 @@ void memnet_drop_endpoint(struct sock *sk, u32 flags)
 	sk->sk_state_change(sk);
 }
 
+/* May refuse, change the address, and make the port a @privileged caller's. */
+static int ask_cgroup(struct sock *sk, memnet_sockaddr *addr, int *len, bool *privileged)
+{
+	u32 flags = 0;
+	int ret;
+
+	if (sk->sk_family == AF_INET6)
+		ret = memnet_cgroup_address(sk, addr, len, INET6_BIND, &flags);
+	else
+		ret = memnet_cgroup_address(sk, addr, len, INET4_BIND, &flags);
+	if (flags & BPF_RET_BIND_NO_CAP_NET_BIND_SERVICE)
+		*privileged = true;
+	return ret;
+}
+
+static int ask_cgroup_again(struct sock *sk)
+{
+	if (sk->sk_family == AF_INET6)
+		return BPF_CGROUP_RUN_PROG_INET6_POST_BIND(sk);
+	return BPF_CGROUP_RUN_PROG_INET4_POST_BIND(sk);
+}
+
+static bool stays_native(struct sock *sk, const struct sockaddr *addr, const struct wire_addr *wire)
+{
+	return memnet_native_address(addr, sk->sk_family) ||
+	       memnet_native_port(memnet_sk(sk), wire->port);
+}
+
+static bool wildcard(const struct sock *sk)
+{
+	if (sk->sk_family == AF_INET6)
+		return ipv6_addr_any(&sk->sk_v6_rcv_saddr);
+	return !inet_sk(sk)->inet_rcv_saddr;
+}
+
 /**
  * memnet_bind() - proto_ops.bind
  * @sock: socket
@@ -129,6 +172,7 @@ int memnet_bind(struct socket *sock, memnet_sockaddr *uaddr, int len)
 	struct sock *sk = sock->sk;
 	struct memnet_sock *mn = memnet_sk(sk);
 	struct wire_addr wire;
+	bool privileged;
 	u16 port;
 	int ret;
 
@@ -143,7 +187,6 @@ int memnet_bind(struct socket *sock, memnet_sockaddr *uaddr, int len)
 	if (ret)
 		return ret;
 	lock_sock(sk);
-	port = ntohs(wire.port);
 	if (mn->delegated) {
 		ret = mn->native->ops->bind(mn->native, uaddr, len);
 		goto out;
@@ -152,12 +195,20 @@ int memnet_bind(struct socket *sock, memnet_sockaddr *uaddr, int len)
 		ret = -EINVAL;
 		goto out;
 	}
-	if (port && inet_port_requires_bind_service(sock_net(sk), port) &&
-	    !ns_capable(sock_net(sk)->user_ns, CAP_NET_BIND_SERVICE)) {
+	privileged = may_bind_low(sk);
+	if (!stays_native(sk, addr, &wire)) {
+		ret = ask_cgroup(sk, uaddr, &len, &privileged) ?:
+		      memnet_check_address(sk, addr, len) ?:
+		      memnet_sockaddr_to_wire(addr, len, &wire);
+		if (ret)
+			goto out;
+	}
+	port = ntohs(wire.port);
+	if (port && inet_port_requires_bind_service(sock_net(sk), port) && !privileged) {
 		ret = -EACCES;
 		goto out;
 	}
-	if (memnet_native_address(addr, sk->sk_family) || memnet_native_port(mn, wire.port)) {
+	if (stays_native(sk, addr, &wire)) {
 		ret = memnet_native_delegate(sk) ?: mn->native->ops->bind(mn->native, uaddr, len);
 		goto out;
 	}
@@ -168,23 +219,22 @@ int memnet_bind(struct socket *sock, memnet_sockaddr *uaddr, int len)
 	if (ret)
 		goto out;
 	memnet_sync_options(sk, mn->ep, false);
-	ret = request_bind(sk, mn->ep, &wire);
+	ret = request_bind(sk, mn->ep, &wire, privileged);
 	if (ret)
 		goto out;
+	ret = ask_cgroup_again(sk);
+	if (ret) {
+		memnet_disconnect(sk->sk_socket);
+		goto out;
+	}
 	mn->bound = mn->ep->local;
-	sk->sk_userlocks |= SOCK_BINDADDR_LOCK;
+	if (!wildcard(sk))
+		sk->sk_userlocks |= SOCK_BINDADDR_LOCK;
 	if (port)
 		sk->sk_userlocks |= SOCK_BINDPORT_LOCK;
 out:
 	release_sock(sk);
 	return ret;
-}
-
-static bool wildcard(const struct sock *sk)
-{
-	if (sk->sk_family == AF_INET6)
-		return ipv6_addr_any(&sk->sk_v6_rcv_saddr);
-	return !inet_sk(sk)->inet_rcv_saddr;
 }
 
 static int request_listen(struct sock *sk, struct memnet_endpoint *ep)

@@ -5,8 +5,11 @@
  * sock->state follows __inet_stream_connect(): SS_CONNECTING while the node has not answered,
  * so that the next call knows. The answer (request.c) moves sk_state, from softirq; a call that
  * was interrupted or did not want to wait finds it there. A loopback or wildcard destination
- * and excluded ports turn the socket into a delegated one (native.c), for good.
+ * and excluded ports turn the socket into a delegated one (native.c), for good. The cgroup's
+ * programs are asked about every other destination, and may change it, even into one of those.
  */
+#include <linux/bpf-cgroup.h>
+#include <net/ip.h>
 #include <net/ipv6.h>
 
 #include "memnet.h"
@@ -63,7 +66,7 @@ static int start_connect(struct sock *sk, const struct sockaddr *addr, int len)
  * A wildcard destination means this machine, as everywhere in Linux; that stays native like
  * loopback.
  */
-static bool stays_native(struct sock *sk, const struct sockaddr *addr, int len)
+static bool stays_native(struct sock *sk, const struct sockaddr *addr)
 {
 	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)addr;
 	const struct sockaddr_in *in = (const struct sockaddr_in *)addr;
@@ -95,6 +98,8 @@ int memnet_disconnect(struct socket *sock)
 	inet_sk(sk)->inet_dport = 0;
 	inet_sk(sk)->inet_daddr = 0;
 	memset(&sk->sk_v6_daddr, 0, sizeof(sk->sk_v6_daddr));
+	if (!(sk->sk_userlocks & SOCK_BINDADDR_LOCK))
+		inet_reset_saddr(sk);
 	if (!(sk->sk_userlocks & SOCK_BINDPORT_LOCK)) {
 		memset(&mn->bound, 0, sizeof(mn->bound));
 		inet_sk(sk)->inet_num = 0;
@@ -104,10 +109,18 @@ int memnet_disconnect(struct socket *sock)
 	return 0;
 }
 
+static int ask_cgroup(struct sock *sk, memnet_sockaddr *addr, int *len)
+{
+	if (sk->sk_family == AF_INET6)
+		return memnet_cgroup_address(sk, addr, len, INET6_CONNECT, NULL);
+	return memnet_cgroup_address(sk, addr, len, INET4_CONNECT, NULL);
+}
+
 /* Sets @native, and does nothing more, when it is the native socket that is to connect. */
-static int connect_locked(struct socket *sock, struct sockaddr *addr, int len, int flags,
+static int connect_locked(struct socket *sock, memnet_sockaddr *uaddr, int *ulen, int flags,
 			  bool *native)
 {
+	struct sockaddr *addr = (struct sockaddr *)uaddr;
 	struct sock *sk = sock->sk;
 	struct memnet_sock *mn = memnet_sk(sk);
 	int ret, pending = -EALREADY;
@@ -116,7 +129,7 @@ static int connect_locked(struct socket *sock, struct sockaddr *addr, int len, i
 	*native = mn->delegated;
 	if (*native)
 		return 0;
-	if (len < offsetofend(struct sockaddr, sa_family))
+	if (*ulen < offsetofend(struct sockaddr, sa_family))
 		return -EINVAL;
 	if (addr->sa_family == AF_UNSPEC)
 		return memnet_disconnect(sock);
@@ -128,14 +141,16 @@ static int connect_locked(struct socket *sock, struct sockaddr *addr, int len, i
 	case SS_UNCONNECTED:
 		if (sk->sk_state != TCP_CLOSE)
 			return -EISCONN;
-		ret = memnet_check_address(sk, addr, len);
+		ret = memnet_check_address(sk, addr, *ulen);
+		if (!ret && !stays_native(sk, addr))
+			ret = ask_cgroup(sk, uaddr, ulen) ?: memnet_check_address(sk, addr, *ulen);
 		if (ret)
 			return ret;
-		if (stays_native(sk, addr, len)) {
+		if (stays_native(sk, addr)) {
 			*native = true;
 			return memnet_native_delegate(sk);
 		}
-		ret = start_connect(sk, addr, len);
+		ret = start_connect(sk, addr, *ulen);
 		if (ret)
 			return ret;
 		sock->state = SS_CONNECTING;
@@ -176,7 +191,7 @@ int memnet_connect(struct socket *sock, memnet_sockaddr *uaddr, int len, int fla
 	int ret;
 
 	lock_sock(sock->sk);
-	ret = connect_locked(sock, (struct sockaddr *)uaddr, len, flags, &native);
+	ret = connect_locked(sock, uaddr, &len, flags, &native);
 	release_sock(sock->sk);
 	/* It has been decided that the socket is native: this does not change any more. */
 	if (native && !ret) {

@@ -7,6 +7,7 @@
  * they are. sk_state is the endpoint's (endpoint.c). All calls hold lock_sock(), which waits
  * for the node release.
  */
+#include <linux/bpf-cgroup.h>
 #include <net/ipv6.h>
 #include <net/tcp.h>
 
@@ -48,11 +49,18 @@ static void memnet_destruct(struct sock *sk)
 	memnet_stat_dec(MEMNET_STAT_HOST_SOCKETS);
 }
 
+/* A cgroup's program for connect() may call bpf_bind(), which ends here, under lock_sock(). */
+static int refuse_port(struct sock *sk, unsigned short port)
+{
+	return -EOPNOTSUPP;
+}
+
 struct proto memnet_prot = {
 	.name		= "MEMNET",
 	.owner		= THIS_MODULE,
 	.obj_size	= sizeof(struct memnet_sock),
 	.keepalive	= memnet_keepalive,
+	.get_port	= refuse_port,
 };
 
 struct proto memnet6_prot = {
@@ -63,6 +71,7 @@ struct proto memnet6_prot = {
 	.ipv6_pinfo_offset = offsetof(struct memnet6_sock, inet6),
 #endif
 	.keepalive	= memnet_keepalive,
+	.get_port	= refuse_port,
 };
 
 /**
@@ -100,6 +109,9 @@ struct sock *memnet_sock_alloc(struct net *net, struct socket *sock, int family,
 
 static int memnet_create(struct net *net, struct socket *sock, int protocol, int kern)
 {
+	struct sock *sk;
+	int ret;
+
 	if (sock->type != SOCK_STREAM)
 		return -ESOCKTNOSUPPORT;
 	if (protocol != MEMNET_PROTO_IPV4 && protocol != MEMNET_PROTO_IPV6)
@@ -107,10 +119,17 @@ static int memnet_create(struct net *net, struct socket *sock, int protocol, int
 	sock->ops = &memnet_stream_ops;
 	sock->state = SS_UNCONNECTED;
 	memnet_custom_sockopt(sock);
-	if (!memnet_sock_alloc(net, sock, protocol == MEMNET_PROTO_IPV6 ? AF_INET6 : AF_INET,
-			       GFP_KERNEL, kern))
+	sk = memnet_sock_alloc(net, sock, protocol == MEMNET_PROTO_IPV6 ? AF_INET6 : AF_INET,
+			       GFP_KERNEL, kern);
+	if (!sk)
 		return -ENOMEM;
-	return 0;
+	ret = kern ? 0 : BPF_CGROUP_RUN_PROG_INET_SOCK(sk);
+	if (ret) {
+		sock_orphan(sk);
+		sock->sk = NULL;
+		sock_put(sk);
+	}
+	return ret;
 }
 
 static int memnet_shutdown(struct socket *sock, int how)
@@ -211,6 +230,8 @@ static int memnet_release(struct socket *sock)
 
 	if (!sk)
 		return 0;
+	if (!sk->sk_kern_sock)
+		BPF_CGROUP_RUN_PROG_INET_SOCK_RELEASE(sk);
 	sock_hold(sk);
 	lock_sock(sk);
 	WRITE_ONCE(sk->sk_shutdown, SHUTDOWN_MASK);

@@ -118,6 +118,9 @@ int memnet_sync_options(struct sock *sk, struct memnet_endpoint *ep, bool all)
  * memnet_keepalive() - proto.keepalive: SO_KEEPALIVE is being set
  * @sk: socket, locked
  * @on: new value
+ *
+ * While the socket is neither connected nor listening this can wait for memnet_sync_options();
+ * it has to where a cgroup's program sets the option, which may not sleep.
  */
 void memnet_keepalive(struct sock *sk, int on)
 {
@@ -125,7 +128,7 @@ void memnet_keepalive(struct sock *sk, int on)
 
 	if (mn->native)
 		memnet_native_setopt(mn, SOL_SOCKET, SO_KEEPALIVE, on);
-	if (!mn->ep || mn->synced.keepalive == !!on)
+	if (!mn->ep || sk->sk_state == TCP_CLOSE || mn->synced.keepalive == !!on)
 		return;
 	if (!post_value(mn->ep, SOL_SOCKET, SO_KEEPALIVE, !!on))
 		mn->synced.keepalive = on;
