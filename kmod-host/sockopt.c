@@ -2,13 +2,15 @@
 /*
  * Socket options.
  *
- * SOL_SOCKET options are the core's business: it keeps them in struct sock, and those the node
- * must know (addresses that may be shared, keepalive) are compared and copied before bind,
- * listen and connect, keepalive also at once. TCP and IP options are a whitelist: each has its
- * bounds, checked here as TCP checks them so that they cannot fail on the node; the value is
- * kept on the host, answers getsockopt(), and is copied to the node in stream order without an
- * answer. Options set before the socket has an endpoint are copied when it gets one. Everything
- * else is ENOPROTOOPT.
+ * SOL_SOCKET options are kept and read by the core, in struct sock. Those that mean something
+ * here are a whitelist; kernels before 6.7 do not ask. What the node must know (addresses that
+ * may be shared, keepalive) is compared and copied before bind, listen and connect, keepalive
+ * also at once. TCP and IP options are a whitelist: each has its bounds, checked here as TCP
+ * checks them so that they cannot fail on the node; the value is kept on the host, answers
+ * getsockopt(), and is copied to the node in stream order without an answer. Options set before
+ * the socket has an endpoint are copied when it gets one. Everything else is ENOPROTOOPT.
+ *
+ * A delegated socket has all options that its native socket has.
  */
 #include <linux/tcp.h>
 #include <net/ipv6.h>
@@ -192,19 +194,50 @@ static int set_native_ports(struct memnet_sock *mn, sockptr_t value, unsigned in
 	return 0;
 }
 
+/*
+ * Does a SOL_SOCKET option do here what it does for TCP? Devices, marks, priorities, filters and
+ * time stamps would be the host's, where no packets are; urgent data is not carried; hints for
+ * the host's stack have nothing to hint at.
+ */
+static bool carried(int name)
+{
+	switch (name) {
+	case SO_REUSEADDR:	/* the node is told */
+	case SO_REUSEPORT:
+	case SO_KEEPALIVE:
+	case SO_SNDBUF:		/* the calls here obey */
+	case SO_SNDBUFFORCE:
+	case SO_RCVBUF:
+	case SO_RCVBUFFORCE:
+	case SO_RCVLOWAT:
+	case SO_RCVTIMEO_OLD:
+	case SO_RCVTIMEO_NEW:
+	case SO_SNDTIMEO_OLD:
+	case SO_SNDTIMEO_NEW:
+	case SO_LINGER:
+	case SO_DEBUG:		/* nothing, as TCP */
+	case SO_BROADCAST:
+	case SO_NO_CHECK:
+	case SO_BSDCOMPAT:
+		return true;
+	}
+	return false;
+}
+
 /* SOL_SOCKET, on kernels that let a family see it (compat.h). */
 static int set_socket(struct socket *sock, int name, sockptr_t value, unsigned int len)
 {
 	struct memnet_sock *mn = memnet_sk(sock->sk);
 	int ret;
 
-	/* They name a device of the host. */
-	if (name == SO_BINDTODEVICE || name == SO_BINDTOIFINDEX)
-		return -ENOPROTOOPT;
-	ret = sock_setsockopt(sock, SOL_SOCKET, name, value, len);
-	if (!ret && memnet_delegated(mn))
+	if (memnet_delegated(mn)) {
 		ret = sock_setsockopt(mn->native, SOL_SOCKET, name, value, len);
-	return ret;
+		/* For getsockopt(), which asks the outer socket. */
+		if (!ret)
+			sock_setsockopt(sock, SOL_SOCKET, name, value, len);
+		return ret;
+	}
+	return carried(name) ? sock_setsockopt(sock, SOL_SOCKET, name, value, len) : -ENOPROTOOPT;
 }
 
 /**

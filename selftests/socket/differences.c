@@ -42,7 +42,7 @@ static const struct {
 	  "a socket that was refused by loopback can connect to loopback only",
 	  "it has become a native socket, which it stays" },
 	{ "options",
-	  "an option that is not carried yet fails with ENOPROTOOPT",
+	  "an option that is not carried fails with ENOPROTOOPT",
 	  "nothing is reported done that was not done" },
 };
 

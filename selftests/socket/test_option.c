@@ -5,8 +5,10 @@
  */
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/time.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "differences.h"
@@ -297,6 +299,117 @@ TEST(option_honest)
 	}
 }
 
+/* A family cannot refuse what the kernel has at SOL_SOCKET before 6.7. */
+static bool family_sees_socket_options(void)
+{
+	int major = 0, minor = 0;
+	struct utsname name;
+
+	OK(uname(&name));
+	CHECK(sscanf(name.release, "%d.%d", &major, &minor) == 2);
+	return major > 6 || (major == 6 && minor >= 7);
+}
+
+/* Options of SOL_SOCKET that are TCP's; SO_LINGER and the time-outs are no ints and have own tests. */
+static const struct {
+	int name, value, got;
+	bool privileged;
+} socket_options[] = {
+	{ SO_REUSEADDR, 1, 1 },
+	{ SO_REUSEPORT, 1, 1 },
+	{ SO_KEEPALIVE, 1, 1 },
+	{ SO_SNDBUF, 20000, 40000 },
+	{ SO_RCVBUF, 20000, 40000 },
+	{ SO_SNDBUFFORCE, 20000, 40000, true },
+	{ SO_RCVBUFFORCE, 20000, 40000, true },
+	{ SO_RCVLOWAT, 7, 7 },
+	/* nothing, for TCP as well */
+	{ SO_DEBUG, 1, 1, true },
+	{ SO_BROADCAST, 1, 1 },
+	{ SO_NO_CHECK, 1, 1 },
+	{ SO_BSDCOMPAT, 1, -1 },	/* cannot be read */
+};
+
+static bool is_carried(int name)
+{
+	static const int others[] = { SO_LINGER, SO_RCVTIMEO_OLD, SO_RCVTIMEO_NEW, SO_SNDTIMEO_OLD,
+				      SO_SNDTIMEO_NEW };
+	unsigned int i;
+
+	for (i = 0; i < sizeof(socket_options) / sizeof(socket_options[0]); i++)
+		if (socket_options[i].name == name)
+			return true;
+	for (i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (others[i] == name)
+			return true;
+	return false;
+}
+
+TEST(option_socket_carried)
+{
+	unsigned int i;
+
+	for (i = 0; i < sizeof(socket_options) / sizeof(socket_options[0]); i++) {
+		int fd = fresh(), name = socket_options[i].name;
+
+		if (socket_options[i].privileged && geteuid())
+			continue;
+		set_int(fd, SOL_SOCKET, name, socket_options[i].value);
+		if (socket_options[i].got >= 0)
+			EQ(get_int(fd, SOL_SOCKET, name), socket_options[i].got);
+		OK(close(fd));
+	}
+}
+
+/* Every other one would do nothing, and says so; also those that are yet to be invented. */
+TEST(option_socket_refused)
+{
+	char value[64] = { 1 };
+	int fd = fresh(), name;
+
+	if (!differs("options"))
+		return;
+	if (!family_sees_socket_options())
+		SKIP("this kernel answers itself");
+	for (name = 1; name < 200; name++)
+		if (!is_carried(name) && (!setsockopt(fd, SOL_SOCKET, name, value, 4) || errno != ENOPROTOOPT))
+			FAIL("option %d is not refused", name);
+	FAILS(setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "", 1), ENOPROTOOPT);
+	/* so that reading tells the truth */
+	EQ(get_int(fd, SOL_SOCKET, SO_OOBINLINE), 0);
+	EQ(get_int(fd, SOL_SOCKET, SO_PRIORITY), 0);
+	EQ(get_int(fd, SOL_SOCKET, SO_MARK), 0);
+	OK(peer_open_on(fd, "echo"));
+	send_pattern(fd, 1, 0, 10);
+	recv_pattern(fd, 1, 0, 10);
+}
+
+/* On loopback it is this machine's TCP that has them, and it has all. */
+TEST(option_socket_loopback)
+{
+	int server = OK(socket(tested.v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+	int fd = fresh(), conn;
+	union addr addr;
+	char byte;
+
+	if (tested.memnet && !family_sees_socket_options())
+		SKIP("this kernel answers itself");
+	CHECK(addr_parse(&addr, tested.v6 ? "::1" : "127.0.0.1", 0));
+	OK(bind(server, &addr.sa, addr_len(&addr)));
+	OK(listen(server, 1));
+	addr_set_port(&addr, port_of(server));
+	OK(connect(fd, &addr.sa, addr_len(&addr)));
+	conn = accept_one(server);
+	set_int(fd, SOL_SOCKET, SO_PRIORITY, 3);
+	EQ(get_int(fd, SOL_SOCKET, SO_PRIORITY), 3);
+	set_int(fd, SOL_SOCKET, SO_ZEROCOPY, 1);
+	set_int(fd, SOL_SOCKET, SO_OOBINLINE, 1);
+	EQ(get_int(fd, SOL_SOCKET, SO_OOBINLINE), 1);
+	EQ(send(conn, "u", 1, MSG_OOB), 1);
+	EQ(recv(fd, &byte, 1, 0), 1);
+	EQ(byte, 'u');
+}
+
 TEST(option_zerocopy)
 {
 	int fd = fresh();
@@ -304,7 +417,7 @@ TEST(option_zerocopy)
 
 	if (differs("zerocopy"))
 		FAILS(setsockopt(fd, SOL_SOCKET, SO_ZEROCOPY, &on, sizeof(on)),
-		      EOPNOTSUPP);
+		      family_sees_socket_options() ? ENOPROTOOPT : EOPNOTSUPP);
 	else
 		set_int(fd, SOL_SOCKET, SO_ZEROCOPY, 1);
 }
@@ -316,8 +429,9 @@ TEST(option_bind_to_device)
 	if (geteuid())
 		SKIP("needs root");
 	if (differs("bindtodevice")) {
-		/* before 6.7 a family cannot refuse the option, only what follows */
-		if (!setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", 3))
+		if (family_sees_socket_options())
+			FAILS(setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", 3), ENOPROTOOPT);
+		else if (!setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", 3))
 			FAILS(connect(fd, &peer_at(1)->sa, addr_len(peer_at(1))),
 			      EOPNOTSUPP);
 	} else {
