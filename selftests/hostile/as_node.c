@@ -3,6 +3,7 @@
  * Attacks of a node on a host. The host has sockets that come and go (mnhostile --victim).
  */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdlib.h>
 
 #include "attack.h"
@@ -76,6 +77,20 @@ static int reply_twice(struct peer *p)
 	msg = about(g, WIRE_REPLY);
 	msg.hdr.seq = cpu_to_le16(seq);
 	return peer_say(p, &msg, 0);
+}
+
+/* An errno that no node has a reason for, and that means something inside some kernels. */
+static int refused_oddly(struct peer *p)
+{
+	struct guest *g;
+
+	node_of(p)->hold_connect = true;
+	g = node_guest(p, CONNECTING, MS);
+	node_of(p)->hold_connect = false;
+	if (!g)
+		return -1;
+	g->state = OPENED;
+	return node_answer(p, g, EREMCHG);
 }
 
 static int reply_nobody(struct peer *p)
@@ -463,6 +478,7 @@ static const struct attack attacks[] = {
 	{ "REPLY to another request", reply_other_seq, DIES },
 	{ "REPLY twice", reply_twice, DIES },
 	{ "REPLY for nobody", reply_nobody, LIVES },
+	{ "connect refused with EREMCHG", refused_oddly, LIVES },
 	{ "DATA before connected", data_unconnected, DIES },
 	{ "WINDOW before connected", window_unconnected, DIES },
 	{ "WANT_WINDOW before connected", want_unconnected, DIES },
