@@ -406,6 +406,7 @@ u32 memnet_rx_take_owed(struct memnet_channel *ch);
 int memnet_window_setup(struct memnet_channel *ch);
 int memnet_window_register(struct memnet_channel *ch);
 void memnet_window_teardown(struct memnet_channel *ch);
+void memnet_window_forget(struct memnet_channel *ch, u32 index);
 void memnet_window_read(struct memnet_channel *ch, u32 index, u16 gen, u64 *limit, u64 *consumed);
 int memnet_window_publish(struct memnet_channel *ch, u32 index, u16 gen, u64 limit, u64 consumed);
 int memnet_window_count(struct memnet_channel *ch, u32 index, u16 gen, u64 consumed, u64 addr,

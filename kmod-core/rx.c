@@ -138,6 +138,8 @@ static int rx_dispatch(struct memnet_rx *rx, gfp_t gfp)
 		return READ_ONCE(ch->life.state) < MEMNET_CH_UP ? -EPROTO : 0;
 	if (le32_to_cpu(rx->msg.hdr.index) >= ch->cfg.slots)
 		return -EPROTO;
+	if (wire_begins(rx->msg.hdr.opcode))
+		memnet_window_forget(ch, le32_to_cpu(rx->msg.hdr.index));
 	if (rx->len && !ch->rx.spare) {
 		ch->rx.spare = alloc_skb(0, gfp | __GFP_NOWARN);
 		if (!ch->rx.spare)

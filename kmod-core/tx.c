@@ -199,6 +199,8 @@ int memnet_tx_queue(struct memnet_channel *ch, struct wire_msg *msg, struct sk_b
 		memnet_tx_unmap(ch, tx);
 		return -ENOMEM;
 	}
+	if (wire_begins(msg->hdr.opcode))
+		memnet_window_forget(ch, le32_to_cpu(msg->hdr.index));
 	tx_message(ch, msg, nr, len, flags);
 	tx->skb = skb;
 	return 0;

@@ -9,6 +9,10 @@
  * only grow, and a reader keeps the largest. Slot 0 belongs to no endpoint, it carries the
  * heartbeat.
  *
+ * A word carries the generation of its endpoint, and generations come round. So a slot of ours is
+ * zeroed at the first message of a life, whoever sends it: the peer's writes of the life before
+ * came with that life's last messages, those of the new one follow this message.
+ *
  * The table is registered as one memory region, whose key only this peer learns; the region
  * goes before the pages do. No locks: words are written and read whole. Who may publish a slot
  * is serialised by its endpoint's lock.
@@ -162,6 +166,26 @@ void memnet_window_teardown(struct memnet_channel *ch)
 	vfree(table);
 	vfree(ch->win.shadow);
 	ch->win.shadow = NULL;
+}
+
+/**
+ * memnet_window_forget() - a new life of an index begins
+ * @ch: channel
+ * @index: endpoint, below cfg.slots
+ *
+ * What the peer has written for an earlier life of the same generation is not to be believed.
+ */
+void memnet_window_forget(struct memnet_channel *ch, u32 index)
+{
+	struct wire_window *slot;
+
+	rcu_read_lock();
+	slot = READ_ONCE(ch->win.table);
+	if (slot) {
+		WRITE_ONCE(slot[index].limit, 0);
+		WRITE_ONCE(slot[index].consumed, 0);
+	}
+	rcu_read_unlock();
 }
 
 /**

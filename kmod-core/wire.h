@@ -474,6 +474,15 @@ static inline u64 wire_word_advance(__le64 word, u16 gen, u64 cur)
 
 int wire_check(const struct wire_msg *msg, u32 bytes, bool from_host);
 int wire_check_addr(const struct wire_addr *addr);
+/**
+ * wire_begins() - whether a message is the first of an endpoint's life
+ * @opcode: its opcode
+ */
+static inline bool wire_begins(u8 opcode)
+{
+	return opcode == WIRE_OPEN || opcode == WIRE_NEW_CONNECTION;
+}
+
 int wire_check_req(const void *data, size_t len, struct wire_cm_req *req);
 int wire_check_rep(const void *data, size_t len, struct wire_cm_rep *rep);
 int wire_check_rej(const void *data, size_t len);

@@ -522,6 +522,44 @@ static int want_flood(struct peer *p)
 }
 
 static int want_unconnected(struct peer *p)
+/*
+ * A window word of a life to come, written in another one before: the node must not believe it.
+ * What comes back from the target is not more than the initial window, however much was sent.
+ */
+static int window_of_another_life(struct peer *p)
+{
+	u32 index = host_next_index(), sent = WIRE_INITIAL_WINDOW, got = 0;
+	u64 end = now_ms() + HOST_MS;
+	struct inbound in;
+	struct wire_msg msg;
+
+	wire_init(&msg, WIRE_OPEN, index, 2);
+	if (peer_say(p, &msg, 0) || peer_write_word(p, index, wire_word(1, 1 << 20), 0))
+		return -1;
+	wire_init(&msg, WIRE_CLOSE, index, 2);
+	if (peer_say(p, &msg, 0) || !peer_find(p, WIRE_CLOSED, index, &in, HOST_MS))
+		return -1;
+	if (!host_open(p, index) || host_request(p, WIRE_CONNECT, index, &in) ||
+	    host_data(p, index, 0, sent, 0) || want(p, index, sent))
+		return -1;
+	while (now_ms() < end) {
+		if (!peer_take(p, &in, 500)) {
+			if (p->dead || got)
+				break;
+			continue;
+		}
+		if (in.msg.hdr.opcode == WIRE_DATA)
+			got += in.len;
+		if (in.msg.hdr.opcode != WIRE_WINDOW || sent > WIRE_INITIAL_WINDOW)
+			continue;
+		if (host_data(p, index, sent, WIRE_INITIAL_WINDOW, 0))
+			return -1;
+		sent += WIRE_INITIAL_WINDOW;
+	}
+	remark("%u bytes sent, %u came back", sent, got);
+	return sent > WIRE_INITIAL_WINDOW && got <= WIRE_INITIAL_WINDOW ? 0 : -1;
+}
+
 {
 	return want(p, host_open(p, 0), 0) ?: want(p, host_listening(p), ~0ULL);
 }
@@ -583,6 +621,7 @@ static const struct attack attacks[] = {
 	{ "FIN twice", fin_twice, WIRE_REASON_PROTOCOL },
 	{ "absurd windows", windows_absurd, LIVES },
 	{ "CLOSE that has read too much", close_consumed, WIRE_REASON_PROTOCOL },
+	{ "window of another life", window_of_another_life, LIVES },
 	{ "CLOSE that lingers 49 days", close_lingering, LIVES },
 	{ "1000 WANT_WINDOWs", want_flood, LIVES },
 	{ "WANT_TAKEN before connected", want_taken_unconnected, WIRE_REASON_PROTOCOL },
