@@ -249,7 +249,7 @@ int wire_check_req(const void *data, size_t len, struct wire_cm_req *req)
 		return -EPROTO;
 	if (depth < WIRE_MIN_DEPTH || depth > WIRE_MAX_DEPTH)
 		return -EPROTO;
-	if (slots < WIRE_MIN_SLOTS || slots > WIRE_MAX_SLOTS || slots & (slots - 1))
+	if (slots < WIRE_MIN_SLOTS || slots > WIRE_MAX_SLOTS / req->channels || slots & (slots - 1))
 		return -EPROTO;
 	if (!req->host_id || !req->nonce)
 		return -EPROTO;

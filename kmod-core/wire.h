@@ -44,7 +44,7 @@ typedef __u64 u64;
 #define WIRE_MAX_PAYLOAD	16384		/* bytes of payload in one message */
 #define WIRE_MAX_CHANNELS	8
 #define WIRE_MIN_SLOTS		64		/* endpoints of a channel, both halves */
-#define WIRE_MAX_SLOTS		65536
+#define WIRE_MAX_SLOTS		65536		/* those of all channels together */
 #define WIRE_MIN_DEPTH		8		/* receive work requests a side must post */
 #define WIRE_MAX_DEPTH		8192
 #define WIRE_OPT_MAX		64		/* bytes of a socket option's value */
@@ -389,7 +389,8 @@ enum wire_reason {
  * @features: WIRE_FEATURE_*
  * @depth: receive work requests the host has posted: the node's first credits
  * @reserved: zero
- * @slots: entries of the window table, both halves together
+ * @slots: entries of the window table, both halves together; with all channels not more than
+ *	WIRE_MAX_SLOTS
  * @host_id: identity of the host, stable over reboots
  * @boot_id: changes with each boot
  * @nonce: names the session; all channels carry the same

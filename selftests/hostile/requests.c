@@ -68,6 +68,8 @@ static void malformed_requests(void)
 	MALFORMED("131072 slots", req.slots = cpu_to_le32(131072));
 	MALFORMED("2^31 slots", req.slots = cpu_to_le32(1U << 31));
 	MALFORMED("4294967295 slots", req.slots = cpu_to_le32(0xffffffff));
+	MALFORMED("tables for 65536 sockets twice",
+		  req.channels = 2; req.slots = cpu_to_le32(65536));
 	MALFORMED("no host id", req.host_id = 0);
 	MALFORMED("no nonce", req.nonce = 0);
 	req.version = cpu_to_le16(WIRE_VERSION + 1);

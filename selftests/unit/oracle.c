@@ -136,7 +136,7 @@ int oracle_req(const u8 *data, size_t len)
 	slots = number(data, 16, 4);
 	if (data[7] < 1 || data[7] > 8 || data[6] >= data[7] ||		/* channels, channel */
 	    number(data, 12, 2) < 8 || number(data, 12, 2) > 8192 ||	/* depth */
-	    slots < 64 || slots > 65536 || __builtin_popcountll(slots) != 1 ||
+	    slots < 64 || slots * data[7] > 65536 || __builtin_popcountll(slots) != 1 ||
 	    !number(data, 24, 8) || !number(data, 40, 8))		/* host id, nonce */
 		return -EPROTO;
 	return 0;

@@ -111,6 +111,14 @@ TEST(request_slots)
 	}
 	req.slots = cpu_to_le32(0xffffffff);
 	judge_req(&req, -EPROTO);
+	/* All channels together have no more than one may have. */
+	for (req.channels = 1; req.channels <= WIRE_MAX_CHANNELS; req.channels++) {
+		for (bit = 6; bit <= 16; bit++) {
+			note("%u slots, %u channels", 1U << bit, req.channels);
+			req.slots = cpu_to_le32(1U << bit);
+			judge_req(&req, req.channels << bit <= WIRE_MAX_SLOTS ? 0 : -EPROTO);
+		}
+	}
 }
 
 TEST(request_identity)
