@@ -72,6 +72,7 @@ static const char * const reasons[WIRE_REASON_END] = {
 	[WIRE_REASON_DISCONNECTED]	= "disconnected by the peer",
 	[WIRE_REASON_DEVICE]		= "RDMA device removed",
 	[WIRE_REASON_RESOURCES]		= "out of resources",
+	[WIRE_REASON_HOST_ID]		= "host id in use at another address",
 	[WIRE_REASON_NO_SERVICE]	= "nobody serves hosts there",
 	[WIRE_REASON_UNREACHABLE]	= "node not reachable",
 };

@@ -372,6 +372,7 @@ enum wire_reason {
 	WIRE_REASON_DISCONNECTED,	/* the peer disconnected */
 	WIRE_REASON_DEVICE,		/* the RDMA device went away */
 	WIRE_REASON_RESOURCES,		/* out of memory or of device resources */
+	WIRE_REASON_HOST_ID,		/* the host id is that of a host at another address */
 	WIRE_REASON_WIRE_END,		/* those before travel, those after do not */
 	WIRE_REASON_NO_SERVICE = WIRE_REASON_WIRE_END,	/* nobody serves at that port */
 	WIRE_REASON_UNREACHABLE,	/* no answer, or no way there */
@@ -473,8 +474,6 @@ static inline u64 wire_word_advance(__le64 word, u16 gen, u64 cur)
 	return cur + ahead;
 }
 
-int wire_check(const struct wire_msg *msg, u32 bytes, bool from_host);
-int wire_check_addr(const struct wire_addr *addr);
 /**
  * wire_begins() - whether a message is the first of an endpoint's life
  * @opcode: its opcode
@@ -484,6 +483,8 @@ static inline bool wire_begins(u8 opcode)
 	return opcode == WIRE_OPEN || opcode == WIRE_NEW_CONNECTION;
 }
 
+int wire_check(const struct wire_msg *msg, u32 bytes, bool from_host);
+int wire_check_addr(const struct wire_addr *addr);
 int wire_check_req(const void *data, size_t len, struct wire_cm_req *req);
 int wire_check_rep(const void *data, size_t len, struct wire_cm_rep *rep);
 int wire_check_rej(const void *data, size_t len);

@@ -18,6 +18,9 @@
 
 #include "tcps.h"
 
+/* Endpoints that are gone for the host and not yet for us. */
+#define GRACE 256
+
 static struct kmem_cache *cache;
 
 static const u16 allowed[] = {
@@ -169,6 +172,16 @@ static void forget(struct tcps_endpoint *ep)
 	tcps_endpoint_put(ep);
 }
 
+/*
+ * A correct host has no more: max_endpoints with a native socket, and without one at most its half
+ * of the indices of all channels, to be refused by the first request or closed and not yet told.
+ */
+static bool is_beyond(const struct tcps_session *s)
+{
+	return atomic_read(&s->endpoints) >=
+	       (long)s->listener->cfg.max_endpoints + WIRE_MAX_SLOTS / 2 + GRACE;
+}
+
 /**
  * tcps_endpoint_open() - OPEN came
  * @tc: channel
@@ -183,7 +196,8 @@ int tcps_endpoint_open(struct tcps_channel *tc, const struct wire_msg *msg, gfp_
 	struct tcps_endpoint *ep;
 	int ret;
 
-	if (index >= tc->ch->cfg.slots / 2 || xa_load(&tc->endpoints, index))
+	if (index >= tc->ch->cfg.slots / 2 || xa_load(&tc->endpoints, index) ||
+	    is_beyond(tc->session))
 		return -EPROTO;
 	ep = tcps_endpoint_alloc(tc, gfp);
 	if (!ep)
@@ -384,6 +398,8 @@ void tcps_endpoint_run(struct tcps_endpoint *ep, int events)
 		if (ep->state == TCPS_CONNECTING && events & TCPS_EV_STATE &&
 		    tcps_connect_progress(ep))
 			events |= TCPS_EV_DATA;
+		if (ep->open_error)
+			tcps_endpoint_purge(ep); /* nobody will take what waits for its turn */
 		if (ep->state < TCPS_CLOSING && READ_ONCE(ep->in.closed))
 			tcps_close_begin(ep);
 		if (events & (TCPS_EV_HOST | TCPS_EV_SPACE | TCPS_EV_AGAIN))

@@ -44,9 +44,10 @@ unsigned int tcps_max_sessions = 64;
 module_param_named(max_sessions, tcps_max_sessions, uint, 0644);
 MODULE_PARM_DESC(max_sessions, "Hosts at a time on one address (default 64)");
 
-unsigned int tcps_max_endpoints = 65536;
+unsigned int tcps_max_endpoints;
 module_param_named(max_endpoints, tcps_max_endpoints, uint, 0644);
-MODULE_PARM_DESC(max_endpoints, "Sockets of a host (default 65536)");
+MODULE_PARM_DESC(max_endpoints,
+		 "Sockets of a host (default: 65536, or one for each 8 pages of memory)");
 
 unsigned long tcps_max_pages;
 module_param_named(max_pages, tcps_max_pages, ulong, 0644);
@@ -73,6 +74,7 @@ MODULE_PARM_DESC(allow_local, "Hosts may connect to services of the node itself 
 struct workqueue_struct *tcps_wq;
 struct workqueue_struct *tcps_session_wq;
 atomic_long_t tcps_pages;
+atomic_long_t tcps_messages;
 atomic_long_t tcps_extra;
 
 static int parse_prefix(const char *text, struct memnet_nl_prefix *p)
@@ -200,6 +202,9 @@ static int __init tcps_init(void)
 	}
 	if (!tcps_max_pages)
 		tcps_max_pages = totalram_pages() / 8;
+	/* A native socket takes about a page. */
+	if (!tcps_max_endpoints)
+		tcps_max_endpoints = min(totalram_pages() / 8, (unsigned long)WIRE_MAX_SLOTS);
 	tcps_wq = alloc_workqueue("memnet_tcps", WQ_MEM_RECLAIM | WQ_HIGHPRI | WQ_PERCPU, 0);
 	if (!tcps_wq)
 		return ret;

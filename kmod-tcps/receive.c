@@ -10,10 +10,15 @@
  *
  * Payload and the options whose place in the stream matters go to in.queue; other requests to
  * in.control, which TCP's back-pressure does not hold up; what concerns windows, quotas and CLOSE
- * is noted at once. What a host can have us hold is bounded: payload by the limit it was granted;
- * requests by MAX_REQUESTS, since a correct host has one outstanding; unanswered options in
- * in.control by their number, for a new value replaces the one that waits; options on in.queue
- * by MAX_MARKERS, after which only the last value is kept, to be set when the queue is empty.
+ * is noted at once. What an endpoint can have us hold is bounded: payload by the limit it was
+ * granted; requests by MAX_REQUESTS, since a correct host has one outstanding; unanswered options
+ * among them by their number, for a new value replaces the one that waits unless a request stands
+ * between the two; options on in.queue by MAX_MARKERS, after which, or while memory is short, only
+ * the last value is kept, to be set when the queue is empty.
+ *
+ * That is still a lot for a host with all its endpoints: every message that waits is charged to its
+ * session, from make_marker() until the buffer is freed, and a session with more of them than fit
+ * into the pages it may hold is ended.
  *
  * Locks: endpoint.lock.
  */
@@ -23,6 +28,7 @@
 
 #define MAX_REQUESTS 8
 #define MAX_MARKERS 64
+#define FEW_MESSAGES 16384 /* of a session, whatever its pages */
 
 /* Counts pages held, or no longer held where negative; endpoint.lock is held. */
 static void hold_pages(struct tcps_endpoint *ep, int pages)
@@ -112,7 +118,8 @@ static void receive_ordered(struct tcps_endpoint *ep, const struct wire_msg *msg
 
 	if (ep->in.dead)
 		return;
-	if (ep->in.markers >= MAX_MARKERS || ep->in.late & BIT(late)) {
+	if (ep->in.markers >= MAX_MARKERS || ep->in.late & BIT(late) ||
+	    tcps_under_pressure(ep->tc->session)) {
 		memcpy(&value, msg->setopt.value, sizeof(value));
 		ep->in.late_value[late] = le32_to_cpu(value);
 		ep->in.late |= BIT(late);
@@ -238,8 +245,16 @@ static int receive_locked(struct tcps_endpoint *ep, struct memnet_rx *rx, struct
 	}
 }
 
-/* A copy of a message that has to wait. */
-static struct sk_buff *make_marker(const struct wire_msg *msg, gfp_t gfp)
+static void marker_freed(struct sk_buff *skb)
+{
+	struct tcps_session *s = skb_shinfo(skb)->destructor_arg;
+
+	atomic_dec(&s->messages);
+	atomic_long_dec(&tcps_messages);
+}
+
+/* A copy of a message that has to wait, charged to the session until it is freed. */
+static struct sk_buff *make_marker(struct tcps_session *s, const struct wire_msg *msg, gfp_t gfp)
 {
 	struct sk_buff *skb = alloc_skb(sizeof(*msg), gfp | __GFP_NOWARN);
 
@@ -248,7 +263,23 @@ static struct sk_buff *make_marker(const struct wire_msg *msg, gfp_t gfp)
 	skb_put_data(skb, msg, sizeof(*msg));
 	memset(TCPS_CB(skb), 0, sizeof(struct tcps_cb));
 	TCPS_CB(skb)->marker = true;
+	atomic_inc(&s->messages);
+	atomic_long_inc(&tcps_messages);
+	skb_shinfo(skb)->destructor_arg = s;
+	skb->destructor = marker_freed;
 	return skb;
+}
+
+/* No host that grants credits and waits for answers has so many messages waiting. */
+static bool is_hoarding(const struct tcps_session *s)
+{
+	unsigned long messages = atomic_read(&s->messages);
+
+	if (messages < FEW_MESSAGES)
+		return false;
+	return messages / TCPS_MESSAGES_PER_PAGE > s->listener->cfg.max_pages ||
+	       atomic_long_read(&tcps_messages) / TCPS_MESSAGES_PER_PAGE >
+		       (long)READ_ONCE(tcps_max_pages);
 }
 
 /**
@@ -284,7 +315,11 @@ int tcps_receive(struct memnet_channel *ch, struct memnet_rx *rx, gfp_t gfp)
 	case WIRE_CONNECT:
 	case WIRE_QUERY:
 	case WIRE_RECV_JOB:
-		marker = make_marker(msg, gfp);
+		if (is_hoarding(tc->session)) {
+			tcps_session_end(tc->session, WIRE_REASON_LOAD);
+			return 0;
+		}
+		marker = make_marker(tc->session, msg, gfp);
 		if (!marker)
 			return -ENOMEM;
 		break;

@@ -165,7 +165,8 @@ static void deadline_work(struct work_struct *work)
 static bool is_polite(u32 reason)
 {
 	return reason == WIRE_REASON_ADMIN || reason == WIRE_REASON_UNLOAD ||
-	       reason == WIRE_REASON_PROTOCOL;
+	       reason == WIRE_REASON_PROTOCOL || reason == WIRE_REASON_LOAD ||
+	       reason == WIRE_REASON_HOST_ID;
 }
 
 static void end_work(struct work_struct *work)

@@ -138,6 +138,7 @@ enum tcps_session_state {
  * @pages:	received pages held for them
  * @extra:	bytes granted to the host beyond initial windows
  * @starved_lock: guards @starved
+ * @messages:	messages of the host that wait, see receive.c
  * @starved:	listening endpoints that wait for a free index
  */
 struct tcps_session {
@@ -167,6 +168,7 @@ struct tcps_session {
 	atomic_long_t			pages;
 	atomic_long_t			extra;
 
+	atomic_t			messages;
 	spinlock_t			starved_lock;	/* guards @starved */
 	struct list_head		starved;
 };
@@ -504,6 +506,7 @@ void tcps_endpoint_starve(struct tcps_endpoint *ep);
 int tcps_receive(struct memnet_channel *ch, struct memnet_rx *rx, gfp_t gfp);
 void tcps_skb_free(struct tcps_endpoint *ep, struct sk_buff *skb);
 
+#define TCPS_MESSAGES_PER_PAGE	4	/* of those that wait, as buffers */
 static inline bool tcps_endpoint_is_hosts(const struct tcps_endpoint *ep)
 {
 	return ep->index < ep->tc->ch->cfg.slots / 2;
@@ -533,6 +536,7 @@ void tcps_tx_window_release(struct tcps_endpoint *ep);
 void tcps_rx_pump(struct tcps_endpoint *ep, int events);
 
 /* recv_job.c */
+bool tcps_under_pressure(const struct tcps_session *s);
 int tcps_recv_job_add(struct tcps_endpoint *ep, struct sk_buff **marker);
 void tcps_recv_job_cancel(struct tcps_endpoint *ep, __le32 id);
 int tcps_recv_job_begin(struct tcps_endpoint *ep, struct sk_buff **job);
@@ -601,3 +605,4 @@ extern atomic_long_t tcps_extra;
 extern const struct memnet_nl_tcps_ops tcps_nl_ops;
 
 #endif /* MEMNET_TCPS_H */
+extern atomic_long_t tcps_messages;

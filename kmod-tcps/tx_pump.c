@@ -13,9 +13,9 @@
  * tx.window, published when enough has opened, by an RDMA write that interrupts nobody, or by
  * WINDOW where the host has asked. The window doubles when the host ran dry while TCP was taking
  * bytes. What it has beyond the initial one is charged when given (session.extra, tcps_extra), for
- * a grant cannot be taken back; when pages held and charged pass their limits it is not renewed
- * beyond 4 KiB. Then the limit stands still for a while, and a host that asks is told what TCP
- * has taken: it may be its send buffer that is full.
+ * a grant cannot be taken back; when that, the pages held and the messages that wait pass their
+ * limits it is not renewed beyond 4 KiB. Then the limit stands still for a while, and a host that
+ * asks is told what TCP has taken: it may be its send buffer that is full.
  *
  * A host that waits for TCP to take what it sent (WIRE_F_TELL, WANT_TAKEN) is told by WINDOW as
  * soon as that position is passed.
@@ -266,12 +266,21 @@ void tcps_tx_pump(struct tcps_endpoint *ep)
 
 /* ---- the window ---- */
 
-static bool under_pressure(const struct tcps_session *s)
+static long charged(long pages, long messages, long extra)
 {
-	return atomic_long_read(&tcps_pages) + atomic_long_read(&tcps_extra) / (long)PAGE_SIZE >
-		       (long)READ_ONCE(tcps_max_pages) ||
-	       atomic_long_read(&s->pages) + atomic_long_read(&s->extra) / (long)PAGE_SIZE >
-		       (long)s->listener->cfg.max_pages;
+	return pages + messages / TCPS_MESSAGES_PER_PAGE + extra / (long)PAGE_SIZE;
+}
+
+/**
+ * tcps_under_pressure() - whether so much is held that a host is to get less
+ * @s: the host's session
+ */
+bool tcps_under_pressure(const struct tcps_session *s)
+{
+	return charged(atomic_long_read(&tcps_pages), atomic_long_read(&tcps_messages),
+		       atomic_long_read(&tcps_extra)) > (long)READ_ONCE(tcps_max_pages) ||
+	       charged(atomic_long_read(&s->pages), atomic_read(&s->messages),
+		       atomic_long_read(&s->extra)) > (long)s->listener->cfg.max_pages;
 }
 
 static void set_window(struct tcps_endpoint *ep, u32 window)
@@ -295,7 +304,7 @@ void tcps_tx_window(struct tcps_endpoint *ep)
 
 	if (ep->state != TCPS_CONNECTED || !ep->tx.window)
 		return;
-	if (under_pressure(ep->tc->session)) {
+	if (tcps_under_pressure(ep->tc->session)) {
 		if (ep->tx.window > MIN_WINDOW)
 			set_window(ep, MIN_WINDOW);
 	} else if (READ_ONCE(ep->in.grow) && ep->tx.taken - ep->tx.grown >= ep->tx.window / 2 &&
