@@ -216,8 +216,11 @@ int tcps_endpoint_open(struct tcps_channel *tc, const struct wire_msg *msg, gfp_
 	return 0;
 }
 
-/* The channel for a child: one of the CPU its packets come to, and the least loaded. */
-static struct tcps_channel *pick_channel(struct tcps_session *s, int cpu)
+/*
+ * The channel for a child: one of the CPU its packets come to, and the least loaded; none of those
+ * in @full, by their numbers.
+ */
+static struct tcps_channel *pick_channel(struct tcps_session *s, int cpu, unsigned int full)
 {
 	struct tcps_channel *best = NULL;
 	bool best_here = false;
@@ -227,7 +230,7 @@ static struct tcps_channel *pick_channel(struct tcps_session *s, int cpu)
 		struct tcps_channel *tc = READ_ONCE(s->channels[i]);
 		bool here;
 
-		if (!tc || !memnet_channel_is_up(tc->ch))
+		if (!tc || full & BIT(i) || !memnet_channel_is_up(tc->ch))
 			continue;
 		here = tc->ch->cfg.cpu == cpu;
 		if (best && here < best_here)
@@ -252,23 +255,31 @@ static struct tcps_channel *pick_channel(struct tcps_session *s, int cpu)
  */
 struct tcps_endpoint *tcps_endpoint_reserve(struct tcps_session *s, int cpu)
 {
-	struct tcps_channel *tc = pick_channel(s, cpu);
+	struct tcps_channel *tc;
 	struct tcps_endpoint *ep;
+	unsigned int full = 0;
 	u32 half;
+	int ret;
 
-	if (!tc || atomic_read(&s->endpoints) >= s->listener->cfg.max_endpoints)
+	if (atomic_read(&s->endpoints) >= s->listener->cfg.max_endpoints)
 		return NULL;
-	half = tc->ch->cfg.slots / 2;
-	ep = tcps_endpoint_alloc(tc, GFP_KERNEL);
-	if (!ep)
-		return NULL;
-	if (xa_alloc_cyclic_bh(&tc->endpoints, &ep->index, NULL, XA_LIMIT(half, 2 * half - 1),
-			       &tc->next, GFP_KERNEL) < 0) {
+	while ((tc = pick_channel(s, cpu, full))) {
+		half = tc->ch->cfg.slots / 2;
+		ep = tcps_endpoint_alloc(tc, GFP_KERNEL);
+		if (!ep)
+			return NULL;
+		ret = xa_alloc_cyclic_bh(&tc->endpoints, &ep->index, NULL,
+					 XA_LIMIT(half, 2 * half - 1), &tc->next, GFP_KERNEL);
+		if (ret >= 0) {
+			ep->gen = ++tc->gens[ep->index - half];
+			return ep;
+		}
 		forget(ep);
-		return NULL;
+		if (ret != -EBUSY)
+			return NULL;
+		full |= BIT(tc->ch->number);
 	}
-	ep->gen = ++tc->gens[ep->index - half];
-	return ep;
+	return NULL;
 }
 
 /**
@@ -387,6 +398,8 @@ void tcps_endpoint_run(struct tcps_endpoint *ep, int events)
 		return;
 	if (ep->state == TCPS_NEW) {
 		ep->open_error = tcps_native_create(ep);
+		if (ep->open_error)
+			tcps_endpoint_purge(ep); /* nobody will take what waits for its turn */
 		tcps_endpoint_change_state(ep, TCPS_IDLE);
 	}
 	/* The rx pump begins with nothing pending. */
@@ -398,8 +411,6 @@ void tcps_endpoint_run(struct tcps_endpoint *ep, int events)
 		if (ep->state == TCPS_CONNECTING && events & TCPS_EV_STATE &&
 		    tcps_connect_progress(ep))
 			events |= TCPS_EV_DATA;
-		if (ep->open_error)
-			tcps_endpoint_purge(ep); /* nobody will take what waits for its turn */
 		if (ep->state < TCPS_CLOSING && READ_ONCE(ep->in.closed))
 			tcps_close_begin(ep);
 		if (events & (TCPS_EV_HOST | TCPS_EV_SPACE | TCPS_EV_AGAIN))
