@@ -69,7 +69,7 @@ static bool accept_one(struct tcps_endpoint *ep)
 		tcps_endpoint_starve(ep);
 		return false;
 	}
-	child->owner = tcps_owner_get(ep->owner->host_id, ep->owner->uid);
+	child->owner = tcps_owner_get(ep->tc->session, ep->owner->uid);
 	if (IS_ERR(child->owner)) {
 		ret = PTR_ERR(child->owner);
 		child->owner = NULL;

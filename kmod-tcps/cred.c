@@ -5,7 +5,8 @@
  * Native sockets are made, bound, listened on and connected under credentials without any
  * capability and with a uid of their own for each (host, uid), so the kernel's checks do the
  * work: who may share a port by SO_REUSEPORT, who may bind below 1024, which options need a
- * privilege. These uids begin at 0x40000000 and mean nobody on the node.
+ * privilege. These uids begin at 0x40000000 and mean nobody on the node. A host is an id at an
+ * address, as it is for sessions: who claims another's id does not get its ports.
  *
  * An owner lives while endpoints use it, and for a while longer, so that a user keeps its uid; a
  * bounded number of unused ones is kept, the oldest goes first.
@@ -66,17 +67,18 @@ static void free_owner(struct tcps_owner *owner)
 	kfree(owner);
 }
 
-static struct tcps_owner *find(u64 host_id, u32 uid)
+static struct tcps_owner *find(const struct tcps_session *s, u32 uid)
 {
 	struct tcps_owner *owner;
 
-	hash_for_each_possible(owners, owner, node, host_id ^ uid)
-		if (owner->host_id == host_id && owner->uid == uid)
+	hash_for_each_possible(owners, owner, node, s->host_id ^ uid)
+		if (owner->host_id == s->host_id && owner->uid == uid &&
+		    tcps_same_host(&owner->addr, &s->addr))
 			return owner;
 	return NULL;
 }
 
-static struct tcps_owner *make_owner(u64 host_id, u32 uid)
+static struct tcps_owner *make_owner(const struct tcps_session *s, u32 uid)
 {
 	struct tcps_owner *owner = kzalloc(sizeof(*owner), GFP_KERNEL);
 
@@ -93,26 +95,27 @@ static struct tcps_owner *make_owner(u64 host_id, u32 uid)
 		kfree(owner);
 		return NULL;
 	}
-	owner->host_id = host_id;
+	owner->host_id = s->host_id;
+	owner->addr = s->addr;
 	owner->uid = uid;
 	INIT_LIST_HEAD(&owner->idle);
-	hash_add(owners, &owner->node, host_id ^ uid);
+	hash_add(owners, &owner->node, s->host_id ^ uid);
 	return owner;
 }
 
 /**
  * tcps_owner_get() - who a user of a host is here
- * @host_id: the host
+ * @s: the host's session
  * @uid: its uid there
  *
  * Return: the owner, to be returned by tcps_owner_put(), or an ERR_PTR.
  */
-struct tcps_owner *tcps_owner_get(u64 host_id, u32 uid)
+struct tcps_owner *tcps_owner_get(const struct tcps_session *s, u32 uid)
 {
 	struct tcps_owner *owner;
 
 	mutex_lock(&owners_lock);
-	owner = find(host_id, uid) ?: make_owner(host_id, uid);
+	owner = find(s, uid) ?: make_owner(s, uid);
 	if (owner) {
 		if (!owner->users++ && !list_empty(&owner->idle)) {
 			list_del_init(&owner->idle);

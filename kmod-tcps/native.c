@@ -114,7 +114,7 @@ int tcps_native_create(struct tcps_endpoint *ep)
 
 	if (atomic_read(&s->endpoints) > s->listener->cfg.max_endpoints)
 		return -ENFILE;
-	ep->owner = tcps_owner_get(s->host_id, ep->uid);
+	ep->owner = tcps_owner_get(s, ep->uid);
 	if (IS_ERR(ep->owner)) {
 		ret = PTR_ERR(ep->owner);
 		ep->owner = NULL;

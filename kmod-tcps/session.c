@@ -8,11 +8,16 @@
  * free; only then are endpoints served. A request that never comes so far cannot harm the session
  * that is. Channels that are not up ten seconds after they were asked for end the session.
  *
+ * The same host is the same id at the same address, for an id is easily guessed, and every host
+ * knows the secret. An id that is in service at another address is refused; who has moved gets in
+ * when its old session's heartbeat is lost.
+ *
  * Any failure of one channel ends the session: tcps_session_end() remembers the first reason and
  * queues the end work, which halts the workers, stops the channels (no message comes any more),
  * resets every native socket, and frees all. Hosts that are still there are told the reason.
  *
- * Locks: tcps_mutex guards the list; session.lock state, channels and domain. The end work runs
+ * Locks: tcps_mutex guards the list, and who of one id becomes UP; session.lock state, channels and
+ * domain. The end work runs
  * once; it alone takes down. Nothing waits for a session while it holds a lock, except for its
  * end while holding none.
  */
@@ -42,7 +47,12 @@ static bool session_change_state(struct tcps_session *s, enum tcps_session_state
 	return true;
 }
 
-static bool same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+/**
+ * tcps_same_host() - whether two addresses are one host's; the port does not count
+ * @a: address
+ * @b: address
+ */
+bool tcps_same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
 {
 	if (a->ss_family != b->ss_family)
 		return false;
@@ -94,56 +104,83 @@ static const struct memnet_channel_ops channel_ops = {
 
 /* ---- life ---- */
 
-/* The youngest older session of the same host; @newer tells whether a younger one is up. */
-static struct tcps_session *find_older(struct tcps_session *s, bool *newer)
+static bool is_serving(const struct tcps_session *s)
 {
-	struct tcps_session *other, *older = NULL;
-	bool passed = false;
-
-	*newer = false;
-	mutex_lock(&tcps_mutex);
-	list_for_each_entry(other, &tcps_sessions, node) {
-		if (other == s)
-			passed = true;
-		else if (other->listener != s->listener || other->host_id != s->host_id)
-			continue;
-		else if (!passed)
-			older = other;
-		else if (READ_ONCE(other->state) == TCPS_SESSION_UP)
-			*newer = true;
-	}
-	if (older)
-		refcount_inc(&older->refs);
-	mutex_unlock(&tcps_mutex);
-	return older;
+	return READ_ONCE(s->state) == TCPS_SESSION_UP && !READ_ONCE(s->reason);
 }
 
-static void up_work(struct work_struct *work)
+/*
+ * A session of the same id that has to be gone before this one can be served: an older one of the
+ * same host, or any that is ending. @reason tells why it cannot be served at all, else 0.
+ */
+static struct tcps_session *find_obstacle(struct tcps_session *s, u32 *reason)
 {
-	struct tcps_session *s = container_of(work, struct tcps_session, up);
-	struct tcps_session *older;
-	bool newer;
+	struct tcps_session *other, *obstacle = NULL;
+	bool passed = false;
+
+	lockdep_assert_held(&tcps_mutex);
+	*reason = 0;
+	list_for_each_entry(other, &tcps_sessions, node) {
+		passed |= other == s;
+		if (other == s || other->listener != s->listener || other->host_id != s->host_id)
+			continue;
+		if (!tcps_same_host(&other->addr, &s->addr)) {
+			if (is_serving(other))
+				*reason = WIRE_REASON_HOST_ID;
+			else if (READ_ONCE(other->reason))
+				obstacle = other;
+		} else if (!passed) {
+			obstacle = other;
+		} else if (is_serving(other)) {
+			*reason = WIRE_REASON_REPLACED;
+		}
+	}
+	return obstacle;
+}
+
+static void serve(struct tcps_session *s)
+{
 	int i;
 
-	while ((older = find_older(s, &newer))) {
-		tcps_session_end(older, WIRE_REASON_REPLACED);
-		wait_for_completion(&older->ended);
-		tcps_session_put(older);
-	}
-	if (newer) {
-		tcps_session_end(s, WIRE_REASON_REPLACED);
-		return;
-	}
+	lockdep_assert_held(&tcps_mutex);
 	mutex_lock(&s->lock);
 	if (session_change_state(s, TCPS_SESSION_UP)) {
 		WRITE_ONCE(s->serving, true);
 		for (i = 0; i < WIRE_MAX_CHANNELS; i++)
 			if (s->channels[i])
 				tcps_channel_queue(s->channels[i]);
-		pr_info("memnet_tcps: session %u of host %016llx at %pISc is up\n", s->number,
-			s->host_id, &s->addr);
+		pr_info_ratelimited("memnet_tcps: session %u of host %016llx at %pISc is up\n",
+				    s->number, s->host_id, &s->addr);
 	}
 	mutex_unlock(&s->lock);
+}
+
+static void up_work(struct work_struct *work)
+{
+	struct tcps_session *s = container_of(work, struct tcps_session, up);
+	struct tcps_session *obstacle;
+	u32 reason;
+
+	do {
+		mutex_lock(&tcps_mutex);
+		obstacle = find_obstacle(s, &reason);
+		if (reason)
+			tcps_session_end(s, reason);
+		/* Only those that live wait, and only for those that end: never for each other. */
+		if (READ_ONCE(s->reason)) {
+			obstacle = NULL;
+		} else if (obstacle) {
+			tcps_session_end(obstacle, WIRE_REASON_REPLACED);
+			refcount_inc(&obstacle->refs);
+		} else {
+			serve(s);
+		}
+		mutex_unlock(&tcps_mutex);
+		if (obstacle) {
+			wait_for_completion(&obstacle->ended);
+			tcps_session_put(obstacle);
+		}
+	} while (obstacle);
 }
 
 static void deadline_work(struct work_struct *work)
@@ -178,8 +215,8 @@ static void end_work(struct work_struct *work)
 	mutex_lock(&s->lock);
 	session_change_state(s, TCPS_SESSION_ENDING);
 	mutex_unlock(&s->lock); /* from here on nobody adds channels */
-	pr_info("memnet_tcps: session %u of host %016llx ends: %s\n", s->number, s->host_id,
-		wire_reason_name(s->reason));
+	pr_info_ratelimited("memnet_tcps: session %u of host %016llx ends: %s\n", s->number,
+			    s->host_id, wire_reason_name(s->reason));
 
 	/*
 	 * Nothing more is sent, so that a farewell finds room. Accept pumps reach into other
@@ -315,27 +352,29 @@ static struct tcps_session *begin(struct tcps_listener *l, const struct rdma_cm_
 	struct tcps_session *s, *new = NULL;
 	unsigned int others = 0;
 
+	*reason = WIRE_REASON_LOAD;
 	mutex_lock(&tcps_mutex);
 	list_for_each_entry(s, &tcps_sessions, node) {
 		if (s->listener != l)
 			continue;
 		if (s->host_id != le64_to_cpu(req->host_id)) {
 			others++;
-			continue;
-		}
-		/* A host that tries again gives up what it began before. */
-		if (READ_ONCE(s->state) == TCPS_SESSION_STARTING &&
-		    same_host(&s->addr, &id->route.addr.dst_addr))
+		} else if (!tcps_same_host(&s->addr, &id->route.addr.dst_addr)) {
+			others++;
+			if (is_serving(s))
+				*reason = WIRE_REASON_HOST_ID;
+		} else if (READ_ONCE(s->state) == TCPS_SESSION_STARTING) {
+			/* A host that tries again gives up what it began before. */
 			tcps_session_end(s, WIRE_REASON_REPLACED);
+		}
 	}
-	if (others < l->cfg.max_sessions)
+	if (*reason != WIRE_REASON_HOST_ID && others < l->cfg.max_sessions)
 		new = create(l, id, req);
 	if (new) {
 		refcount_inc(&new->refs);
 		list_add_tail(&new->node, &tcps_sessions);
 	}
 	mutex_unlock(&tcps_mutex);
-	*reason = WIRE_REASON_LOAD;
 	return new;
 }
 
@@ -349,7 +388,7 @@ static struct tcps_session *find(struct tcps_listener *l, const struct rdma_cm_i
 	list_for_each_entry(s, &tcps_sessions, node) {
 		if (s->listener == l && s->host_id == le64_to_cpu(req->host_id) &&
 		    s->nonce == le64_to_cpu(req->nonce) && s->nr_channels == req->channels &&
-		    same_host(&s->addr, &id->route.addr.dst_addr)) {
+		    tcps_same_host(&s->addr, &id->route.addr.dst_addr)) {
 			found = s;
 			refcount_inc(&s->refs);
 			break;

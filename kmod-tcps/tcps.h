@@ -102,7 +102,8 @@ void tcps_listener_put(struct tcps_listener *l);
 /**
  * enum tcps_session_state - life of a session; changed by session_change_state() only
  * @TCPS_SESSION_STARTING: channel 0 is being connected
- * @TCPS_SESSION_UP:	channel 0 is up, older sessions are gone: endpoints are served
+ * @TCPS_SESSION_UP:	channel 0 is up, older sessions are gone: endpoints are served. One at a
+ *			time of a host id and listener
  * @TCPS_SESSION_ENDING: being taken down
  * @TCPS_SESSION_DEAD:	nothing is left of it but its memory
  */
@@ -123,7 +124,8 @@ enum tcps_session_state {
  * @boot_id:	of the host
  * @nonce:	names the session on the wire
  * @addr:	the host's address
- * @lock:	guards @state, additions to @channels and @domain
+ * @lock:	guards @state, additions to @channels and @domain; @state becomes UP with
+ *		tcps_mutex held as well
  * @state:	enum tcps_session_state
  * @reason:	why it ends: enum wire_reason, 0 while it does not
  * @nr_channels: as announced by the host
@@ -136,9 +138,9 @@ enum tcps_session_state {
  * @ended:	DEAD was reached
  * @endpoints:	their number
  * @pages:	received pages held for them
+ * @messages:	messages of the host that wait, see receive.c
  * @extra:	bytes granted to the host beyond initial windows
  * @starved_lock: guards @starved
- * @messages:	messages of the host that wait, see receive.c
  * @starved:	listening endpoints that wait for a free index
  */
 struct tcps_session {
@@ -166,9 +168,9 @@ struct tcps_session {
 
 	atomic_t			endpoints;
 	atomic_long_t			pages;
+	atomic_t			messages;
 	atomic_long_t			extra;
 
-	atomic_t			messages;
 	spinlock_t			starved_lock;	/* guards @starved */
 	struct list_head		starved;
 };
@@ -180,6 +182,7 @@ int tcps_session_request(struct tcps_listener *l, struct rdma_cm_id *id,
 void tcps_session_end(struct tcps_session *s, u32 reason);
 void tcps_session_end_all(struct tcps_listener *l, u32 reason, bool wait);
 void tcps_session_put(struct tcps_session *s);
+bool tcps_same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b);
 
 /**
  * struct tcps_channel - a session's channel and the endpoints on it
@@ -503,10 +506,10 @@ void tcps_endpoint_purge(struct tcps_endpoint *ep);
 void tcps_endpoint_starve(struct tcps_endpoint *ep);
 
 /* receive.c */
+#define TCPS_MESSAGES_PER_PAGE	4	/* of those that wait, as buffers */
 int tcps_receive(struct memnet_channel *ch, struct memnet_rx *rx, gfp_t gfp);
 void tcps_skb_free(struct tcps_endpoint *ep, struct sk_buff *skb);
 
-#define TCPS_MESSAGES_PER_PAGE	4	/* of those that wait, as buffers */
 static inline bool tcps_endpoint_is_hosts(const struct tcps_endpoint *ep)
 {
 	return ep->index < ep->tc->ch->cfg.slots / 2;
@@ -533,10 +536,10 @@ void tcps_tx_pump(struct tcps_endpoint *ep);
 bool tcps_tx_drained(struct tcps_endpoint *ep);
 void tcps_tx_window(struct tcps_endpoint *ep);
 void tcps_tx_window_release(struct tcps_endpoint *ep);
+bool tcps_under_pressure(const struct tcps_session *s);
 void tcps_rx_pump(struct tcps_endpoint *ep, int events);
 
 /* recv_job.c */
-bool tcps_under_pressure(const struct tcps_session *s);
 int tcps_recv_job_add(struct tcps_endpoint *ep, struct sk_buff **marker);
 void tcps_recv_job_cancel(struct tcps_endpoint *ep, __le32 id);
 int tcps_recv_job_begin(struct tcps_endpoint *ep, struct sk_buff **job);
@@ -568,6 +571,7 @@ void tcps_policy_listen_del(struct tcps_endpoint *ep);
  * @node:	in the hash
  * @idle:	on the list of unused ones
  * @host_id:	the host
+ * @addr:	its address; an id alone proves nothing
  * @uid:	its uid there
  * @users:	endpoints
  * @number:	the uid here is 0x40000000 + number
@@ -577,13 +581,14 @@ struct tcps_owner {
 	struct hlist_node	node;
 	struct list_head	idle;
 	u64			host_id;
+	struct sockaddr_storage	addr;
 	u32			uid;
 	u32			users;
 	u32			number;
 	const struct cred	*cred;
 };
 
-struct tcps_owner *tcps_owner_get(u64 host_id, u32 uid);
+struct tcps_owner *tcps_owner_get(const struct tcps_session *s, u32 uid);
 void tcps_owner_put(struct tcps_owner *owner);
 const struct cred *tcps_owner_privileged(const struct tcps_owner *owner);
 void tcps_cred_exit(void);
@@ -601,8 +606,8 @@ extern unsigned int tcps_copybreak;
 extern unsigned int tcps_orphan_s;
 extern bool tcps_allow_local;
 extern atomic_long_t tcps_pages;
+extern atomic_long_t tcps_messages;
 extern atomic_long_t tcps_extra;
 extern const struct memnet_nl_tcps_ops tcps_nl_ops;
 
 #endif /* MEMNET_TCPS_H */
-extern atomic_long_t tcps_messages;

@@ -112,6 +112,15 @@ static void wrong_channels(void)
 	session_close(&s);
 }
 
+/* The id of a host that is served (--host-id), from another address (--from). */
+static void other_id(void)
+{
+	struct wire_cm_req req = good(0, 1);
+
+	if (only)
+		try("id of another host", &req, sizeof(req), WIRE_REASON_HOST_ID);
+}
+
 static int query(struct peer *p, u32 index)
 {
 	struct inbound in;
@@ -120,6 +129,42 @@ static int query(struct peer *p, u32 index)
 	wire_init(&msg, WIRE_QUERY, index, 1);
 	msg.ask.what = cpu_to_le32(WIRE_QUERY_OUTQ);
 	return host_ask(p, &msg, index, &in);
+}
+
+static bool serves(struct peer *p, u32 index)
+{
+	return host_open(p, index) && !query(p, index);
+}
+
+static bool starts(struct peer *p, const struct terms *t)
+{
+	struct wire_cm_req req = peer_request(t, ++nonce, 0, 1);
+
+	return !peer_connect(p, t, &req, sizeof(req));
+}
+
+/* One id at two addresses, that of --from and our own: the first to be served has it. */
+static void id_at_two_addresses(const char *name)
+{
+	static struct peer here, there, again;
+	struct terms t = terms;
+	bool ok;
+
+	if (!wanted(name) || !terms.from.ss_family)
+		return;
+	t.from.ss_family = 0;
+	ok = starts(&there, &terms) && starts(&here, &t) && !peer_hello(&here) && serves(&here, 1);
+	/* It was asked for earlier, and proves itself later. */
+	peer_hello(&there);
+	ok = ok && peer_dies(&there, 4000) && there.goodbye == WIRE_REASON_HOST_ID &&
+	     serves(&here, 2);
+	report(ok, name, "%s", ok ? "the first is served" : "not the first alone is served");
+	ok = starts(&again, &t) && !peer_hello(&again) && peer_dies(&here, 4000) &&
+	     serves(&again, 1);
+	report(ok, "id again at its address", "%s", ok ? "replaced" : "not replaced");
+	peer_close(&here);
+	peer_close(&there);
+	peer_close(&again);
 }
 
 /* A correct session at the corners of what may be agreed. */
@@ -273,6 +318,8 @@ void attack_requests(void)
 	nonce = now_ms() << 20 | 1;
 	malformed_requests();
 	wrong_channels();
+	other_id();
+	id_at_two_addresses("id at two addresses");
 	corner("smallest table and depth", 64, 8);
 	corner("largest table and depth", 65536, 8192);
 	hello("no HELLO", no_hello, 0);

@@ -163,7 +163,7 @@ int oracle_rej(const u8 *data, size_t len)
 	if (number(data, 4, 2) != 1)
 		return WIRE_REASON_VERSION;
 	reason = number(data, 6, 2);
-	return reason >= 1 && reason <= WIRE_REASON_RESOURCES ? reason : WIRE_REASON_DISCONNECTED;
+	return reason >= 1 && reason <= WIRE_REASON_HOST_ID ? reason : WIRE_REASON_DISCONNECTED;
 }
 
 static struct wire_addr v4(void)
