@@ -142,13 +142,18 @@ static int receive_new_connection(struct link_channel *lc, const struct wire_msg
 		listener = xa_load(&listening->endpoints, listener_index);
 	if (listener && listener->gen == le16_to_cpu(msg->conn.listener_gen)) {
 		spin_lock_bh(&listener->lock);
-		if (listener->state == TCP_LISTEN &&
-		    listener->listener.queued < max(listener->listener.backlog, 1U)) {
+		if (listener->state != TCP_LISTEN) {
+			/* what the node thinks of its queue does not matter any more */
+		} else if (listener->listener.queued < max(listener->listener.backlog, 1U)) {
 			refcount_inc(&ep->refs);
 			list_add_tail(&ep->node, &listener->listener.queue);
 			WRITE_ONCE(listener->listener.queued, listener->listener.queued + 1);
 			memnet_endpoint_wake(listener, MEMNET_WAKE_READ);
 			queued = true;
+		} else {
+			/* On its way when listen() lowered the backlog: nobody will collect it. */
+			listener->listener.collected++;
+			memnet_transmit(listener);
 		}
 		spin_unlock_bh(&listener->lock);
 	}

@@ -440,6 +440,35 @@ static int children_beyond_backlog(struct peer *p)
 	return g ? 0 : -1;
 }
 
+/*
+ * Those there is no room for are dropped; the node must hear that they no longer count, or it
+ * would push fewer ever after. The victim itself accepts five at most.
+ */
+static int children_without_room(struct peer *p)
+{
+	struct guest *g = node_guest(p, LISTENING, MS);
+	u32 index = g ? g->index : 0, collected = 0;
+	u16 gen = g ? g->gen : 0;
+	u64 end = now_ms() + MS;
+	struct inbound in;
+	int i;
+
+	for (i = 0; g && i < 40; i++)
+		if (node_push_child(p, index, gen))
+			return -1;
+	while (g && collected < 40 - 8 - 5 && now_ms() < end) {
+		if (!peer_take(p, &in, 50))
+			continue;
+		if (in.msg.hdr.opcode == WIRE_ACCEPTED && le32_to_cpu(in.msg.hdr.index) == index)
+			collected += le32_to_cpu(in.msg.accepted.count);
+		else
+			node_handle(p, &in);
+		if (g->state != LISTENING)
+			break;
+	}
+	return collected >= 40 - 8 - 5 ? 0 : -1;
+}
+
 static int nothing_is_answered(struct peer *p)
 {
 	node_of(p)->hold_connect = true;
@@ -530,6 +559,7 @@ static const struct attack attacks[] = {
 	{ "400 children never closed", children_never_closed, LIVES },
 	{ "child of a connection", children_of_a_connection, LIVES },
 	{ "children beyond the backlog", children_beyond_backlog, LIVES },
+	{ "children there is no room for", children_without_room, LIVES },
 	{ "other generations", old_generations, LIVES },
 	{ "nothing is answered", nothing_is_answered, LIVES },
 	{ "nothing is granted", no_grants, LIVES },
