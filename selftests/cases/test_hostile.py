@@ -166,6 +166,53 @@ def test_secret_of_the_node(lab):
     lab.node.sh(f"memnetctl tcps unlisten {NODE_SAN} port 7473")
 
 
+class Available:
+    """Watches the memory of a guest: the most that has gone, in MiB."""
+
+    def __init__(self, vm):
+        self.vm = vm
+
+    def __enter__(self):
+        self.vm.sh("rm -f /tmp/seen /tmp/available")
+        self.job = self.vm.bg("""
+            while [ ! -e /tmp/seen ]; do
+                sed -n 's/MemAvailable: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo >>/tmp/available
+                sleep 0.2
+            done""")
+        self.vm.until("[ -s /tmp/available ]", timeout=20, what="a first look at memory")
+        return self
+
+    def __exit__(self, kind, *_):
+        self.vm.sh("touch /tmp/seen")
+        self.job.wait(20)
+        seen = [int(line) for line in self.vm.sh("cat /tmp/available").split()]
+        self.gone = (seen[0] - min(seen)) >> 10
+
+
+def test_hoards_on_the_node(lab):
+    """What a host can have the node hold is bounded, also where it grants no credits."""
+    lab.node.sh(f"memnetctl tcps listen {NODE_SAN} port 7474 allow {HOST_SAN}/32 max-sockets 16 max-pages 1024")
+    with Bystander(lab) as b, Available(lab.node) as memory:
+        counts = attacks(lab, lab.host, f"--as-host {NODE_SAN}:7474 --only hoard", least=3)
+    assert memory.gone < (192 if offload.debug(lab) else 64), f"{memory.gone} MiB were gone"
+    assert f"of host {EVIL} ends: node at its limits" in lab.node.sh("dmesg")
+    lab.node.sh(f"memnetctl tcps unlisten {NODE_SAN} port 7474")
+    return f"{counts}; {memory.gone} MiB; {b.rounds} rounds of streams beside"
+
+
+def test_id_of_another_host(lab):
+    """A host's id is no secret: who claims it from another address does not get its session."""
+    host_id = offload.link(lab)["host_id"]
+    lab.host.sh("ip address add 10.9.0.77/24 dev san0; sleep 1")
+    to = f"--requests {NODE_SAN} --from 10.9.0.77"
+    with Bystander(lab) as b:
+        attacks(lab, lab.host, f"{to} --host-id 0x{host_id} --only 'id of another host'", least=1)
+        attacks(lab, lab.host, f"{to} --only 'id at two addresses'", least=2)
+    lab.host.sh("ip address del 10.9.0.77/24 dev san0")
+    assert "host id in use at another address" in lab.node.sh("dmesg")
+    return f"{b.rounds} rounds of streams beside"
+
+
 def test_random_messages_to_the_node(lab):
     with Bystander(lab) as b:
         rc, out = hostile(lab, lab.host, f"{AS_HOST} {randomly(lab)}", 800)
@@ -218,6 +265,28 @@ def test_answers_to_the_host(lab):
     return f"{counts}; {words}"
 
 
+def test_node_of_another_version(lab):
+    """The host says so, where the person is: in the log, and in `link show` until it has tried again."""
+    mark = int(lab.host.sh("dmesg | wc -l"))
+    evil = lab.node.bg(f"mnhostile --answers {NODE_SAN}:{EVIL_PORT} --only 'version 2'")
+    shows = lab.host.bg("""
+        for i in $(seq 400); do
+            memnetctl link show evil 2>/dev/null >/tmp/show && cat /tmp/show && grep -q 'other protocol' /tmp/show && break
+            sleep 0.02
+        done""")
+    evil_link(lab)
+    try:
+        code, shown = shows.wait(offload.patience(lab, 60))
+        said = lab.host.sh(f"dmesg | tail -n +{mark + 1}")
+    finally:
+        evil.kill()
+        evil.wait(20)
+        lab.host.sh("memnetctl link del evil", timeout=offload.patience(lab, 30))
+    assert code == 0 and "other protocol version" in shown, f"{shown}\n{said}"
+    assert "link evil: cannot connect: other protocol version" in said, said
+    return shown.splitlines()[-1]
+
+
 def test_random_messages_to_the_host(lab):
     with Bystander(lab) as b:
         rc, out, words = attack_host(lab, f"--as-node {NODE_SAN}:{EVIL_PORT} {randomly(lab)}", 800)
@@ -225,8 +294,8 @@ def test_random_messages_to_the_host(lab):
     return f"{out.splitlines()[-1]}; {words}; {b.rounds} rounds of streams beside"
 
 
-for _test in (test_attacks_on_the_node, test_connection_requests, test_attacks_on_the_host,
-              test_answers_to_the_host):
+for _test in (test_attacks_on_the_node, test_connection_requests, test_hoards_on_the_node,
+              test_attacks_on_the_host, test_answers_to_the_host):
     _test.timeout = 500
 for _test in (test_random_messages_to_the_node, test_random_messages_to_the_host):
     _test.timeout = 1200

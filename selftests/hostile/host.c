@@ -46,6 +46,19 @@ void session_close(struct session *s)
 		peer_close(s->witness);
 }
 
+/* Keeps both channels alive while something takes long. */
+void host_pump(int ms)
+{
+	u64 end = now_ms() + ms;
+	unsigned int i;
+
+	do {
+		for (i = 0; i < 2; i++)
+			if (channels[i].up && !channels[i].dead)
+				peer_pump(&channels[i], ms ? 5 : 0);
+	} while (now_ms() < end);
+}
+
 u32 host_open(struct peer *p, u32 index)
 {
 	struct wire_msg msg;

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The limits of `tcps listen`: each is kept, who is beyond it hears why, and what is within goes on.
+
+A second listener has the limit; links to it serve a namespace of their own, beside the lab's link.
+"""
+import time
+
+from selftests.cases import offload
+from selftests.lab.lab import CLIENT_EXT, HOST_SAN, NODE_EXT, NODE_SAN
+
+PORT = 7475
+LIMITS = "node at its limits"
+INSIDE = "ip netns exec limited"
+
+# Sockets of the family; what comes of each connect() is printed.
+SOCKETS = f"""
+import ctypes, errno, select, socket, struct, sys, time
+libc = ctypes.CDLL(None, use_errno=True)
+def addr(host, port):
+    return struct.pack("=HH4s8x", 2, socket.htons(port), socket.inet_aton(host))
+def call(f, *a):
+    return 0 if f(*a) >= 0 else ctypes.get_errno()
+def connect():
+    s = socket.socket(25, socket.SOCK_STREAM, 0)
+    return s, call(libc.connect, s.fileno(), addr("{CLIENT_EXT}", 4242), 16)
+def patiently(what, wanted):
+    end = time.monotonic() + 20
+    while (got := what()) != wanted:
+        assert time.monotonic() < end, (got, wanted)
+        time.sleep(0.1)
+def within(n):
+    made = [connect() for _ in range(n)]
+    ok = all(not e for _, e in made)
+    for s, _ in made:
+        s.close()
+    return ok
+"""
+
+BEYOND = SOCKETS + """
+made = [connect() for _ in range(12)]
+print(*(errno.errorcode.get(e, e) for _, e in made))
+for s, _ in made:
+    s.close()
+patiently(lambda: within(8), True)
+"""
+
+CHILDREN = SOCKETS + """
+listener = socket.socket(25, socket.SOCK_STREAM, 0)
+assert not call(libc.bind, listener.fileno(), addr("0.0.0.0", 7001), 16)
+assert not call(libc.listen, listener.fileno(), 20)
+print("ready", flush=True)
+def accept(seconds):
+    children = []
+    while select.select([listener], [], [], seconds)[0]:
+        fd = libc.accept4(listener.fileno(), None, None, 0)
+        assert fd >= 0
+        children.append(socket.socket(fileno=fd))
+    return children
+first = accept(4)
+print(len(first), flush=True)
+for s in first:
+    s.close()
+print(len(accept(4)))
+"""
+
+CALLS = f"""
+import socket, time
+calls = [socket.create_connection(("{NODE_EXT}", 7001)) for _ in range(10)]
+time.sleep(60)
+"""
+
+
+def setup(lab):
+    offload.up(lab)
+    lab.host.sh("mkdir -p /run/netns; ip netns list | grep -q limited || ip netns add limited; "
+                "ip -n limited link set lo up")
+    for name, text in (("beyond", BEYOND), ("children", CHILDREN)):
+        lab.host.put(f"/tmp/{name}.py", text)
+    lab.client.put("/tmp/calls.py", CALLS)
+
+
+class Listener:
+    """A listener with a limit, and the links to it; they are gone afterwards."""
+
+    def __init__(self, lab, limits):
+        self.lab, self.limits, self.links = lab, limits, []
+
+    def __enter__(self):
+        self.lab.node.sh(f"memnetctl tcps listen {NODE_SAN} port {PORT} allow {HOST_SAN}/32 {self.limits}")
+        return self
+
+    def __exit__(self, *_):
+        for name in list(self.links):
+            self.delete(name)
+        self.lab.node.sh(f"memnetctl tcps unlisten {NODE_SAN} port {PORT}")
+
+    def add(self, name, options="channels 1"):
+        self.lab.host.sh(f"memnetctl link add {name} tcps {NODE_SAN} port {PORT} {options} && "
+                         f"memnetctl link set {name} netns limited")
+        self.links.append(name)
+
+    def delete(self, name):
+        self.links.remove(name)
+        self.lab.host.sh(f"memnetctl link del {name}", timeout=offload.patience(self.lab, 30))
+
+    def refused(self, name):
+        """The link says why it is not up."""
+        end = time.monotonic() + offload.patience(self.lab, 20)
+        while (now := offload.link(self.lab, name))["last_reason"] != LIMITS:
+            assert time.monotonic() < end and now["state"] != "up", now
+            time.sleep(0.2)
+
+    def serves(self, name):
+        offload.wait_link(self.lab, name=name)
+        self.lab.host.sh(f"{INSIDE} mnmany {offload.memnet()} --bytes 10000 --bound 50 idle 5", timeout=60)
+
+
+def test_hosts(lab):
+    with Listener(lab, "max-hosts 1") as l:
+        l.add("one")
+        l.serves("one")
+        l.add("two", "channels 1 host-id 77")
+        l.refused("two")
+        assert f"refused a connection of {HOST_SAN}" in lab.node.sh(f"dmesg | grep '{LIMITS}'")
+        l.serves("one")
+        l.delete("one")
+        l.serves("two")
+
+
+def test_channels(lab):
+    with Listener(lab, "max-channels 1") as l:
+        l.add("wide", "channels 2")
+        l.refused("wide")
+        l.delete("wide")
+        l.add("narrow")
+        l.serves("narrow")
+
+
+def test_sockets(lab):
+    """A socket beyond the limit gets ENFILE; closed ones make room."""
+    with Listener(lab, "max-sockets 8") as l:
+        l.add("few")
+        l.serves("few")
+        offload.idle(lab)
+        out = lab.host.sh(f"{INSIDE} userland python3 /tmp/beyond.py", timeout=offload.patience(lab, 60))
+        assert out.split() == ["0"] * 8 + ["ENFILE"] * 4, out
+
+
+def test_children(lab):
+    """Connections that nobody may have yet wait in the node's TCP, and come when there is room."""
+    with Listener(lab, "max-sockets 8") as l:
+        l.add("few")
+        offload.wait_link(lab, name="few")
+        offload.idle(lab)
+        job = lab.host.bg(f"{INSIDE} userland python3 /tmp/children.py")
+        end = time.monotonic() + offload.patience(lab, 60)
+        while "ready" not in job.output():
+            assert not job.done and time.monotonic() < end, job.output()
+            time.sleep(0.2)
+        calls = lab.client.bg("exec python3 /tmp/calls.py")
+        code, out = job.wait(offload.patience(lab, 60))
+        calls.kill()
+        calls.wait(20)
+        assert code == 0 and out.split() == ["ready", "7", "3"], out
+
+
+def test_pages(lab):
+    """Peers that do not read: what the node holds for a host with few pages is little."""
+    sockets, held = 40, {}
+    lab.node.sh("cat /proc/sys/net/ipv4/tcp_wmem >/tmp/wmem; sysctl -qw net.ipv4.tcp_wmem='4096 16384 65536'")
+    with Listener(lab, "max-pages 64") as l:
+        l.add("few")
+        offload.wait_link(lab, name="few")
+        for where in ("", INSIDE):
+            job = lab.host.bg(f"{where} mnmany {offload.memnet()} --bytes 2M --hold 2 --bound 100 flood {sockets}")
+            held[where] = 0
+            while not job.done:
+                held[where] = max(held[where], offload.counters(lab.node)["core.pages_held"])
+                time.sleep(0.3)
+            code, out = job.wait(20)
+            assert code == 0, out
+            lab.client.sh("kill $(pgrep -x mnpuppet); while pgrep -x mnpuppet; do sleep 0.1; done")
+            offload.puppet(lab.client)
+            offload.idle(lab, timeout=90)
+        l.serves("few")
+    lab.node.sh("sysctl -qw net.ipv4.tcp_wmem=\"$(cat /tmp/wmem)\"")
+    # the initial window of 16 KiB is granted to each; two pages that follow each other hold more than one
+    assert held[INSIDE] <= 64 + sockets * 9, held
+    assert held[""] > held[INSIDE], held
+    return f"{held[INSIDE]} pages held, {held['']} where there may be more"
