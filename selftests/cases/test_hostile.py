@@ -11,7 +11,7 @@ import time
 
 from selftests.cases import offload
 from selftests.lab import tap
-from selftests.lab.lab import CLIENT_EXT, HOST_SAN, NODE_SAN
+from selftests.lab.lab import CLIENT_EXT, HOST_SAN, NODE_EXT, NODE_SAN
 
 MESSAGES = int(os.environ.get("MEMNET_HOSTILE", "0"))
 SEED = int(os.environ.get("MEMNET_SEED", random.randrange(1 << 30)))
@@ -34,6 +34,18 @@ async def main():
     server = await asyncio.start_server(echo, '0.0.0.0', 7)
     await server.serve_forever()
 asyncio.run(main())
+"""
+
+
+CALLERS = f"""
+import socket, time
+calls = []
+while len(calls) < 48:
+    try:
+        calls.append(socket.create_connection(("{NODE_EXT}", 7002), timeout=60))
+    except OSError:
+        time.sleep(0.1)
+time.sleep(60)
 """
 
 
@@ -198,6 +210,15 @@ def test_hoards_on_the_node(lab):
     assert f"of host {EVIL} ends: node at its limits" in lab.node.sh("dmesg")
     lab.node.sh(f"memnetctl tcps unlisten {NODE_SAN} port 7474")
     return f"{counts}; {memory.gone} MiB; {b.rounds} rounds of streams beside"
+
+
+def test_children_beyond_one_channel(lab):
+    """The node takes another channel when that of the processor where packets come in is full."""
+    lab.client.put("/tmp/callers.py", CALLERS)
+    calls = lab.client.bg("exec python3 /tmp/callers.py")
+    attacks(lab, lab.host, f"--as-host {NODE_SAN} --slots 64 --only 'children of one peer'", least=1)
+    calls.kill()
+    calls.wait(20)
 
 
 def test_id_of_another_host(lab):

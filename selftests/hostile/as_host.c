@@ -757,8 +757,37 @@ static int hoard_without_sockets(struct peer *p)
 	return 0;
 }
 
-/* For a listener with limits (max-sockets 16 max-pages 1024): they are done only by name. */
-static const struct attack hoards[] = {
+/*
+ * More connections of one peer than one channel has places for children. All come to the processor
+ * of the node that its packets come to; with --slots 64 that one's channel has room for 32.
+ */
+static int children_of_one_peer(struct peer *p)
+{
+	unsigned int wanted = p->slots * 3 / 4, got;
+	u32 index = host_open(p, 0);
+	struct inbound in;
+	struct wire_msg msg;
+
+	wire_init(&msg, WIRE_BIND, index, 1);
+	msg.bind.addr.family = cpu_to_le16(4);
+	msg.bind.addr.port = htons(7002);
+	if (!index || host_ask(p, &msg, index, &in))
+		return -1;
+	wire_init(&msg, WIRE_LISTEN, index, 1);
+	msg.listen.backlog = cpu_to_le32(wanted);
+	if (host_ask(p, &msg, index, &in))
+		return -1;
+	got = host_children(wanted, 4 * HOST_MS);
+	remark("%u of %u children came", got, wanted);
+	return got == wanted ? 0 : -1;
+}
+
+/*
+ * Done only by name: for a listener with limits (max-sockets 16 max-pages 1024), and for a peer
+ * that connects.
+ */
+static const struct attack by_name[] = {
+	{ "children of one peer", children_of_one_peer, LIVES },
 	{ "hoard of options", hoard_without_sockets, LIVES },
 	{ "hoard of requests and options", hoard_requests, WIRE_REASON_LOAD },
 	{ "hoard of lives", hoard_lives, WIRE_REASON_PROTOCOL },
@@ -820,5 +849,5 @@ void attack_node(void)
 	run(framing_attacks, nr_framing_attacks);
 	run(attacks, ATTACKS(attacks));
 	if (only)
-		run(hoards, ATTACKS(hoards));
+		run(by_name, ATTACKS(by_name));
 }

@@ -65,6 +65,7 @@ int session_open(struct session *s, unsigned int channels);
 void session_close(struct session *s);
 u32 host_next_index(void);
 void host_pump(int ms);
+unsigned int host_children(unsigned int wanted, int ms);
 u32 host_open(struct peer *p, u32 index);
 int host_close(struct peer *p, u32 index);
 int host_ask(struct peer *p, struct wire_msg *msg, u32 index, struct inbound *reply);

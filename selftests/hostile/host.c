@@ -59,6 +59,22 @@ void host_pump(int ms)
 	} while (now_ms() < end);
 }
 
+/* Waits for children on both channels; how many came. */
+unsigned int host_children(unsigned int wanted, int ms)
+{
+	u64 end = now_ms() + ms;
+	unsigned int i, got = 0;
+	struct inbound in;
+
+	while (got < wanted && now_ms() < end && !channels[0].dead) {
+		host_pump(10);
+		for (i = 0; i < 2; i++)
+			while (peer_take(&channels[i], &in, 0))
+				got += in.msg.hdr.opcode == WIRE_NEW_CONNECTION;
+	}
+	return got;
+}
+
 u32 host_open(struct peer *p, u32 index)
 {
 	struct wire_msg msg;

@@ -33,7 +33,7 @@ static void usage(void)
 		"       mnhostile --as-node|--answers ADDR [options]\n"
 		"       mnhostile --victim SECONDS [--family F] [--until FILE]\n"
 		"options: --random COUNT, --seed S, --wild PERMILLE, --only TEXT,\n"
-		"         --from ADDR, --host-id ID, --secret TEXT\n");
+		"         --from ADDR, --host-id ID, --secret TEXT, --slots N\n");
 	exit(2);
 }
 
@@ -80,7 +80,7 @@ static void parse_target(const char *text)
 int main(int argc, char **argv)
 {
 	enum { AS_HOST = 1, REQUESTS, AS_NODE, ANSWERS, VICTIM, TARGET, RANDOM, SEED, WILD, ONLY,
-	       FROM, HOST_ID, SECRET, FAMILY, UNTIL };
+	       FROM, HOST_ID, SECRET, FAMILY, UNTIL, SLOTS };
 	static const struct option options[] = {
 		{ "as-host", required_argument, NULL, AS_HOST },
 		{ "requests", required_argument, NULL, REQUESTS },
@@ -97,6 +97,7 @@ int main(int argc, char **argv)
 		{ "secret", required_argument, NULL, SECRET },
 		{ "family", required_argument, NULL, FAMILY },
 		{ "until", required_argument, NULL, UNTIL },
+		{ "slots", required_argument, NULL, SLOTS },
 		{ NULL, 0, NULL, 0 },
 	};
 	unsigned int seconds = 0, permille = 8;
@@ -149,6 +150,9 @@ int main(int argc, char **argv)
 			break;
 		case FAMILY:
 			family = atoi(optarg);
+			break;
+		case SLOTS:
+			terms.slots = atoi(optarg);
 			break;
 		default:
 			usage();
