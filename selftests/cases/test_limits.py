@@ -73,7 +73,7 @@ time.sleep(60)
 def setup(lab):
     offload.up(lab)
     lab.host.sh("mkdir -p /run/netns; ip netns list | grep -q limited || ip netns add limited; "
-                "ip -n limited link set lo up")
+                "ip -n limited link set lo up; userland true")      # mounted here, seen in the namespace
     for name, text in (("beyond", BEYOND), ("children", CHILDREN)):
         lab.host.put(f"/tmp/{name}.py", text)
     lab.client.put("/tmp/calls.py", CALLS)
