@@ -198,12 +198,10 @@ struct memnet_nl_session_info {
  * struct memnet_nl_socket_info - a socket of the host, or an endpoint of the node
  * @link: host: name of the link, empty before the socket has one
  * @session: node: number of the session
- * @on_channel: @channel, @id and @generation mean something
  * @channel: channel of the link or session
  * @id: index of the endpoint on the channel
  * @generation: generation of the index
  * @state: TCP_ESTABLISHED and so on
- * @native: host: delegated to a native socket
  * @local: local address and port, sockaddr_in or sockaddr_in6; never of family 0
  * @remote: remote address and port, of family 0 if there is none
  * @uid: owner in the initial user namespace; on the node, as the host vouches
@@ -218,12 +216,10 @@ struct memnet_nl_session_info {
 struct memnet_nl_socket_info {
 	char	link[MEMNET_LINK_NAME_MAX + 1];
 	u32	session;
-	bool	on_channel;
 	u32	channel;
 	u32	id;
 	u32	generation;
 	u8	state;
-	bool	native;
 	struct sockaddr_storage local;
 	struct sockaddr_storage remote;
 	u32	uid;

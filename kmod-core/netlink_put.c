@@ -221,10 +221,9 @@ bool memnet_nl_put_socket(struct sk_buff *skb, const struct memnet_nl_socket_inf
 		if (nla_put_string(skb, MEMNET_A_SOCKET_LINK, s->link))
 			return true;
 	}
-	if (s->on_channel &&
-	    (nla_put_u32(skb, MEMNET_A_SOCKET_CHANNEL, s->channel) ||
-	     nla_put_u32(skb, MEMNET_A_SOCKET_ID, s->id) ||
-	     nla_put_u32(skb, MEMNET_A_SOCKET_GENERATION, s->generation)))
+	if (nla_put_u32(skb, MEMNET_A_SOCKET_CHANNEL, s->channel) ||
+	    nla_put_u32(skb, MEMNET_A_SOCKET_ID, s->id) ||
+	    nla_put_u32(skb, MEMNET_A_SOCKET_GENERATION, s->generation))
 		return true;
 
 	return nla_put_u8(skb, MEMNET_A_SOCKET_STATE, s->state) ||
@@ -238,7 +237,6 @@ bool memnet_nl_put_socket(struct sk_buff *skb, const struct memnet_nl_socket_inf
 	       put_u64(skb, MEMNET_A_SOCKET_PAGES, s->pages) ||
 	       put_u64(skb, MEMNET_A_SOCKET_RX_BYTES, s->rx_bytes) ||
 	       put_u64(skb, MEMNET_A_SOCKET_TX_BYTES, s->tx_bytes) ||
-	       (s->native && nla_put_flag(skb, MEMNET_A_SOCKET_NATIVE)) ||
 	       (role == MEMNET_ROLE_HOST && nla_put_u32(skb, MEMNET_A_SOCKET_JOBS, s->jobs));
 }
 

@@ -168,7 +168,6 @@ static u8 tcp_state(const struct tcps_endpoint *ep)
 static void fill_socket(struct tcps_endpoint *ep, struct memnet_nl_socket_info *out)
 {
 	out->session = ep->tc->session->number;
-	out->on_channel = true;
 	out->channel = ep->tc->ch->number;
 	out->id = ep->index;
 	out->generation = ep->gen;

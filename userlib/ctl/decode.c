@@ -154,7 +154,6 @@ static const struct field socket_fields[] = {
 	{ MEMNET_A_SOCKET_ID, "id", NUMBER },
 	{ MEMNET_A_SOCKET_GENERATION, "generation", NUMBER },
 	{ MEMNET_A_SOCKET_STATE, "state", NAME, .names = tcp_states },
-	{ MEMNET_A_SOCKET_NATIVE, "native", FLAG },
 	{ MEMNET_A_SOCKET_LOCAL_ADDR4, "local_address", ADDRESS },
 	{ MEMNET_A_SOCKET_LOCAL_ADDR6, "local_address", ADDRESS },
 	{ MEMNET_A_SOCKET_LOCAL_PORT, "local_port", NUMBER },

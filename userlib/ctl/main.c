@@ -114,18 +114,13 @@ CELL(cell_inode, cell_text(row, "inode", text, size))
 CELL(cell_module, cell_text(row, "module", text, size))
 CELL(cell_value, cell_text(row, "value", text, size))
 
-/* channel.index.generation, or why there is none */
+/* channel.index.generation */
 static void cell_endpoint(const json_t *row, char *text, size_t size)
 {
-	if (json_is_true(json_object_get(row, "native")))
-		snprintf(text, size, "native");
-	else if (!json_object_get(row, "id"))
-		snprintf(text, size, "-");
-	else
-		snprintf(text, size, "%d.%d.%d",
-			 (int)json_integer_value(json_object_get(row, "channel")),
-			 (int)json_integer_value(json_object_get(row, "id")),
-			 (int)json_integer_value(json_object_get(row, "generation")));
+	snprintf(text, size, "%d.%d.%d",
+		 (int)json_integer_value(json_object_get(row, "channel")),
+		 (int)json_integer_value(json_object_get(row, "id")),
+		 (int)json_integer_value(json_object_get(row, "generation")));
 }
 
 static const struct column link_columns[] = {
