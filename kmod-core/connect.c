@@ -139,9 +139,9 @@ int memnet_channel_connect(struct memnet_channel *ch, struct net *net, struct so
 	      rdma_resolve_route(id, STEP_MS) ?: cm_wait(ch);
 	if (ret)
 		return ret;
-	/* A host that was given no identity has that of its adapter. */
+	/* A host that was given no identity has that of its adapter, another for each link. */
 	if (!ch->cfg.who.host_id)
-		ch->cfg.who.host_id = be64_to_cpu(id->device->node_guid) ?: 1;
+		ch->cfg.who.host_id = (be64_to_cpu(id->device->node_guid) ^ ch->cfg.id_salt) ?: 1;
 	if (!*domain) {
 		struct memnet_domain *new = memnet_domain_create(id->device);
 

@@ -184,6 +184,7 @@ struct memnet_identity {
  * @slots:	entries of the window table: endpoints, both halves together
  * @heartbeat_ms: silence after which the peer is dead
  * @who:	identity; the node's challenge is filled in while connecting
+ * @id_salt:	makes the host id that is derived from the adapter another for each link
  * @secret:	shared secret
  * @secret_len:	its length, 0 for none
  */
@@ -193,6 +194,7 @@ struct memnet_channel_config {
 	u32			slots;
 	u32			heartbeat_ms;
 	struct memnet_identity	who;
+	u64			id_salt;
 	u8			secret[MEMNET_MAX_SECRET];
 	u8			secret_len;
 };

@@ -7,8 +7,8 @@
  * ports the user excluded never go to the node (native.c); a listener on the wildcard address
  * has both an endpoint and a native socket on loopback.
  *
- * A listening socket whose link died keeps its place: memnet_listener_restore(), called by the
- * link's worker, opens a new endpoint with the address the old one really had. If the node
+ * A listening socket whose link died keeps its place: memnet_listener_restore(), called from
+ * listener.c, opens a new endpoint with the address the old one really had. If the node
  * refuses, the socket gets the error. So does a socket that is only bound, at its next call.
  *
  * All under lock_sock(), which waits for the node release.
@@ -65,14 +65,19 @@ int memnet_open(struct sock *sk)
 {
 	struct memnet_sock *mn = memnet_sk(sk);
 	struct memnet_endpoint *ep = mn->ep;
-	struct link_channel *lc;
 	const struct wire_addr *local;
+	struct memnet_link *link;
+	struct link_channel *lc;
 	struct wire_msg msg;
 	int ret;
 
 	if (ep && ep->lc)
 		return 0;
-	lc = memnet_link_choose(sock_net(sk));
+	/* A listener's own link, if that is up. */
+	link = memnet_listener_link(mn);
+	lc = memnet_link_choose(sock_net(sk), link);
+	if (link)
+		memnet_link_put(link);
 	if (!lc)
 		return -ENETDOWN;
 	if (!ep) {
@@ -110,7 +115,7 @@ void memnet_drop_endpoint(struct sock *sk, u32 flags)
 
 	if (!ep)
 		return;
-	memnet_link_listener_del(mn);
+	memnet_listener_leave(mn);
 	spin_lock_bh(&ep->lock);
 	ep->sk = NULL;
 	spin_unlock_bh(&ep->lock);
@@ -265,7 +270,7 @@ static int enlist(struct memnet_sock *mn, struct memnet_endpoint *ep)
 	spin_unlock_bh(&ep->lock);
 	if (!link)
 		return -ENETDOWN;
-	memnet_link_listener_add(mn, link);
+	memnet_listener_enlist(mn, link);
 	memnet_link_put(link);
 	return 0;
 }
@@ -348,7 +353,7 @@ int memnet_listener_restore(struct memnet_sock *mn)
 	lock_sock(sk);
 	ep = mn->ep;
 	if (ep && ep->state == TCP_LISTEN && !ep->lc) {
-		ret = memnet_open(sk) ?: request_listen(sk, ep);
+		ret = memnet_open(sk) ?: enlist(mn, ep) ?: request_listen(sk, ep);
 		/* Without a link it is tried again; the node's refusal is the socket's to know. */
 		if (ret && ret != -ENETDOWN && ret != -ECONNRESET && ret != -ECONNABORTED) {
 			WRITE_ONCE(sk->sk_err, -ret);

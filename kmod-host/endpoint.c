@@ -12,7 +12,7 @@
  * the endpoint's lock.
  *
  * When a link dies every endpoint gets ECONNRESET; only listeners survive, without a channel,
- * until the link worker has set them up again (memnet_listener_restore()).
+ * until one has set them up again (listener.c).
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -123,6 +123,8 @@ void memnet_endpoint_gone(struct memnet_endpoint *ep)
 	/* What was queued since it died. */
 	memnet_transmit_release(ep, &drop);
 	memnet_jobs_fail(ep, ECONNRESET);
+	if (first)	/* a lingering close waits for it */
+		memnet_endpoint_wake(ep, MEMNET_WAKE_STATE);
 	lc = ep->lc;
 	spin_unlock_bh(&ep->lock);
 	memnet_transmit_purge(&drop);
@@ -130,6 +132,8 @@ void memnet_endpoint_gone(struct memnet_endpoint *ep)
 		return;
 	if (lc) {
 		xa_erase_bh(&lc->endpoints, ep->index);
+		if (ep->index < lc->ch->cfg.slots / 2)
+			atomic_dec(&lc->opened);
 		module_put(THIS_MODULE);
 	}
 	if (timer_delete(&ep->orphan)) {
@@ -207,20 +211,25 @@ int memnet_endpoint_open(struct memnet_endpoint *ep, struct link_channel *lc)
 	}
 	__module_get(THIS_MODULE); /* the caller's socket holds it */
 	atomic_inc(&lc->link->endpoints);
+	atomic_inc(&lc->opened);
+	refcount_inc(&lc->refs);	/* the link's end may take the endpoint's */
 	spin_lock_bh(&ep->lock);
 	ep->index = index;
 	ep->gen = ++lc->gens[index];
 	ep->gone = false;
+	ep->listener.collected = 0;	/* of a former life, which no node knows of */
 	ep->lc = lc;
 	spin_unlock_bh(&ep->lock);
 	memnet_endpoint_get(ep);
 	xa_store_bh(&lc->endpoints, index, ep, GFP_KERNEL);
 	/* The link may have died before the endpoint was on its table. */
+	ret = 0;
 	if (!memnet_channel_is_up(lc->ch)) {
 		memnet_endpoint_kill(ep, ENETDOWN);
-		return -ENETDOWN;
+		ret = -ENETDOWN;
 	}
-	return 0;
+	memnet_lc_put(lc);
+	return ret;
 }
 
 /**
@@ -232,6 +241,7 @@ void memnet_endpoint_attach(struct memnet_endpoint *ep, struct sock *sk)
 {
 	spin_lock_bh(&ep->lock);
 	ep->sk = sk;
+	WRITE_ONCE(ep->net_cookie, sock_net(sk)->net_cookie);
 	memnet_rcv_window_bound(ep, READ_ONCE(sk->sk_rcvbuf));
 	sk->sk_state = ep->state;
 	sk->sk_err = ep->error;

@@ -203,7 +203,7 @@ static void close_endpoint(struct sock *sk)
 
 	if (!ep)
 		return;
-	memnet_link_listener_del(mn);
+	memnet_listener_leave(mn);
 	if (ep->connected && ep->state != TCP_CLOSE) {
 		if (!skb_queue_empty_lockless(&ep->rx.queue) ||
 		    (sock_flag(sk, SOCK_LINGER) && !linger)) {

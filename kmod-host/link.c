@@ -4,15 +4,17 @@
  *
  * A link's work item is the only one that connects it and takes it down. It connects all
  * channels ahead of use; when the last is up sockets may choose one (memnet_link_choose()) and
- * listeners that outlived the former session are set up again. When a channel fails, the work
- * takes the whole session down: channels stopped, their endpoints killed, registered memory
+ * listeners that outlived the former session are set up again (listener.c). When a channel fails,
+ * the work takes the whole session down: endpoints killed, channels stopped, registered memory
  * unmapped; then, after a back-off, it connects anew. link_channels are never reused, so an
  * endpoint of the old session cannot meet the new one.
  *
  * Locks: links_mutex for adding and deleting; link.lock (BH, nests inside lock_sock(), outside
- * nothing) for state and the arrays. The list is walked under RCU.
+ * tx.lock) for state and the arrays. The list is walked under RCU.
  */
 #include <linux/cpumask.h>
+#include <linux/hash.h>
+#include <linux/jhash.h>
 #include <linux/random.h>
 #include <linux/rtnetlink.h>
 #include <linux/slab.h>
@@ -36,7 +38,7 @@ static const u8 allowed[] = {
 	[MEMNET_LINK_STATE_DOWN]	= S(CONNECTING),
 	[MEMNET_LINK_STATE_CONNECTING]	= S(UP) | S(FAILED) | S(DOWN),
 	[MEMNET_LINK_STATE_UP]		= S(CONNECTING) | S(DOWN),
-	[MEMNET_LINK_STATE_FAILED]	= S(CONNECTING) | S(DOWN),
+	[MEMNET_LINK_STATE_FAILED]	= S(CONNECTING) | S(UP) | S(DOWN),
 };
 
 static void link_change_state(struct memnet_link *link, enum memnet_link_state next)
@@ -45,7 +47,6 @@ static void link_change_state(struct memnet_link *link, enum memnet_link_state n
 	if (!(allowed[link->state] & BIT(next)))
 		return;
 	WRITE_ONCE(link->state, next);
-	wake_up_all(&link->waiters);
 }
 
 /**
@@ -84,14 +85,26 @@ static u32 slots_of(u32 channels)
 	return max_t(u32, WIRE_MAX_SLOTS / roundup_pow_of_two(channels), WIRE_MIN_SLOTS);
 }
 
+/*
+ * The same for a link of that name whenever the machine boots, so that its node knows it again.
+ * What tells namespaces apart lasts as long as they.
+ */
+static u64 id_salt(const struct memnet_link *link)
+{
+	u32 seed = net_eq(link->transport, &init_net) ? 0 : link->transport->ns.inum;
+
+	return jhash(link->cfg.name, strlen(link->cfg.name), seed) * GOLDEN_RATIO_64;
+}
+
 static struct link_channel *lc_create(struct memnet_link *link, unsigned int number)
 {
 	struct memnet_channel_config cfg = {
 		.host_side	= true,
 		.cpu		= cpumask_local_spread(number % num_online_cpus(), NUMA_NO_NODE),
 		.slots		= slots_of(link->n_channels),
-		.heartbeat_ms	= link->cfg.heartbeat_ms ?: HEARTBEAT_MS,
+		.heartbeat_ms	= HEARTBEAT_MS,
 		.who		= link->who,
+		.id_salt	= id_salt(link),
 		.secret_len	= link->cfg.secret.len,
 	};
 	struct link_channel *lc = kzalloc(sizeof(*lc), GFP_KERNEL);
@@ -120,6 +133,21 @@ static struct link_channel *lc_create(struct memnet_link *link, unsigned int num
 	return lc;
 }
 
+/**
+ * memnet_link_count() - add up what a channel has moved
+ * @sum: what is added to
+ * @lc: the channel
+ */
+void memnet_link_count(struct memnet_nl_counters *sum, const struct link_channel *lc)
+{
+	sum->tx_bytes += READ_ONCE(lc->moved.tx_bytes);
+	sum->rx_bytes += READ_ONCE(lc->moved.rx_bytes);
+	sum->tx_messages += READ_ONCE(lc->moved.tx_messages);
+	sum->rx_messages += READ_ONCE(lc->moved.rx_messages);
+	sum->credit_stalls += READ_ONCE(lc->moved.credit_stalls);
+	sum->window_stalls += READ_ONCE(lc->moved.window_stalls);
+}
+
 /*
  * Ends the session: nothing of it is left when this returns, but what closed sockets still refer
  * to.
@@ -132,9 +160,13 @@ static void link_take_down(struct memnet_link *link, u32 reason)
 
 	spin_lock_bh(&link->lock);
 	was_up = link->state == MEMNET_LINK_STATE_UP;
-	link_change_state(link, MEMNET_LINK_STATE_CONNECTING);
+	if (was_up)
+		link_change_state(link, MEMNET_LINK_STATE_CONNECTING);
 	memcpy(lc, link->lc, sizeof(lc));
 	memset(link->lc, 0, sizeof(link->lc));
+	for (i = 0; i < ARRAY_SIZE(lc); i++)
+		if (lc[i])
+			memnet_link_count(&link->moved, lc[i]);
 	for (i = 0; was_up && i < ARRAY_SIZE(lc); i++) {
 		if (lc[i] && lc[i]->ch->life.reason) {
 			link->reason = lc[i]->ch->life.reason;
@@ -145,10 +177,13 @@ static void link_take_down(struct memnet_link *link, u32 reason)
 	for (i = 0; i < ARRAY_SIZE(lc); i++)
 		if (lc[i])
 			memnet_channel_fail(lc[i]->ch, reason);
+	/* All sockets hear at once; stopping a channel may take its time. */
+	for (i = 0; i < ARRAY_SIZE(lc); i++)
+		if (lc[i])
+			memnet_endpoint_lost(lc[i]);
 	for (i = 0; i < ARRAY_SIZE(lc); i++) {
 		if (!lc[i])
 			continue;
-		memnet_endpoint_lost(lc[i]);
 		memnet_channel_stop(lc[i]->ch, reason);
 		/* Endpoints that were being opened meanwhile. */
 		memnet_endpoint_lost(lc[i]);
@@ -209,30 +244,24 @@ static int link_connect(struct memnet_link *link)
 	return 0;
 }
 
-/*
- * Listening sockets of the former session get their listeners on the node back. This waits for the
- * node, so it is not for link.work, which is the one to end the wait when the link dies.
- */
+/* It waits for the node, so it is not for link.work, which ends the wait when the link dies. */
 static void restore_work(struct work_struct *work)
 {
-	struct memnet_link *link = container_of(work, struct memnet_link, restore);
-	LIST_HEAD(todo);
-
-	spin_lock_bh(&link->lock);
-	list_splice_init(&link->listeners, &todo);
-	while (!list_empty(&todo)) {
-		struct memnet_sock *mn = list_first_entry(&todo, struct memnet_sock, link_node);
-
-		list_move_tail(&mn->link_node, &link->listeners);
-		sock_hold(&mn->inet.sk);
-		spin_unlock_bh(&link->lock);
-		memnet_listener_restore(mn);
-		sock_put(&mn->inet.sk);
-		spin_lock_bh(&link->lock);
-	}
-	spin_unlock_bh(&link->lock);
+	memnet_listeners_restore(container_of(work, struct memnet_link, restore));
 }
 
+/* Listeners may have lost their link: those that are up look for some to take in. */
+static void offer(void)
+{
+	struct memnet_link *link;
+
+	lockdep_assert_held(&links_mutex);
+	list_for_each_entry(link, &memnet_links, list)
+		if (READ_ONCE(link->state) == MEMNET_LINK_STATE_UP)
+			queue_work(system_unbound_wq, &link->restore);
+}
+
+/* What does not pass by itself; the state says so, and it is tried again all the same. */
 static bool hopeless(u32 reason)
 {
 	return reason == WIRE_REASON_VERSION || reason == WIRE_REASON_DENIED ||
@@ -253,9 +282,6 @@ static void link_work(struct work_struct *work)
 		mod_delayed_work(system_unbound_wq, &link->work, link->next_try - now);
 		return;
 	}
-	spin_lock_bh(&link->lock);
-	link_change_state(link, MEMNET_LINK_STATE_CONNECTING);
-	spin_unlock_bh(&link->lock);
 	ret = link_connect(link);
 	if (ret) {
 		u32 reason = link->reason;
@@ -265,11 +291,13 @@ static void link_work(struct work_struct *work)
 				link->cfg.name, wire_reason_name(reason), ret);
 		link_take_down(link, WIRE_REASON_DISCONNECTED);
 		delay = min(BACKOFF_MIN_MS << min(link->attempts, 6U), BACKOFF_MAX_MS);
+		if (hopeless(reason))
+			delay = BACKOFF_MAX_MS;
 		delay = msecs_to_jiffies(delay);
 		link->attempts++;
 		spin_lock_bh(&link->lock);
-		if (hopeless(reason))
-			link_change_state(link, MEMNET_LINK_STATE_FAILED);
+		link_change_state(link, hopeless(reason) ? MEMNET_LINK_STATE_FAILED :
+							   MEMNET_LINK_STATE_CONNECTING);
 		spin_unlock_bh(&link->lock);
 		link->next_try = jiffies + delay;
 		if (!READ_ONCE(link->deleted))
@@ -322,7 +350,6 @@ int memnet_link_add(struct net *net, const struct memnet_nl_link_cfg *cfg,
 	INIT_LIST_HEAD(&link->listeners);
 	INIT_DELAYED_WORK(&link->work, link_work);
 	INIT_WORK(&link->restore, restore_work);
-	init_waitqueue_head(&link->waiters);
 	link->next_try = jiffies;
 	refcount_set(&link->refs, 1);
 	mutex_lock(&links_mutex);
@@ -340,15 +367,25 @@ int memnet_link_add(struct net *net, const struct memnet_nl_link_cfg *cfg,
 
 static void link_delete(struct memnet_link *link, u32 reason)
 {
+	unsigned int i;
+
 	lockdep_assert_held(&links_mutex);
 	list_del_rcu(&link->list);
 	WRITE_ONCE(link->deleted, true);
+	/* A channel that is just being connected is not waited for. */
+	spin_lock_bh(&link->lock);
+	for (i = 0; i < ARRAY_SIZE(link->lc); i++)
+		if (link->lc[i])
+			memnet_channel_fail(link->lc[i]->ch, reason);
+	spin_unlock_bh(&link->lock);
 	cancel_delayed_work_sync(&link->work);
 	link->reason = reason;
 	link_take_down(link, reason);
 	/* Channels that failed while they were stopped have queued the work once more. */
 	cancel_delayed_work_sync(&link->work);
 	cancel_work_sync(&link->restore);
+	memnet_listeners_evict(link);
+	offer();
 	spin_lock_bh(&link->lock);
 	link_change_state(link, MEMNET_LINK_STATE_DOWN);
 	spin_unlock_bh(&link->lock);
@@ -361,7 +398,7 @@ static void link_delete(struct memnet_link *link, u32 reason)
  * @name: its name
  * @extack: for what is wrong, or NULL
  *
- * Its sockets get ECONNRESET. Return: 0 or -ENOENT.
+ * Its connections get ECONNRESET; listening sockets wait for another link. Return: 0 or -ENOENT.
  */
 int memnet_link_del(struct net *net, const char *name, struct netlink_ext_ack *extack)
 {
@@ -401,6 +438,7 @@ int memnet_link_set_netns(struct net *net, const char *name, struct net *target,
 		spin_lock_bh(&link->lock);
 		link->served = target;
 		spin_unlock_bh(&link->lock);
+		offer();
 		ret = 0;
 	} else {
 		NL_SET_ERR_MSG(extack, "no link of that name");
@@ -429,65 +467,54 @@ struct link_channel *memnet_link_channel(struct memnet_link *link, unsigned int 
 	return lc;
 }
 
+/*
+ * This CPU's channel of a link that is up and serves @net, or, when all of its endpoints are in
+ * use, the one with the fewest; with a reference, or NULL.
+ */
+static struct link_channel *pick(struct memnet_link *link, struct net *net)
+{
+	struct link_channel *lc = NULL, *other;
+	unsigned int i;
+
+	spin_lock_bh(&link->lock);
+	if (link->state == MEMNET_LINK_STATE_UP && net_eq(link->served, net))
+		lc = link->lc[raw_smp_processor_id() % link->n_channels];
+	if (lc && atomic_read(&lc->opened) >= lc->ch->cfg.slots / 2 - 1) {
+		for (i = 0; i < link->n_channels; i++) {
+			other = link->lc[i];
+			if (atomic_read(&other->opened) < atomic_read(&lc->opened))
+				lc = other;
+		}
+	}
+	if (lc)
+		refcount_inc(&lc->refs);
+	spin_unlock_bh(&link->lock);
+	return lc;
+}
+
 /**
  * memnet_link_choose() - a channel for a new endpoint
  * @net: the socket's namespace
+ * @first: link to be preferred, or NULL
  *
- * Return: the channel of this CPU on the first link that is up, with a reference, or NULL.
+ * Return: a channel of @first, or else of the first link that is up and serves the namespace, with
+ * a reference, or NULL.
  */
-struct link_channel *memnet_link_choose(struct net *net)
+struct link_channel *memnet_link_choose(struct net *net, struct memnet_link *first)
 {
-	struct link_channel *lc = NULL;
+	struct link_channel *lc = first ? pick(first, net) : NULL;
 	struct memnet_link *link;
 
+	if (lc)
+		return lc;
 	rcu_read_lock();
 	list_for_each_entry_rcu(link, &memnet_links, list) {
-		spin_lock_bh(&link->lock);
-		if (link->state == MEMNET_LINK_STATE_UP && net_eq(link->served, net))
-			lc = link->lc[raw_smp_processor_id() % link->n_channels];
-		if (lc)
-			refcount_inc(&lc->refs);
-		spin_unlock_bh(&link->lock);
+		lc = pick(link, net);
 		if (lc)
 			break;
 	}
 	rcu_read_unlock();
 	return lc;
-}
-
-/**
- * memnet_link_listener_add() - a socket listens through a link
- * @mn: socket, locked
- * @link: link
- */
-void memnet_link_listener_add(struct memnet_sock *mn, struct memnet_link *link)
-{
-	if (mn->link)
-		return;
-	refcount_inc(&link->refs);
-	sock_hold(&mn->inet.sk);
-	mn->link = link;
-	spin_lock_bh(&link->lock);
-	list_add_tail(&mn->link_node, &link->listeners);
-	spin_unlock_bh(&link->lock);
-}
-
-/**
- * memnet_link_listener_del() - a socket listens no longer
- * @mn: socket, locked
- */
-void memnet_link_listener_del(struct memnet_sock *mn)
-{
-	struct memnet_link *link = mn->link;
-
-	if (!link)
-		return;
-	spin_lock_bh(&link->lock);
-	list_del_init(&mn->link_node);
-	spin_unlock_bh(&link->lock);
-	mn->link = NULL;
-	memnet_link_put(link);
-	sock_put(&mn->inet.sk);
 }
 
 static void __net_exit links_net_exit(struct net *net)
@@ -501,6 +528,7 @@ static void __net_exit links_net_exit(struct net *net)
 			link->served = link->transport;
 		spin_unlock_bh(&link->lock);
 	}
+	offer();
 	mutex_unlock(&links_mutex);
 }
 

@@ -60,6 +60,9 @@ struct memnet_area;
  *		NEW_CONNECTION
  * @gens:	last generation of each index of the host's half; who reserved the index
  * @next:	where the search for a free index goes on
+ * @opened:	endpoints of the host's half
+ * @moved:	what has gone through it: tx_* and stalls under the channel's tx.lock, rx_* by its
+ *		receiver
  * @lost:	endpoints of the dead channel with jobs the node knew of; of the link's work alone
  * @refs:	the link and every endpoint
  */
@@ -69,6 +72,8 @@ struct link_channel {
 	struct xarray		endpoints;
 	u16			*gens;
 	u32			next;
+	atomic_t		opened;
+	struct memnet_nl_counters moved;
 	struct list_head	lost;
 	refcount_t		refs;
 };
@@ -105,6 +110,7 @@ struct memnet_request {
  * @index:	its id there
  * @gen:	generation of @index
  * @sk:		its socket; NULL before accept() and after close()
+ * @net_cookie:	of the namespace of its socket, 0 before it had one
  * @error:	errno of a death that no socket has seen yet
  * @connected:	was established once: DATA may come
  * @gone:	off the table for good
@@ -130,6 +136,7 @@ struct memnet_endpoint {
 	u32			index;
 	struct link_channel	*lc;
 	struct sock		*sk;
+	u64			net_cookie;
 	int			error;
 	bool			connected;
 	bool			gone;
@@ -292,8 +299,8 @@ enum memnet_opt {
  * @synced:	SOL_SOCKET options as the node has them
  * @native_ports: ports that stay native
  * @n_native_ports: how many
- * @link:	listening through a node: the link, held
- * @link_node:	on its list, to be set up again after a reconnect; the list holds the socket
+ * @link:	listening through a node: the link, held; NULL while there is none; see listener.c
+ * @link_node:	on its list, to be set up again; the list holds the socket
  */
 struct memnet_sock {
 	struct inet_sock	inet;
@@ -335,23 +342,23 @@ static inline struct memnet_sock *memnet_sk(const struct sock *sk)
  * @transport:	namespace of the rdma_cm ids, held
  * @served:	namespace whose sockets use the link; its end hands them back to @transport;
  *		under @lock
- * @lock:	(BH) @served, @state, @reason, @lc[] and @listeners
+ * @lock:	(BH) @served, @state, @reason and @lc[]
  * @state:	changed by link_change_state() only
  * @reason:	why it last went down
  * @attempts:	since it was last up
  * @reconnects:	times it came up again
  * @n_channels:	channels to connect
  * @lc:		channels while up; entries are replaced, never reused
- * @listeners:	listening sockets, see memnet_sock.link_node
+ * @listeners:	listening sockets, see listener.c
  * @domain:	protection domain while connected; the worker's
  * @failed:	a channel died: the worker is to take the link down
  * @deleted:	to be taken down for good
  * @next_try:	jiffies before which not to connect again
  * @work:	the only one that connects and takes down
  * @restore:	sets listeners up again after a reconnect
- * @waiters:	woken when the state changes
  * @who:	identity
  * @endpoints:	endpoints alive on it
+ * @moved:	by former sessions; under @lock
  * @refs:	list, each link_channel, each listening socket
  * @rcu:	frees it
  */
@@ -360,7 +367,7 @@ struct memnet_link {
 	struct memnet_nl_link_cfg cfg;
 	struct net		*transport;
 	struct net		*served;
-	spinlock_t		lock;		/* served, state, reason, lc, listeners */
+	spinlock_t		lock;		/* served, state, reason, lc */
 	enum memnet_link_state	state;
 	u32			reason;
 	u32			attempts;
@@ -374,9 +381,9 @@ struct memnet_link {
 	unsigned long		next_try;
 	struct delayed_work	work;
 	struct work_struct	restore;
-	wait_queue_head_t	waiters;
 	struct memnet_identity	who;
 	atomic_t		endpoints;
+	struct memnet_nl_counters moved;
 	refcount_t		refs;
 	struct rcu_head		rcu;
 };
@@ -390,12 +397,18 @@ int memnet_link_add(struct net *net, const struct memnet_nl_link_cfg *cfg,
 int memnet_link_del(struct net *net, const char *name, struct netlink_ext_ack *extack);
 int memnet_link_set_netns(struct net *net, const char *name, struct net *target,
 			  struct netlink_ext_ack *extack);
-struct link_channel *memnet_link_choose(struct net *net);
+struct link_channel *memnet_link_choose(struct net *net, struct memnet_link *first);
 void memnet_lc_put(struct link_channel *lc);
+void memnet_link_count(struct memnet_nl_counters *sum, const struct link_channel *lc);
 struct link_channel *memnet_link_channel(struct memnet_link *link, unsigned int number);
 void memnet_link_put(struct memnet_link *link);
-void memnet_link_listener_add(struct memnet_sock *mn, struct memnet_link *link);
-void memnet_link_listener_del(struct memnet_sock *mn);
+
+/* listener.c */
+void memnet_listener_enlist(struct memnet_sock *mn, struct memnet_link *link);
+void memnet_listener_leave(struct memnet_sock *mn);
+struct memnet_link *memnet_listener_link(struct memnet_sock *mn);
+void memnet_listeners_restore(struct memnet_link *link);
+void memnet_listeners_evict(struct memnet_link *link);
 
 /* endpoint.c */
 extern unsigned long memnet_max_pages;

@@ -4,6 +4,12 @@
 
 static void fill_counters(const struct memnet_link *link, struct memnet_nl_link_info *out)
 {
+	u32 i;
+
+	out->counters = link->moved;
+	for (i = 0; i < link->n_channels; i++)
+		if (link->lc[i])
+			memnet_link_count(&out->counters, link->lc[i]);
 	out->counters.reconnects = link->reconnects ? link->reconnects - 1 : 0;
 }
 
@@ -54,6 +60,8 @@ static void fill_socket(struct memnet_endpoint *ep, struct memnet_nl_socket_info
 	struct memnet_job *job;
 
 	spin_lock_bh(&ep->lock);
+	if (ep->lc && !ep->gone)
+		memnet_transmit_refresh(ep);
 	out->state = ep->state;
 	memnet_wire_to_sockaddr(&ep->local, &out->local);
 	memnet_wire_to_sockaddr(&ep->peer, &out->remote);
@@ -74,47 +82,65 @@ static void fill_socket(struct memnet_endpoint *ep, struct memnet_nl_socket_info
 	spin_unlock_bh(&ep->lock);
 }
 
+static bool seen_from(struct net *net, const struct memnet_endpoint *ep,
+		      const struct memnet_link *link)
+{
+	u64 cookie = READ_ONCE(ep->net_cookie);
+
+	return cookie ? cookie == net->net_cookie : net_eq(link->served, net);
+}
+
+/* The first endpoint of a channel from an index on that @net may see, with a reference, or NULL. */
+static struct memnet_endpoint *find_socket(struct net *net, struct memnet_link *link, u32 channel,
+					   unsigned long *index)
+{
+	struct memnet_endpoint *ep = NULL;
+	struct link_channel *lc;
+
+	spin_lock_bh(&link->lock);
+	lc = link->lc[channel];
+	if (lc)
+		ep = xa_find(&lc->endpoints, index, ULONG_MAX, XA_PRESENT);
+	/* One that is just going is passed over. */
+	while (ep && (!seen_from(net, ep, link) || !refcount_inc_not_zero(&ep->refs)))
+		ep = xa_find_after(&lc->endpoints, index, ULONG_MAX, XA_PRESENT);
+	spin_unlock_bh(&link->lock);
+	return ep;
+}
+
 /* The cursor is link << 40 | channel << 32 | index. */
 static int socket_next(struct net *net, u64 *cursor, struct memnet_nl_socket_info *out)
 {
-	u32 want_link = *cursor >> 40, want_channel = *cursor >> 32 & 0xff, n = 0, c;
+	u32 want_link = *cursor >> 40, channel = *cursor >> 32 & 0xff, n = 0;
 	unsigned long index = *cursor & 0xffffffff;
+	struct memnet_endpoint *ep = NULL;
 	struct memnet_link *link;
 
 	rcu_read_lock();
 	list_for_each_entry_rcu(link, &memnet_links, list) {
-		if (n++ < want_link || !net_eq(READ_ONCE(link->served), net))
+		if (n++ < want_link)
 			continue;
-		for (c = n - 1 == want_link ? want_channel : 0; c < link->n_channels; c++) {
-			struct link_channel *lc = memnet_link_channel(link, c);
-			struct memnet_endpoint *ep = NULL;
-
-			if (n - 1 != want_link || c != want_channel)
-				index = 0;
-			if (lc) {
-				ep = xa_find(&lc->endpoints, &index, ULONG_MAX, XA_PRESENT);
-				if (ep && !refcount_inc_not_zero(&ep->refs))
-					ep = NULL;
-			}
-			if (ep) {
-				fill_socket(ep, out);
-				strscpy(out->link, link->cfg.name, sizeof(out->link));
-				out->on_channel = true;
-				out->channel = c;
-				out->id = index;
-				out->generation = ep->gen;
-				*cursor = (u64)(n - 1) << 40 | (u64)c << 32 | (index + 1);
-				rcu_read_unlock();
-				memnet_endpoint_put(ep);
-				memnet_lc_put(lc);
-				return 1;
-			}
-			if (lc)
-				memnet_lc_put(lc);
+		for (; !ep && channel < link->n_channels; channel++, index = 0) {
+			ep = find_socket(net, link, channel, &index);
+			if (!ep)
+				continue;
+			fill_socket(ep, out);
+			strscpy(out->link, link->cfg.name, sizeof(out->link));
+			out->channel = channel;
+			out->id = index;
+			out->generation = ep->gen;
+			*cursor = (u64)(n - 1) << 40 | (u64)channel << 32 | (index + 1);
 		}
+		if (ep)
+			break;
+		channel = 0;
+		index = 0;
 	}
 	rcu_read_unlock();
-	return 0;
+	if (!ep)
+		return 0;
+	memnet_endpoint_put(ep);
+	return 1;
 }
 
 static const struct memnet_nl_host_ops ops = {

@@ -187,6 +187,8 @@ static int host_receive(struct memnet_channel *ch, struct memnet_rx *rx, gfp_t g
 	bool closed = false;
 	int ret;
 
+	WRITE_ONCE(lc->moved.rx_messages, lc->moved.rx_messages + 1);
+	WRITE_ONCE(lc->moved.rx_bytes, lc->moved.rx_bytes + rx->len);
 	if (msg->hdr.opcode == WIRE_NEW_CONNECTION)
 		return receive_new_connection(lc, msg, gfp);
 	ep = lookup(lc, le32_to_cpu(msg->hdr.index));
@@ -216,6 +218,9 @@ static int host_receive(struct memnet_channel *ch, struct memnet_rx *rx, gfp_t g
 		break;
 	case WIRE_RECV_DONE:
 		ret = memnet_recv_job_done(ep, msg);
+		if (!ret)
+			WRITE_ONCE(lc->moved.rx_bytes,
+				   lc->moved.rx_bytes + le32_to_cpu(msg->done.len));
 		break;
 	case WIRE_WANT_WINDOW:
 		ret = memnet_rcv_window_wanted(ep, le64_to_cpu(msg->want.limit));
@@ -235,12 +240,8 @@ static int host_receive(struct memnet_channel *ch, struct memnet_rx *rx, gfp_t g
 	}
 	spin_unlock_bh(&ep->lock);
 	memnet_transmit_purge(&drop);
-	if (closed) {
+	if (closed)
 		memnet_endpoint_gone(ep);
-		spin_lock_bh(&ep->lock);
-		memnet_endpoint_wake(ep, MEMNET_WAKE_STATE);
-		spin_unlock_bh(&ep->lock);
-	}
 	memnet_endpoint_put(ep);
 	return ret;
 }

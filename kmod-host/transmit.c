@@ -153,10 +153,15 @@ void memnet_transmit_count(struct memnet_endpoint *ep)
 int memnet_transmit_message(struct memnet_endpoint *ep, enum wire_opcode opcode,
 			    struct wire_msg *msg)
 {
+	int ret;
+
 	msg->hdr.opcode = opcode;
 	msg->hdr.index = cpu_to_le32(ep->index);
 	msg->hdr.gen = cpu_to_le16(ep->gen);
-	return memnet_tx_queue(ep->lc->ch, msg, NULL, 0, 0, 0);
+	ret = memnet_tx_queue(ep->lc->ch, msg, NULL, 0, 0, 0);
+	if (!ret)
+		ep->lc->moved.tx_messages++;
+	return ret;
 }
 
 static int send_control(struct memnet_endpoint *ep, struct sk_buff *skb)
@@ -203,6 +208,7 @@ static int send_data(struct memnet_endpoint *ep, struct memnet_entry *entry)
 	u32 len = min3(left, ep->tx.limit - ep->tx.sent, (u64)WIRE_MAX_PAYLOAD);
 	bool last = list_is_last(&entry->node, &ep->tx.queue);
 	struct wire_msg msg __uninitialized;
+	u64 from = ep->tx.sent;
 	u8 flags;
 	int ret;
 
@@ -210,9 +216,11 @@ static int send_data(struct memnet_endpoint *ep, struct memnet_entry *entry)
 		return 1;
 	wire_init(&msg, WIRE_DATA, ep->index, ep->gen);
 	msg.hdr.pos = cpu_to_le64(ep->tx.sent);
-	if (entry->kind == MEMNET_ENTRY_JOB)
-		return memnet_jobs_transmit(ep, &msg, min_t(u64, ep->tx.limit - ep->tx.sent,
-							    WIRE_MAX_PAYLOAD));
+	if (entry->kind == MEMNET_ENTRY_JOB) {
+		ret = memnet_jobs_transmit(ep, &msg, min_t(u64, ep->tx.limit - from,
+							   WIRE_MAX_PAYLOAD));
+		goto out;
+	}
 	flags = last && ep->tx.fin ? WIRE_F_FIN : !last || entry->more ? WIRE_F_MORE : 0;
 	ret = send_buffer(ep, memnet_entry_skb(entry), &msg, len, flags);
 	if (ret < 0)
@@ -225,7 +233,13 @@ static int send_data(struct memnet_endpoint *ep, struct memnet_entry *entry)
 		if (last && ep->tx.fin)
 			ep->tx.fin_sent = true;
 	}
-	return 0;
+	ret = 0;
+out:
+	if (!ret) {
+		ep->lc->moved.tx_messages++;
+		ep->lc->moved.tx_bytes += ep->tx.sent - from;
+	}
+	return ret;
 }
 
 /* Returns 0 when nothing is left or the window is dry. */
@@ -269,6 +283,7 @@ static int send_queue(struct memnet_endpoint *ep)
 		ret = memnet_transmit_message(ep, WIRE_WANT_WINDOW, &msg);
 		if (ret)
 			return ret;
+		ep->lc->moved.window_stalls++;
 		ep->tx.asked = ep->tx.limit + 1;
 	}
 	if (entry || !ep->tx.close || ep->tx.close_sent)
@@ -347,6 +362,8 @@ void memnet_transmit(struct memnet_endpoint *ep)
 	ret = send_aside(ep);
 	if (!ret)
 		ret = send_queue(ep);
+	if (ret == -EAGAIN)
+		ep->lc->moved.credit_stalls++;
 	memnet_tx_commit(ch);
 	if (!ret && ep->rx.publish) {
 		ret = memnet_window_publish(ch, ep->index, ep->gen, ep->rx.limit, ep->rx.copied);
