@@ -281,18 +281,65 @@ def test_everything_stands_still(lab):
 
 
 def test_link_deleted_under_load(lab):
-    """`memnetctl link del` resets its sockets; a link added again serves new ones."""
-    job = blocked(lab)
-    jobs = load(lab)
-    under_way(lab, jobs)
-    cause = uptime(lab)
-    lab.host.sh(DELETE, timeout=bound(lab) + 10)
-    ended(lab, jobs)
-    note = told(lab, job, cause)
-    lab.host.sh(ADD)
-    alive(lab)
+    """`memnetctl link del` resets its connections; a link added again serves new ones and those who listened."""
+    with Nginx(lab) as nginx:
+        job = blocked(lab)
+        jobs = load(lab)
+        under_way(lab, jobs)
+        cause = uptime(lab)
+        lab.host.sh(DELETE, timeout=bound(lab) + 10)
+        ended(lab, jobs)
+        note = told(lab, job, cause)
+        lab.host.sh(ADD.replace(offload.LINK, "another"))
+        offload.wait_link(lab, name="another")
+        nginx.serves()
+        lab.host.sh(DELETE.replace(offload.LINK, "another") + " && " + ADD)
+        alive(lab)
+        nginx.serves()
     offload.idle(lab)
     return note
+
+
+LISTENER = f"""
+import os, socket, sys
+s = socket.socket(fileno=socket.socket(25, socket.SOCK_STREAM, 0).detach())
+l = socket.socket(socket.AF_INET, socket.SOCK_STREAM, fileno=s.detach())
+l.bind(("{NODE_EXT}", 8088))
+l.listen(10)
+print("listening", flush=True)
+sys.stdin.readline()
+l.settimeout(60)
+while True:
+    print("said", l.accept()[0].recv(10), flush=True)
+"""
+
+
+def test_children_nobody_accepted(lab):
+    """Connections still queued when the service ends are gone with it; the listener is set up again, once."""
+    lab.host.put("/tmp/listener.py", LISTENER)
+    lab.host.sh("rm -f /tmp/go && mkfifo /tmp/go")
+    job = lab.host.bg("exec userland python3 /tmp/listener.py <>/tmp/go")
+    lab.node.until("ss -Hltn | grep -q :8088", timeout=60, what="the listener")
+    for _ in range(3):
+        lab.client.bg(f"nc {NODE_EXT} 8088 </dev/zero >/dev/null")
+    lab.host.until("memnetctl -j stats | grep -q '\"endpoints\": *4'", timeout=30, what="its children")
+    before = offload.counters(lab.host)["host.link_deaths"]
+    lab.node.sh(UNLISTEN, timeout=bound(lab) + 10)
+    lab.node.sh(LISTEN)
+    offload.wait_link(lab)
+    lab.node.until("ss -Hltn | grep -q :8088", timeout=60, what="the listener to be back")
+    lab.client.bg(f"echo again | nc -N {NODE_EXT} 8088")
+    lab.host.sh("echo >/tmp/go")
+    end = time.monotonic() + 60
+    while "said" not in job.output():
+        assert not job.done and time.monotonic() < end, job.output()
+        time.sleep(0.2)
+    assert "said b'again" in job.output(), job.output()
+    job.kill()
+    job.wait(20)
+    assert offload.counters(lab.host)["host.link_deaths"] == before + 1, "the new session died, too"
+    alive(lab)
+    offload.idle(lab)
 
 
 def test_service_ended_under_load(lab):

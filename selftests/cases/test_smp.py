@@ -8,7 +8,7 @@ import json
 import time
 
 from selftests.cases import offload
-from selftests.cases.test_failure import alive, deaths, die_under_load
+from selftests.cases.test_failure import alive, blocked, deaths, die_under_load, told, uptime
 from selftests.lab import tap
 
 LAB = dict(smp=2)
@@ -44,9 +44,12 @@ def test_each_processor_has_its_channel(lab):
 def test_streams_on_two_channels(lab):
     size = 1 if offload.small(lab) else 8
     options = f"{offload.memnet()} --streams 16 --send {size}M --recv {size}M --bound 100"
+    before = offload.link(lab)["counters"]
     with offload.Watch(lab) as w:
         out = lab.host.sh(f"mnstream {options} --side both", timeout=offload.patience(lab, 110))
     w.proves(connects=16, accepts=16)
+    moved = {key: value - before[key] for key, value in offload.link(lab)["counters"].items()}
+    assert all(2 * size << 20 <= moved[way] < 2.1 * size * 2**20 for way in ("tx_bytes", "rx_bytes")), moved
     offload.idle(lab)
     return out.splitlines()[-1]
 
@@ -70,6 +73,21 @@ def test_threads_on_one_socket(lab):
                               timeout=offload.patience(lab, 120))
         tap.check(out, rc, least=10)
     offload.idle(lab, timeout=90)
+
+
+def test_every_call_hears_of_a_death(lab):
+    """Each that sleeps, a lingering close among them, whatever the other processor does meanwhile."""
+    for vm, command, again in deaths(lab):
+        for _ in range(1 if offload.small(lab) else 3):
+            job = blocked(lab)
+            cause = uptime(lab)
+            vm.sh(command, timeout=60)
+            note = told(lab, job, cause)
+            vm.sh(again)
+            offload.wait_link(lab)
+    alive(lab)
+    offload.idle(lab)
+    return note
 
 
 def test_link_dies_under_load(lab):

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Links as an administrator may have them: several to one node, for several namespaces, of many channels."""
+import json
+import time
+
+from selftests.cases import offload
+from selftests.cases.test_failure import ADD, DELETE, alive
+from selftests.lab.lab import NODE_EXT, NODE_SAN
+
+
+def setup(lab):
+    offload.up(lab)
+
+
+def shown(lab, where=""):
+    """Who sees which sockets: local ports by link."""
+    rows = json.loads(lab.host.sh(f"{where} memnetctl -j socket show"))
+    return {link: sorted({r["local_port"] for r in rows if r["link"] == link}) for link in {r["link"] for r in rows}}
+
+
+HOLD = f"""
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_STREAM, fileno=socket.socket(25, socket.SOCK_STREAM, 0).detach())
+s.bind(("{NODE_EXT}", int(sys.argv[1])))
+s.listen(5)
+print("listening", flush=True)
+sys.stdin.read()
+"""
+
+
+def listener(lab, port, where=""):
+    """A socket that listens on a port, in a namespace."""
+    lab.host.put("/tmp/hold.py", HOLD)
+    job = lab.host.bg(f"sleep 1000 | {where} userland python3 /tmp/hold.py {port}")
+    end = time.monotonic() + offload.patience(lab, 30)
+    while "listening" not in job.output():
+        assert not job.done and time.monotonic() < end, job.output()
+        time.sleep(0.2)
+    return job
+
+
+def open_port(lab, port):
+    lab.client.until(f"nc -z -w 2 {NODE_EXT} {port}", timeout=offload.patience(lab, 30), what=f"port {port} to be open")
+
+
+def test_two_links_to_one_node(lab):
+    """Neither ends the other; each serves its namespace, whose sockets it alone sees, and listeners change over."""
+    inside = "ip netns exec apart"
+    lab.host.sh("mkdir -p /run/netns; ip netns add apart && ip -n apart link set lo up")
+    lab.host.sh(f"memnetctl link add second tcps {NODE_SAN} channels 1")
+    offload.wait_link(lab, name="second")
+    offload.wait_link(lab)
+    before = [offload.link(lab, name)["counters"]["reconnects"] for name in (offload.LINK, "second")]
+    lab.host.sh("memnetctl link set second netns apart")
+    jobs = [listener(lab, 8101), listener(lab, 8102, inside)]
+    lab.host.sh(f"{inside} mnmany {offload.memnet()} --bytes 10000 --bound 50 idle 5", timeout=offload.patience(lab, 60))
+    lab.host.sh(f"mnmany {offload.memnet()} --bytes 10000 --bound 50 idle 5", timeout=offload.patience(lab, 60))
+    assert len(json.loads(lab.node.sh("memnetctl -j tcps show"))["sessions"]) == 2
+    assert 8101 in shown(lab)[offload.LINK] and "second" not in shown(lab), shown(lab)
+    assert shown(lab, inside) == {"second": [8102]}, shown(lab, inside)
+    # their own sockets alone, and a link that goes on to another namespace leaves its listeners behind
+    after = [offload.link(lab, name)["counters"]["reconnects"] for name in (offload.LINK, "second")]
+    assert before == after and not offload.link(lab, "second")["sockets"] > 1, (before, after)
+    lab.host.sh("memnetctl link del second", timeout=offload.patience(lab, 30))
+    lab.client.until(f"! nc -z -w 2 {NODE_EXT} 8102", timeout=30, what="the port to be closed")
+    open_port(lab, 8101)
+    lab.host.sh(f"memnetctl link add third tcps {NODE_SAN} channels 1 && memnetctl link set third netns apart")
+    offload.wait_link(lab, name="third")
+    for port in (8101, 8102):
+        open_port(lab, port)
+    assert shown(lab, inside) == {"third": [8102]}, shown(lab, inside)
+    for job in jobs:
+        job.kill()
+        job.wait(10)
+    lab.host.sh("pkill -f '[h]old.py'; ip netns del apart", check=False)
+    lab.host.sh("memnetctl link del third", timeout=offload.patience(lab, 30))
+    offload.idle(lab)
+
+
+MANY = f"""
+import resource, socket
+resource.setrlimit(resource.RLIMIT_NOFILE, (6000, 6000))
+held = []
+for _ in range(4500):
+    s = socket.socket(socket.AF_INET, socket.SOCK_STREAM, fileno=socket.socket(25, socket.SOCK_STREAM, 0).detach())
+    s.bind(("{NODE_EXT}", 0))
+    held.append(s)
+print("bound", len({{s.getsockname()[1] for s in held}}), flush=True)
+input()
+"""
+
+
+def test_more_sockets_than_a_channel_has(lab):
+    """One processor fills its channel, and goes on with another."""
+    lab.host.sh(DELETE, timeout=offload.patience(lab, 30))
+    lab.host.sh(f"{ADD} channels 8")
+    assert offload.wait_link(lab)["channels_up"] == 8
+    lab.host.put("/tmp/many.py", MANY)
+    job = lab.host.bg("sleep 1000 | taskset -c 0 userland python3 /tmp/many.py")
+    end = time.monotonic() + offload.patience(lab, 200)
+    while "bound" not in job.output():
+        assert not job.done and time.monotonic() < end, job.output()
+        time.sleep(0.5)
+    assert "bound 4500" in job.output(), job.output()
+    rows = json.loads(lab.host.sh("memnetctl -j socket show", timeout=offload.patience(lab, 60)))
+    used = {c: sum(r["channel"] == c for r in rows) for c in range(8)}
+    job.kill()
+    job.wait(10)
+    lab.host.sh("pkill -f '[m]any.py'", check=False)
+    assert used[0] == 4095 and sum(used.values()) == 4500, used
+    offload.idle(lab, timeout=90)
+    lab.host.sh(DELETE, timeout=offload.patience(lab, 30))
+    lab.host.sh(ADD)
+    alive(lab)
+    offload.idle(lab)
+
+
+test_more_sockets_than_a_channel_has.timeout = 400
