@@ -741,16 +741,14 @@ static int hoard_without_sockets(struct peer *p)
 			if (option(p, index, IPPROTO_TCP, i % 2 ? TCP_CORK : TCP_NODELAY, i, 4,
 				   false))
 				return -1;
-		if (index % 16 == 0)
-			host_pump(0);
+		host_pump(0);
 	}
 	if (host_request(p, WIRE_QUERY, last - 1, &in) != ENFILE)
 		return -1;
 	for (index = first; index < last; index++) {
 		if (host_close(p, index))
 			return -1;
-		if (index % 16 == 0)
-			host_pump(0);
+		host_pump(0);
 	}
 	while (host_next_index() < last)
 		;
