@@ -227,7 +227,7 @@ def test_id_of_another_host(lab):
     lab.host.sh("ip address add 10.9.0.77/24 dev san0; sleep 1")
     to = f"--requests {NODE_SAN} --from 10.9.0.77"
     with Bystander(lab) as b:
-        attacks(lab, lab.host, f"{to} --host-id 0x{host_id} --only 'id of another host'", least=1)
+        attacks(lab, lab.host, f"{to} --host-id {host_id} --only 'id of another host'", least=1)
         attacks(lab, lab.host, f"{to} --only 'id at two addresses'", least=2)
     lab.host.sh("ip address del 10.9.0.77/24 dev san0")
     assert "host id in use at another address" in lab.node.sh("dmesg")
