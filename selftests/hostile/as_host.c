@@ -781,14 +781,14 @@ static int children_of_one_peer(struct peer *p)
 }
 
 /*
- * Done only by name: for a listener with limits (max-sockets 16 max-pages 1024), and for a peer
- * that connects.
+ * Done only by name: for a peer that connects, and for a listener with limits (max-sockets 16
+ * max-pages 1024). Those that end the session come first: they want all indices.
  */
 static const struct attack by_name[] = {
 	{ "children of one peer", children_of_one_peer, LIVES },
-	{ "hoard of options", hoard_without_sockets, LIVES },
 	{ "hoard of requests and options", hoard_requests, WIRE_REASON_LOAD },
 	{ "hoard of lives", hoard_lives, WIRE_REASON_PROTOCOL },
+	{ "hoard of options", hoard_without_sockets, LIVES },
 };
 
 /* ---- running them ------------------------------------------------------------------------ */
