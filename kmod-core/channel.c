@@ -8,7 +8,7 @@
  * drained, everything returned in reverse order) -> put.
  *
  * While a channel is up its worker writes a heartbeat into slot 0 of the peer's window table
- * five times in the agreed period and looks at its own slot 0: this needs no credit and proves
+ * ten times in the agreed period and looks at its own slot 0: this needs no credit and proves
  * that the peer's worker runs. A period without a change, and without a message, in which we
  * looked as often as the peer should have written, is the peer's death: a machine that stood
  * still with all its guests, and then finds that time has passed, has to look again.
@@ -76,14 +76,18 @@ void memnet_domain_put(struct memnet_domain *domain)
 }
 EXPORT_SYMBOL_GPL(memnet_domain_put);
 
-#define BEATS	5	/* in the agreed period */
+/*
+ * In the agreed period. A peer is dead after one look less without a sign of life: the last may
+ * have come a beat before its end and been seen a look later, so that is known within the period.
+ */
+#define BEATS	10
 
 static void beat_work(struct work_struct *work)
 {
 	struct memnet_channel *ch =
 		container_of(to_delayed_work(work), struct memnet_channel, life.beat);
+	unsigned long beat = msecs_to_jiffies(ch->cfg.heartbeat_ms / BEATS), heard;
 	u64 word = 0, unused = 0;
-	unsigned long heard;
 	bool late;
 
 	if (!memnet_channel_is_up(ch))
@@ -104,13 +108,14 @@ static void beat_work(struct work_struct *work)
 		ch->life.beat_at = heard;
 		ch->life.silent = 0;
 	}
-	if (++ch->life.silent > BEATS &&
-	    time_after(jiffies, ch->life.beat_at + msecs_to_jiffies(ch->cfg.heartbeat_ms))) {
+	/* The machine may have stood still, so neither looks nor time alone say it. */
+	if (++ch->life.silent >= BEATS - 1 &&
+	    time_after_eq(jiffies, ch->life.beat_at + (BEATS - 1) * beat)) {
 		memnet_channel_fail(ch, WIRE_REASON_HEARTBEAT);
 		return;
 	}
 	queue_delayed_work_on(ch->cfg.cpu, memnet_wq, &ch->life.beat,
-			      msecs_to_jiffies(ch->cfg.heartbeat_ms / (late ? 50 : BEATS)));
+			      late ? max(beat / 5, 1UL) : beat);
 }
 
 static void start_work(struct work_struct *work)
