@@ -66,6 +66,7 @@ void session_close(struct session *s);
 u32 host_next_index(void);
 void host_pump(int ms);
 unsigned int host_children(unsigned int wanted, int ms);
+int host_option(struct peer *p, u32 index, u32 level, u32 name, u32 value, u32 len, bool reply);
 u32 host_open(struct peer *p, u32 index);
 int host_close(struct peer *p, u32 index);
 int host_ask(struct peer *p, struct wire_msg *msg, u32 index, struct inbound *reply);
@@ -75,6 +76,10 @@ u32 host_listening(struct peer *p);
 int host_say(struct peer *p, enum wire_opcode op, u32 index);
 int host_data(struct peer *p, u32 index, u64 pos, u32 len, u8 flags);
 bool host_works(struct peer *p);
+
+/* hoard.c: done only by name */
+extern const struct attack hoard_attacks[];
+extern const unsigned int nr_hoard_attacks;
 
 /* as_host.c */
 void attack_node(void);

@@ -178,3 +178,21 @@ bool host_works(struct peer *p)
 
 	return index && host_request(p, WIRE_QUERY, index, &in) == 0 && !host_close(p, index);
 }
+
+/* The answer's errno with @reply, else 0; -1 when it could not be said. */
+int host_option(struct peer *p, u32 index, u32 level, u32 name, u32 value, u32 len, bool reply)
+{
+	struct inbound in;
+	struct wire_msg msg;
+	__le32 wire = cpu_to_le32(value);
+
+	wire_init(&msg, WIRE_SETOPT, index, 1);
+	msg.setopt.level = cpu_to_le32(level);
+	msg.setopt.name = cpu_to_le32(name);
+	msg.setopt.len = cpu_to_le32(len);
+	memcpy(msg.setopt.value, &wire, sizeof(wire));
+	if (!reply)
+		return peer_say(p, &msg, 0);
+	msg.hdr.flags = WIRE_F_REPLY;
+	return host_ask(p, &msg, index, &in);
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Attacks of a host on a node by number: what the node would have to hold if nothing were bounded.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include "attack.h"
+
+/* As fast as the queue pair takes them: who wants to do harm does not care for credits. */
+static int flood(struct peer *p, struct wire_msg *msg)
+{
+	static unsigned int count;
+
+	if (++count % 64 == 0)
+		host_pump(0);
+	return peer_raw_msg(p, msg, WIRE_SLOT);
+}
+
+static int flood_option(struct peer *p, u32 index, u32 level, u32 name)
+{
+	struct wire_msg msg;
+
+	wire_init(&msg, WIRE_SETOPT, index, 1);
+	msg.setopt.level = cpu_to_le32(level);
+	msg.setopt.name = cpu_to_le32(name);
+	msg.setopt.len = cpu_to_le32(4);
+	return flood(p, &msg);
+}
+
+/*
+ * Answers cannot be sent for lack of credits, and behind the first that is owed everything waits:
+ * requests, and between them options, of which each is another.
+ */
+static int hoard_requests(struct peer *p)
+{
+	static const u8 tcp[] = { TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_SYNCNT, TCP_LINGER2,
+				  TCP_DEFER_ACCEPT, TCP_WINDOW_CLAMP, TCP_QUICKACK,
+				  TCP_USER_TIMEOUT, TCP_MAXSEG };
+	static const u8 general[] = { SO_REUSEADDR, SO_REUSEPORT, SO_KEEPALIVE, SO_SNDBUF,
+				      SO_RCVBUF };
+	u32 index, sent = 0, i, j;
+	struct wire_msg msg;
+
+	p->stingy = true;
+	for (index = host_next_index(); index < p->slots / 2; index++) {
+		wire_init(&msg, WIRE_OPEN, index, 1);
+		if (flood(p, &msg))
+			goto out;
+		for (i = 0; i < 8; i++) {
+			wire_init(&msg, WIRE_QUERY, index, 1);
+			msg.ask.what = cpu_to_le32(WIRE_QUERY_OUTQ);
+			if (flood(p, &msg))
+				goto out;
+			for (j = 0; j < ATTACKS(tcp); j++, sent++)
+				if (flood_option(p, index, IPPROTO_TCP, tcp[j]))
+					goto out;
+			for (j = 0; j < ATTACKS(general); j++, sent++)
+				if (flood_option(p, index, SOL_SOCKET, general[j]))
+					goto out;
+		}
+	}
+out:
+	remark("%u options sent", sent);
+	return 0;
+}
+
+/* CLOSED cannot be sent either, so every life of an index is one more endpoint for the node. */
+static int hoard_lives(struct peer *p)
+{
+	u32 first = host_next_index(), index, lives = 0;
+	struct wire_msg msg;
+
+	p->stingy = true;
+	while (lives < 60000) {
+		for (index = first; index < p->slots / 2; index++, lives++) {
+			wire_init(&msg, WIRE_OPEN, index, 1);
+			if (flood(p, &msg))
+				goto out;
+			wire_init(&msg, WIRE_CLOSE, index, 1);
+			if (flood(p, &msg))
+				goto out;
+		}
+		/* The node's worker is to have done with them, or OPEN comes too early. */
+		host_pump(100);
+	}
+out:
+	remark("%u lives", lives);
+	return 0;
+}
+
+/* The node has no sockets left for them, and no stream in which these options have their place. */
+static int hoard_without_sockets(struct peer *p)
+{
+	u32 first = host_next_index(), last = p->slots / 2 - 2, index, i;
+	struct inbound in;
+
+	for (index = first; index < last; index++) {
+		if (!host_open(p, index))
+			return -1;
+		for (i = 0; i < 40; i++)
+			if (host_option(p, index, IPPROTO_TCP, i % 2 ? TCP_CORK : TCP_NODELAY, i,
+					4, false))
+				return -1;
+		host_pump(0);
+	}
+	if (host_request(p, WIRE_QUERY, last - 1, &in) != ENFILE)
+		return -1;
+	for (index = first; index < last; index++) {
+		if (host_close(p, index))
+			return -1;
+		host_pump(0);
+	}
+	while (host_next_index() < last)
+		;
+	return 0;
+}
+
+/*
+ * More connections of one peer than one channel has places for children. All come to the processor
+ * of the node that its packets come to; with --slots 64 that one's channel has room for 32.
+ */
+static int children_of_one_peer(struct peer *p)
+{
+	unsigned int wanted = p->slots * 3 / 4, got;
+	u32 index = host_open(p, 0);
+	struct inbound in;
+	struct wire_msg msg;
+
+	wire_init(&msg, WIRE_BIND, index, 1);
+	msg.bind.addr.family = cpu_to_le16(4);
+	msg.bind.addr.port = htons(7002);
+	if (!index || host_ask(p, &msg, index, &in))
+		return -1;
+	wire_init(&msg, WIRE_LISTEN, index, 1);
+	msg.listen.backlog = cpu_to_le32(wanted);
+	if (host_ask(p, &msg, index, &in))
+		return -1;
+	got = host_children(wanted, 4 * HOST_MS);
+	remark("%u of %u children came", got, wanted);
+	return got == wanted ? 0 : -1;
+}
+
+/*
+ * Done only by name: for a peer that connects, and for a listener with limits (max-sockets 16
+ * max-pages 1024). Those that end the session come first: they want all indices.
+ */
+const struct attack hoard_attacks[] = {
+	{ "children of one peer", children_of_one_peer, LIVES },
+	{ "hoard of requests and options", hoard_requests, WIRE_REASON_LOAD },
+	{ "hoard of lives", hoard_lives, WIRE_REASON_PROTOCOL },
+	{ "hoard of options", hoard_without_sockets, LIVES },
+};
+
+const unsigned int nr_hoard_attacks = ATTACKS(hoard_attacks);
