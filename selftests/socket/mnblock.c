@@ -2,7 +2,7 @@
 /*
  * mnblock: one thread in each call that can block, until the path dies.
  *
- *	mnblock [options] [--bound SECONDS] [--only NAME]
+ *	mnblock [options] [--only NAME]
  *
  * Prints "blocked N" once every thread sleeps in its call; whoever runs it
  * then kills the other side. Each call that returns is told at once:
@@ -10,11 +10,11 @@
  *	returned call=recv ret=-1 errno=ECONNRESET events=0x0 at=94012 state=ok
  *
  * with the machine's uptime in ms (-1: it has not), which whoever kills can
- * compare with his own. A call that is to return but has not
- * when the bound is over is "state=hung"; accept(), whose listener survives,
- * may go on waiting ("state=waiting"). Exit status 0: nothing hung and every
- * call that returned had an error to tell (or an event, for poll and its
- * like). It exits as soon as all that must return have.
+ * compare with his own. A call that is to return but has not when SIGTERM
+ * comes is "state=hung"; accept(), whose listener survives, may go on waiting
+ * ("state=waiting"). Exit status 0: nothing hung and every call that returned
+ * had an error to tell (or an event, for poll and its like). It exits as soon
+ * as all that must return have.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -268,11 +268,20 @@ static const char *verdict(const struct call *c)
 	return "no-error";
 }
 
-static int watch(const char *only, long bound)
+/* SIGTERM, which no thread sees, ends a nap and all that follow. */
+static bool nap_until(const sigset_t *end)
+{
+	static const struct timespec nap = { .tv_nsec = 10000000 };
+
+	return sigtimedwait(end, NULL, &nap) == SIGTERM;
+}
+
+static int watch(const char *only, const sigset_t *end)
 {
 	bool told[CALLS] = { false };
 	long start = now_ms();
 	unsigned int i, left, bad = 0;
+	bool over = false;
 
 	do {
 		left = 0;
@@ -281,7 +290,7 @@ static int watch(const char *only, long bound)
 
 			if (told[i] || (only && strcmp(only, c->name)))
 				continue;
-			if (!c->done && now_ms() - start < bound * 1000) {
+			if (!c->done && !over) {
 				left += !c->may_wait;
 				continue;
 			}
@@ -293,7 +302,7 @@ static int watch(const char *only, long bound)
 			       c->done ? c->at : -1, verdict(c));
 			fflush(stdout);
 		}
-		nap_ms(10);
+		over = over || nap_until(end);
 	} while (left);
 	for (i = 0; i < CALLS; i++)
 		if (!told[i] && !(only && strcmp(only, calls[i].name)))
@@ -340,27 +349,27 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		TESTED_OPTIONS,
-		{ "bound", required_argument, NULL, 'b' },
 		{ "only", required_argument, NULL, 'o' },
 		{ 0 }
 	};
 	const char *only = NULL;
-	long bound = 60;
 	unsigned int i, count = 0;
+	sigset_t end;
 	int opt, ret;
 
-	while ((opt = getopt_long(argc, argv, "b:", options, NULL)) != -1) {
-		if (opt == 'b') {
-			bound = atol(optarg);
-		} else if (opt == 'o') {
+	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (opt == 'o') {
 			only = optarg;
 		} else if (!tested_option(opt, optarg)) {
-			fprintf(stderr, "usage: mnblock [options] [--bound SECONDS] [--only NAME]\n"
+			fprintf(stderr, "usage: mnblock [options] [--only NAME]\n"
 				TESTED_USAGE);
 			return 2;
 		}
 	}
 	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&end);
+	sigaddset(&end, SIGTERM);
+	pthread_sigmask(SIG_BLOCK, &end, NULL);
 	if (!tested_complete("mnblock"))
 		return 2;
 	if (!prepare(only)) {
@@ -373,7 +382,7 @@ int main(int argc, char **argv)
 		count += !only || !strcmp(only, calls[i].name);
 	printf("blocked %u\n", count);
 	fflush(stdout);
-	ret = watch(only, bound);
+	ret = watch(only, &end);
 	/* not exit(): hung threads must not be waited for */
 	_exit(ret);
 }
