@@ -11,8 +11,8 @@
  * Results and counters are mapped read-only. The context outlives its file as long as jobs write
  * results and nodes write counters.
  *
- * Locks: context.regions.xa_lock (BH not needed) for the table; a region found in it is held.
- * context.lock for making pages.
+ * Locks: context.regions.xa_lock (BH not needed) for the table, which is read under RCU; a region
+ * found in it is held. context.lock for making pages.
  */
 #include <linux/bvec.h>
 #include <linux/eventfd.h>
@@ -56,11 +56,11 @@ struct memnet_region *memnet_context_region(struct memnet_context *ctx, u32 numb
 {
 	struct memnet_region *region;
 
-	xa_lock(&ctx->regions);
+	rcu_read_lock();
 	region = xa_load(&ctx->regions, number);
-	if (region)
-		refcount_inc(&region->refs);
-	xa_unlock(&ctx->regions);
+	if (region && !refcount_inc_not_zero(&region->refs))
+		region = NULL;
+	rcu_read_unlock();
 	return region;
 }
 

@@ -25,7 +25,6 @@
  * All fields are under the endpoint's lock.
  */
 #include <linux/slab.h>
-#include <linux/sched/signal.h>
 #include <net/sock.h>
 
 #include "job.h"
@@ -298,14 +297,42 @@ static u64 job_cut(struct memnet_endpoint *ep, struct memnet_job *job)
 	return sent;
 }
 
-/* It was not queued. */
-static void job_discard(struct memnet_job *job)
+/**
+ * memnet_job_async() - make a job nobody waits for
+ * @ctx: context it is of
+ * @map: what is sent from; taken over on success
+ * @offset: first byte in the region
+ * @len: bytes
+ * @more: the caller announces more
+ *
+ * Return: the job, to be appended or discarded, or NULL. Its outcome is still to be set.
+ */
+struct memnet_job *memnet_job_async(struct memnet_context *ctx, struct memnet_region_map *map,
+				    u64 offset, u64 len, bool more)
+{
+	struct memnet_job *job = job_take(ctx);
+
+	if (job)
+		job_init(job, map, offset, len, more);
+	return job;
+}
+
+/**
+ * memnet_job_discard() - a job was not queued
+ * @job: job
+ */
+void memnet_job_discard(struct memnet_job *job)
 {
 	memnet_hold_put(&job->hold);
 	memnet_job_put(job);
 }
 
-static void job_append(struct memnet_endpoint *ep, struct memnet_job *job)
+/**
+ * memnet_job_append() - queue a job; memnet_transmit() is to follow
+ * @ep: endpoint, locked
+ * @job: job
+ */
+void memnet_job_append(struct memnet_endpoint *ep, struct memnet_job *job)
 {
 	job->end = ep->tx.end + job->len;
 	WRITE_ONCE(ep->tx.end, job->end);
@@ -354,13 +381,13 @@ int memnet_job_queue(struct sock *sk, struct memnet_endpoint *ep, struct memnet_
 	spin_lock_bh(&ep->lock);
 	ok = ep->state != TCP_CLOSE && !ep->gone && !(sk->sk_shutdown & SEND_SHUTDOWN);
 	if (ok) {
-		job_append(ep, job);
+		memnet_job_append(ep, job);
 		memnet_transmit(ep);
 	}
 	spin_unlock_bh(&ep->lock);
 	if (ok)
 		return 0;
-	job_discard(job);
+	memnet_job_discard(job);
 	memnet_job_put(job);
 	return -EPIPE;
 }
@@ -387,10 +414,11 @@ u64 memnet_job_interrupt(struct memnet_endpoint *ep, struct memnet_job *job)
 	return sent;
 }
 
-/* ---- asynchronous jobs ---- */
-
-/* Finishes the jobs whose bytes have been taken. */
-static void collect(struct memnet_endpoint *ep)
+/**
+ * memnet_jobs_refresh() - finish the jobs whose bytes have been taken
+ * @ep: endpoint, locked
+ */
+void memnet_jobs_refresh(struct memnet_endpoint *ep)
 {
 	lockdep_assert_held(&ep->lock);
 	if (list_empty(&ep->tx.jobs) || !ep->lc)
@@ -402,8 +430,12 @@ static void collect(struct memnet_endpoint *ep)
 	memnet_jobs_taken(ep);
 }
 
-/* memnet_transmit() is to follow. */
-static void wait_for(struct memnet_endpoint *ep, struct memnet_job *job)
+/**
+ * memnet_job_wait_for() - somebody waits for a job; memnet_transmit() is to follow
+ * @ep: endpoint, locked
+ * @job: job
+ */
+void memnet_job_wait_for(struct memnet_endpoint *ep, struct memnet_job *job)
 {
 	lockdep_assert_held(&ep->lock);
 	if (job->waited)
@@ -424,9 +456,9 @@ void memnet_jobs_collect(struct memnet_endpoint *ep)
 	struct memnet_job *job;
 
 	spin_lock_bh(&ep->lock);
-	collect(ep);
+	memnet_jobs_refresh(ep);
 	list_for_each_entry(job, &ep->tx.jobs, node)
-		wait_for(ep, job);
+		memnet_job_wait_for(ep, job);
 	memnet_transmit(ep);
 	spin_unlock_bh(&ep->lock);
 }
@@ -444,10 +476,10 @@ void memnet_job_arm(struct memnet_endpoint *ep, u64 end)
 	struct memnet_job *job;
 
 	spin_lock_bh(&ep->lock);
-	collect(ep);
+	memnet_jobs_refresh(ep);
 	list_for_each_entry(job, &ep->tx.jobs, node) {
 		if (job->outcome.ctx && le64_to_cpu(wire_word(ep->gen, job->end)) == end) {
-			wait_for(ep, job);
+			memnet_job_wait_for(ep, job);
 			break;
 		}
 	}
@@ -478,7 +510,7 @@ int memnet_job_cancel(struct memnet_endpoint *ep, const u64 *word)
 	int ret = -ENOENT;
 
 	spin_lock_bh(&ep->lock);
-	collect(ep);
+	memnet_jobs_refresh(ep);
 	list_for_each_entry(job, &ep->tx.jobs, node) {
 		if (job->outcome.word != word)
 			continue;
@@ -492,236 +524,6 @@ int memnet_job_cancel(struct memnet_endpoint *ep, const u64 *word)
 		break;
 	}
 	spin_unlock_bh(&ep->lock);
-	return ret;
-}
-
-/* How many more jobs the socket may have; the first of those under way is waited for if none. */
-static u32 turns(struct memnet_endpoint *ep, bool wait)
-{
-	struct memnet_job *job;
-	u32 n;
-
-	spin_lock_bh(&ep->lock);
-	collect(ep);
-	n = MEMNET_JOBS_UNDER_WAY - min(ep->tx.n_jobs, MEMNET_JOBS_UNDER_WAY);
-	if (!n && wait) {
-		list_for_each_entry(job, &ep->tx.jobs, node)
-			if (job->outcome.ctx)
-				break;
-		wait_for(ep, job);
-		memnet_transmit(ep);
-	}
-	spin_unlock_bh(&ep->lock);
-	return n;
-}
-
-static int sleep_for_turn(struct memnet_endpoint *ep, struct memnet_context *ctx, long *timeo)
-{
-	DEFINE_WAIT(wait);
-	int ret = 0;
-
-	for (;;) {
-		prepare_to_wait(&ctx->wait, &wait, TASK_INTERRUPTIBLE);
-		if (turns(ep, true))
-			break;
-		if (!*timeo)
-			ret = -EAGAIN;
-		else if (signal_pending(current))
-			ret = sock_intr_errno(*timeo);
-		if (ret)
-			break;
-		*timeo = schedule_timeout(*timeo);
-	}
-	finish_wait(&ctx->wait, &wait);
-	return ret;
-}
-
-/* Waits until the socket may have another job; it is locked, and unlocked meanwhile. */
-static int wait_for_turn(struct sock *sk, struct memnet_context *ctx, long *timeo)
-{
-	struct memnet_endpoint *ep = memnet_sk(sk)->ep;
-	int ret;
-
-	for (;;) {
-		if (turns(ep, false))
-			return 0;
-		if (!*timeo)
-			return -EAGAIN;
-		memnet_endpoint_get(ep);
-		release_sock(sk);
-		ret = sleep_for_turn(ep, ctx, timeo);
-		lock_sock(sk);
-		memnet_endpoint_put(ep);
-		if (ret)
-			return ret;
-		if (memnet_sk(sk)->ep != ep)
-			return -EPIPE;
-	}
-}
-
-/* Jobs of one socket, before they are queued. */
-struct batch {
-	struct memnet_job *jobs[MEMNET_SUBMIT_BATCH];
-	u64 ends[MEMNET_SUBMIT_BATCH];	/* from @start */
-	u64 start;			/* where in the stream the first starts, once queued */
-	unsigned int n;
-};
-
-/* The job of an op becomes the batch's next. */
-static int batch_add(struct batch *b, struct memnet_context *ctx, struct memnet_endpoint *ep,
-		     const struct memnet_submission *s)
-{
-	struct memnet_region_map *map;
-	struct memnet_job *job;
-
-	map = memnet_region_map(s->region, ep->lc->ch);
-	if (IS_ERR(map))
-		return PTR_ERR(map) == -ENETDOWN ? -EPIPE : PTR_ERR(map);
-	job = job_take(ctx);
-	if (!job) {
-		memnet_region_map_put(map);
-		return -ENOMEM;
-	}
-	job_init(job, map, s->op.offset, s->op.len, s->op.flags & MEMNET_OP_MORE);
-	memnet_outcome_init(&job->outcome, ctx, s->word, s->op.flags & MEMNET_OP_NOTIFY);
-	job->waited = job->outcome.notify;
-	b->ends[b->n] = (b->n ? b->ends[b->n - 1] : 0) + s->op.len;
-	b->jobs[b->n++] = job;
-	return 0;
-}
-
-/*
- * All under one lock and in one batch. Returns how many were queued, none if the socket has as many
- * as it may, or -EPIPE.
- */
-static int batch_queue(struct sock *sk, struct memnet_endpoint *ep, struct batch *b)
-{
-	unsigned int i;
-	int n = -EPIPE;
-
-	spin_lock_bh(&ep->lock);
-	if (ep->state != TCP_CLOSE && !ep->gone && !(sk->sk_shutdown & SEND_SHUTDOWN)) {
-		collect(ep);
-		n = min(b->n, MEMNET_JOBS_UNDER_WAY - min(ep->tx.n_jobs, MEMNET_JOBS_UNDER_WAY));
-		b->start = ep->tx.end;
-		for (i = 0; i < n; i++) {
-			struct memnet_job *job = b->jobs[i];
-
-			WRITE_ONCE(*job->outcome.word, job->outcome.serial);
-			job->entry.more |= i < n - 1;
-			job_append(ep, job);
-		}
-		memnet_transmit(ep);
-	}
-	spin_unlock_bh(&ep->lock);
-	return n;
-}
-
-/* Waits until at least one can be queued. Returns how many were, or a negative errno. */
-static int batch_submit(struct sock *sk, struct memnet_context *ctx, struct memnet_endpoint *ep,
-			struct batch *b, long *timeo)
-{
-	unsigned int i;
-	int n, ret = 0;
-
-	for (;;) {
-		n = batch_queue(sk, ep, b);
-		if (n)
-			break;
-		ret = wait_for_turn(sk, ctx, timeo);
-		if (ret)
-			break;
-	}
-	for (i = max(n, 0); i < b->n; i++)
-		job_discard(b->jobs[i]);
-	return ret ?: n;
-}
-
-/* Whether the socket takes jobs of the context. */
-static int ready(struct memnet_context *ctx, struct sock *sk, long *timeo)
-{
-	struct memnet_endpoint *ep;
-	int ret;
-
-	if (memnet_sk(sk)->delegated)
-		return -EOPNOTSUPP;
-	if (sk->sk_state == TCP_SYN_SENT) {
-		ret = memnet_wait_connected(sk, timeo);
-		if (ret)
-			return ret;
-	}
-	ep = memnet_sk(sk)->ep;
-	if (!ep || !ep->connected || sk->sk_err || sk->sk_shutdown & SEND_SHUTDOWN)
-		return -EPIPE;
-	if (!ep->area || ep->area->ctx != ctx) {
-		ret = memnet_area_bind(ctx, ep);
-		if (ret)
-			return ret == -ENETDOWN ? -EPIPE : ret;
-	}
-	memnet_transmit_reap(ep);
-	return 0;
-}
-
-/* Makes jobs of the first op and of those like it that follow. What is wrong with one ends it. */
-static int batch_fill(struct batch *b, struct memnet_context *ctx, struct memnet_endpoint *ep,
-		      struct memnet_op __user *at, struct memnet_submission *s, unsigned int n)
-{
-	int fd = s->op.fd, ret;
-
-	do {
-		ret = batch_add(b, ctx, ep, s);
-	} while (!ret && b->n < n && !memnet_submission_get(ctx, s, at + b->n) &&
-		 s->op.opcode == MEMNET_OP_SEND && s->op.fd == fd);
-	return b->n ? 0 : ret;
-}
-
-static int submit_locked(struct memnet_context *ctx, struct sock *sk, bool nonblock,
-			 struct memnet_op __user *at, struct memnet_submission *s, unsigned int n)
-{
-	struct batch b __uninitialized;
-	long timeo = sock_sndtimeo(sk, nonblock);
-	struct memnet_endpoint *ep;
-	int i, taken, ret;
-	u64 end;
-
-	ret = ready(ctx, sk, &timeo);
-	if (ret)
-		return ret;
-	ep = memnet_sk(sk)->ep;
-	b.n = 0;
-	ret = batch_fill(&b, ctx, ep, at, s, n);
-	if (ret)
-		return ret;
-	taken = batch_submit(sk, ctx, ep, &b, &timeo);
-	for (i = 0; i < taken; i++) {
-		end = le64_to_cpu(wire_word(ep->gen, b.start + b.ends[i]));
-		memnet_submission_tell(at + i, end, memnet_counter_number(ep));
-	}
-	return taken;
-}
-
-/**
- * memnet_submit_sends() - send registered memory without waiting
- * @ctx: context
- * @sock: a socket of the family
- * @at: ops, of which the first is to send on this socket
- * @s: that one, checked; used for those that follow
- * @n: how many there are, at most MEMNET_SUBMIT_BATCH
- *
- * Return: how many were taken, at least one, or a negative errno.
- */
-int memnet_submit_sends(struct memnet_context *ctx, struct socket *sock,
-			struct memnet_op __user *at, struct memnet_submission *s, unsigned int n)
-{
-	bool nonblock = sock->file && sock->file->f_flags & O_NONBLOCK;
-	struct sock *sk = sock->sk;
-	int ret;
-
-	lock_sock(sk);
-	ret = submit_locked(ctx, sk, nonblock, at, s, n);
-	if (ret == -EPIPE)
-		ret = sk_stream_error(sk, MSG_NOSIGNAL, ret);
-	release_sock(sk);
 	return ret;
 }
 

@@ -64,6 +64,15 @@ void memnet_job_arm(struct memnet_endpoint *ep, u64 end);
 void memnet_jobs_ask(struct memnet_endpoint *ep);
 void memnet_jobs_collect(struct memnet_endpoint *ep);
 void memnet_jobs_free(struct memnet_context *ctx);
+int memnet_job_cancel(struct memnet_endpoint *ep, const u64 *word);
+struct memnet_job *memnet_job_async(struct memnet_context *ctx, struct memnet_region_map *map,
+				    u64 offset, u64 len, bool more);
+void memnet_job_discard(struct memnet_job *job);
+void memnet_job_append(struct memnet_endpoint *ep, struct memnet_job *job);
+void memnet_jobs_refresh(struct memnet_endpoint *ep);
+void memnet_job_wait_for(struct memnet_endpoint *ep, struct memnet_job *job);
+
+/* send_job.c */
 int memnet_submit_sends(struct memnet_context *ctx, struct socket *sock,
 			struct memnet_op __user *at, struct memnet_submission *s,
 			unsigned int n);
@@ -74,9 +83,6 @@ int memnet_submit_recv(struct memnet_context *ctx, struct socket *sock,
 int memnet_recv_job_cancel(struct memnet_endpoint *ep, const u64 *word);
 int memnet_recv_direct(struct socket *sock, struct memnet_region *region, u64 offset, u64 len,
 		       unsigned int flags, u64 *done);
-
-/* job.c */
-int memnet_job_cancel(struct memnet_endpoint *ep, const u64 *word);
 
 /* direct.c */
 int memnet_send_direct(struct socket *sock, struct memnet_region *region, u64 offset, u64 len,

@@ -4,11 +4,13 @@
  *
  *   main.c        parameters, load and unload
  *   link.c        links: connecting, reconnecting, death; choice of a channel
+ *   listener.c    listeners, and what becomes of them when their link goes
  *   endpoint.c    endpoints: ids, state, death, closing and orphans
  *   receive.c     messages from the node
  *   rcv_window.c  how far the node may send
  *   transmit.c    its outgoing queue: what is sent when
  *   job.c         jobs: bytes of registered memory on their way out
+ *   send_job.c    asynchronous sends: batches of jobs
  *   direct.c      a send from registered memory that waits for its end
  *   recv_job.c    bytes that land in registered memory
  *   region.c      registered memory: pinned, charged, mapped for a link

@@ -48,7 +48,7 @@ void memnet_region_put(struct memnet_region *region)
 	memnet_stat_dec(MEMNET_STAT_HOST_REGIONS);
 	mmdrop(region->mm);
 	kvfree(region->pages);
-	kfree(region);
+	kfree_rcu(region, rcu);
 }
 
 static int pin(struct memnet_region *region, unsigned long addr)

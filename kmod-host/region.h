@@ -21,6 +21,7 @@ struct mm_struct;
  * @maps:	mappings that can be found
  * @write:	may be written to
  * @retired:	deregistered: no new mappings; under that mutex
+ * @rcu:	it is looked up under RCU
  */
 struct memnet_region {
 	refcount_t		refs;
@@ -33,6 +34,7 @@ struct memnet_region {
 	struct list_head	maps;
 	bool			write;
 	bool			retired;
+	struct rcu_head		rcu;
 };
 
 #define MEMNET_CHUNK_PAGES 512	/* at most; what one key stands for */
