@@ -36,7 +36,7 @@ static void charge(struct memnet_endpoint *ep, int bytes)
 
 static bool under_pressure(void)
 {
-	return percpu_counter_read(&total) / (s64)PAGE_SIZE > (s64)READ_ONCE(memnet_max_pages);
+	return (u64)percpu_counter_read_positive(&total) / PAGE_SIZE > READ_ONCE(memnet_max_pages);
 }
 
 static void buffer_destruct(struct sk_buff *skb)

@@ -6,7 +6,8 @@
  * ACCEPTED makes room. A child is an endpoint of the node's half, on the channel of the CPU its
  * packets come to, and its first message is NEW_CONNECTION. Index and memory are taken before
  * kernel_accept(), so that no connection is accepted only to be dropped; where there are none the
- * connection waits in TCP's own queue, and the listener on its session's starved list.
+ * connection waits in TCP's own queue, and the listener on its session's starved list, or, while
+ * the node holds too much, for the next look.
  *
  * Runs in the listener's worker. The child is complete before it is stored in the table and
  * kicked; from then on it is its own channel's worker's.
@@ -63,6 +64,11 @@ static bool accept_one(struct tcps_endpoint *ep)
 	struct socket *sock;
 	int ret;
 
+	if (!tcps_admits(ep->tc->session)) {
+		take_quota(ep, -1);
+		tcps_stall(ep, -ENOMEM);
+		return false;
+	}
 	child = tcps_endpoint_reserve(ep->tc->session, READ_ONCE(ep->sock->sk->sk_incoming_cpu));
 	if (!child) {
 		take_quota(ep, -1);

@@ -21,6 +21,7 @@
  */
 #include <linux/slab.h>
 #include <net/addrconf.h>
+#include <rdma/ib_addr.h>
 
 #include "tcps.h"
 
@@ -64,6 +65,21 @@ static int request_event(struct rdma_cm_id *id, struct rdma_cm_event *event)
 	return 0;
 }
 
+/*
+ * rdma_cm takes the address from what the peer says of itself. On RoCE, where a GID is an address,
+ * it has to be the one our packets go to, so that who is not there never gets an answer. On other
+ * fabrics the subnet manager and the allow-list have to be in step.
+ */
+static bool is_genuine(const struct rdma_cm_id *id)
+{
+	struct sockaddr_storage at = {};
+
+	if (!rdma_protocol_roce(id->device, id->port_num))
+		return true;
+	rdma_gid2ip((struct sockaddr *)&at, &id->route.path_rec->dgid);
+	return tcps_same_host(&at, &id->route.addr.dst_addr);
+}
+
 /* What can be said about a request at once; 0 to go on, else an enum wire_reason. */
 static u32 judge(struct tcps_listener *l, struct rdma_cm_id *id, const struct rdma_cm_event *event,
 		 struct wire_cm_req *req)
@@ -80,7 +96,7 @@ static u32 judge(struct tcps_listener *l, struct rdma_cm_id *id, const struct rd
 	default:
 		return WIRE_REASON_MALFORMED;
 	}
-	if (!tcps_policy_host(cfg, &id->route.addr.dst_addr))
+	if (!is_genuine(id) || !tcps_policy_host(cfg, &id->route.addr.dst_addr))
 		return WIRE_REASON_DENIED;
 	secret = le32_to_cpu(req->features) & WIRE_FEATURE_SECRET;
 	if (secret != !!cfg->secret.len)

@@ -114,6 +114,8 @@ int tcps_native_create(struct tcps_endpoint *ep)
 
 	if (atomic_read(&s->endpoints) > s->listener->cfg.max_endpoints)
 		return -ENFILE;
+	if (!tcps_admits(s))
+		return -ENOBUFS;
 	ep->owner = tcps_owner_get(s, ep->uid);
 	if (IS_ERR(ep->owner)) {
 		ret = PTR_ERR(ep->owner);

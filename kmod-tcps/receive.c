@@ -278,8 +278,8 @@ static bool is_hoarding(const struct tcps_session *s)
 	if (messages < FEW_MESSAGES)
 		return false;
 	return messages / TCPS_MESSAGES_PER_PAGE > s->listener->cfg.max_pages ||
-	       atomic_long_read(&tcps_messages) / TCPS_MESSAGES_PER_PAGE >
-		       (long)READ_ONCE(tcps_max_pages);
+	       (unsigned long)atomic_long_read(&tcps_messages) / TCPS_MESSAGES_PER_PAGE >
+		       READ_ONCE(tcps_max_pages);
 }
 
 /**

@@ -368,7 +368,7 @@ static struct tcps_session *begin(struct tcps_listener *l, const struct rdma_cm_
 			tcps_session_end(s, WIRE_REASON_REPLACED);
 		}
 	}
-	if (*reason != WIRE_REASON_HOST_ID && others < l->cfg.max_sessions)
+	if (*reason != WIRE_REASON_HOST_ID && others < l->cfg.max_sessions && tcps_admits(NULL))
 		new = create(l, id, req);
 	if (new) {
 		refcount_inc(&new->refs);

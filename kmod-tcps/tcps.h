@@ -537,6 +537,7 @@ bool tcps_tx_drained(struct tcps_endpoint *ep);
 void tcps_tx_window(struct tcps_endpoint *ep);
 void tcps_tx_window_release(struct tcps_endpoint *ep);
 bool tcps_under_pressure(const struct tcps_session *s);
+bool tcps_admits(const struct tcps_session *s);
 void tcps_rx_pump(struct tcps_endpoint *ep, int events);
 
 /* recv_job.c */

@@ -271,16 +271,45 @@ static long charged(long pages, long messages, long extra)
 	return pages + messages / TCPS_MESSAGES_PER_PAGE + extra / (long)PAGE_SIZE;
 }
 
+static long charged_to_all(void)
+{
+	return charged(atomic_long_read(&tcps_pages), atomic_long_read(&tcps_messages),
+		       atomic_long_read(&tcps_extra));
+}
+
+static long charged_to(const struct tcps_session *s)
+{
+	return charged(atomic_long_read(&s->pages), atomic_read(&s->messages),
+		       atomic_long_read(&s->extra));
+}
+
+/* A limit may be anything; several counters are not read at one moment. */
+static bool is_more(long pages, u64 limit)
+{
+	return pages > 0 && (u64)pages > limit;
+}
+
 /**
  * tcps_under_pressure() - whether so much is held that a host is to get less
  * @s: the host's session
  */
 bool tcps_under_pressure(const struct tcps_session *s)
 {
-	return charged(atomic_long_read(&tcps_pages), atomic_long_read(&tcps_messages),
-		       atomic_long_read(&tcps_extra)) > (long)READ_ONCE(tcps_max_pages) ||
-	       charged(atomic_long_read(&s->pages), atomic_read(&s->messages),
-		       atomic_long_read(&s->extra)) > (long)s->listener->cfg.max_pages;
+	return is_more(charged_to_all(), READ_ONCE(tcps_max_pages)) ||
+	       is_more(charged_to(s), s->listener->cfg.max_pages);
+}
+
+/**
+ * tcps_admits() - whether there is memory for one more
+ * @s: session that is to get an endpoint, or NULL for a new session
+ *
+ * The first windows of those that are in cannot be taken back, nor do small ones end what is held
+ * already. So who comes when twice the limits are held has to wait, or is refused.
+ */
+bool tcps_admits(const struct tcps_session *s)
+{
+	return !is_more(charged_to_all() / 2, READ_ONCE(tcps_max_pages)) &&
+	       !(s && is_more(charged_to(s) / 2, s->listener->cfg.max_pages));
 }
 
 static void set_window(struct tcps_endpoint *ep, u32 window)

@@ -63,6 +63,46 @@ for s in first:
 print(len(accept(4)))
 """
 
+LOAD = SOCKETS + """
+import os
+listener = socket.socket(25, socket.SOCK_STREAM, 0)
+assert not call(libc.bind, listener.fileno(), addr("0.0.0.0", 7001), 16)
+assert not call(libc.listen, listener.fileno(), 20)
+flood = []
+for _ in range(40):
+    s, e = connect()
+    assert not e, e
+    flood.append(s)
+for s in flood:
+    s.sendall(b"never-read\\n")
+    s.setblocking(False)
+quiet = 0
+while quiet < 10:
+    sent = 0
+    for s in flood:
+        try:
+            sent += s.send(bytes(100000))
+        except BlockingIOError:
+            pass
+    quiet = 0 if sent else quiet + 1
+    time.sleep(0.1)
+print("full", flush=True)
+while not os.path.exists("/tmp/called"):
+    time.sleep(0.1)
+late, e = connect()
+print(errno.errorcode.get(e, e), len(select.select([listener], [], [], 2)[0]), flush=True)
+while not os.path.exists("/tmp/ease"):
+    time.sleep(0.1)
+for s in flood:
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    s.close()
+children = []
+while len(children) < 10 and select.select([listener], [], [], 20)[0]:
+    children.append(libc.accept4(listener.fileno(), None, None, 0))
+print(len(children))
+patiently(lambda: within(1), True)
+"""
+
 CALLS = f"""
 import socket, time
 calls = [socket.create_connection(("{NODE_EXT}", 7001)) for _ in range(10)]
@@ -74,7 +114,7 @@ def setup(lab):
     offload.up(lab)
     lab.host.sh("mkdir -p /run/netns; ip netns list | grep -q limited || ip netns add limited; "
                 "ip -n limited link set lo up; userland true")      # mounted here, seen in the namespace
-    for name, text in (("beyond", BEYOND), ("children", CHILDREN)):
+    for name, text in (("beyond", BEYOND), ("children", CHILDREN), ("load", LOAD)):
         lab.host.put(f"/tmp/{name}.py", text)
     lab.client.put("/tmp/calls.py", CALLS)
 
@@ -146,6 +186,13 @@ def test_sockets(lab):
         assert out.split() == ["0"] * 8 + ["ENFILE"] * 4, out
 
 
+def says(lab, job, word):
+    end = time.monotonic() + offload.patience(lab, 60)
+    while word not in job.output():
+        assert not job.done and time.monotonic() < end, job.output()
+        time.sleep(0.2)
+
+
 def test_children(lab):
     """Connections that nobody may have yet wait in the node's TCP, and come when there is room."""
     with Listener(lab, "max-sockets 8") as l:
@@ -153,10 +200,7 @@ def test_children(lab):
         offload.wait_link(lab, name="few")
         offload.idle(lab)
         job = lab.host.bg(f"{INSIDE} userland python3 /tmp/children.py")
-        end = time.monotonic() + offload.patience(lab, 60)
-        while "ready" not in job.output():
-            assert not job.done and time.monotonic() < end, job.output()
-            time.sleep(0.2)
+        says(lab, job, "ready")
         calls = lab.client.bg("exec python3 /tmp/calls.py")
         code, out = job.wait(offload.patience(lab, 60))
         calls.kill()
@@ -166,9 +210,9 @@ def test_children(lab):
 
 def test_pages(lab):
     """Peers that do not read: what the node holds for a host with few pages is little."""
-    sockets, held = 40, {}
+    sockets, held = 20, {}
     lab.node.sh("cat /proc/sys/net/ipv4/tcp_wmem >/tmp/wmem; sysctl -qw net.ipv4.tcp_wmem='4096 16384 65536'")
-    with Listener(lab, "max-pages 64") as l:
+    with Listener(lab, "max-pages 100") as l:
         l.add("few")
         offload.wait_link(lab, name="few")
         for where in ("", INSIDE):
@@ -185,6 +229,33 @@ def test_pages(lab):
         l.serves("few")
     lab.node.sh("sysctl -qw net.ipv4.tcp_wmem=\"$(cat /tmp/wmem)\"")
     # the initial window of 16 KiB is granted to each; two pages that follow each other hold more than one
-    assert held[INSIDE] <= 64 + sockets * 9, held
+    assert held[INSIDE] <= 100 + sockets * 9, held
     assert held[""] > held[INSIDE], held
     return f"{held[INSIDE]} pages held, {held['']} where there may be more"
+
+
+def test_load(lab):
+    """A node that holds twice what it may admits no socket, no connection and no host, until it holds less."""
+    limit = "/sys/module/memnet_tcps/parameters/max_pages"
+    usual = lab.node.sh(f"cat {limit}").strip()
+    lab.host.sh("rm -f /tmp/called /tmp/ease")
+    with Listener(lab, "max-pages 16") as l:
+        l.add("few")
+        offload.wait_link(lab, name="few")
+        offload.idle(lab)
+        job = lab.host.bg(f"{INSIDE} userland python3 /tmp/load.py")
+        says(lab, job, "full")
+        calls = lab.client.bg("exec python3 /tmp/calls.py")
+        time.sleep(1)
+        lab.host.sh("touch /tmp/called")
+        says(lab, job, "ENOBUFS 0")
+        lab.node.sh(f"echo 4 >{limit}")
+        l.add("two", "channels 1 host-id 77")
+        l.refused("two")
+        lab.node.sh(f"echo {usual} >{limit}")
+        lab.host.sh("touch /tmp/ease")
+        code, out = job.wait(offload.patience(lab, 60))
+        calls.kill()
+        calls.wait(20)
+        assert code == 0 and out.split() == ["full", "ENOBUFS", "0", "10"], out
+        l.serves("two")
