@@ -61,6 +61,13 @@
 #define memnet_eventfd_signal(ctx) eventfd_signal(ctx, 1)
 #endif
 
+/* what a command of io_uring has to say */
+#ifdef MEMNET_HAVE_uring_cmd_sqe
+#define memnet_uring_argument(command) io_uring_sqe_cmd((command)->sqe)
+#else
+#define memnet_uring_argument(command) ((command)->cmd)
+#endif
+
 /* to be able to read memory for long, beside FOLL_LONGTERM */
 #ifdef MEMNET_HAVE_gup_must_unshare
 #define MEMNET_PIN_READ (FOLL_WRITE | FOLL_FORCE)

@@ -410,7 +410,7 @@ static long call_submit(struct memnet_context *ctx, struct memnet_submit __user 
 	if (!ret && (!arg.count || arg.reserved))
 		ret = -EINVAL;
 	if (!ret)
-		ret = memnet_submit(ctx, u64_to_user_ptr(arg.ops), arg.count, &arg.done);
+		ret = memnet_submit(ctx, u64_to_user_ptr(arg.ops), arg.count, false, &arg.done);
 	return ret ?: put_user(arg.done, &user->done);
 }
 
@@ -502,6 +502,7 @@ static const struct file_operations context_ops = {
 	.mmap		= context_mmap,
 	.unlocked_ioctl	= context_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
+	.uring_cmd	= memnet_uring_cmd,
 };
 
 /* Anybody may use it: what it gives is bounded by the limits of the process. */

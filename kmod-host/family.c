@@ -174,6 +174,8 @@ static int memnet_shutdown(struct socket *sock, int how)
 			memnet_transmit(ep);
 		}
 		spin_unlock_bh(&ep->lock);
+		if (how & SEND_SHUTDOWN)
+			memnet_send_jobs_shut(ep);
 	}
 	sk->sk_state_change(sk);
 	release_sock(sk);

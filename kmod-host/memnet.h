@@ -16,6 +16,7 @@
  *   region.c      registered memory: pinned, charged, mapped for a link
  *   context.c     /dev/memnet
  *   submit.c      jobs as programs submit them
+ *   uring.c       the same by io_uring
  *   result.c      results of jobs, and who waits for them
  *   area.c        counters that the node writes and programs read
  *   request.c     requests that wait for the node's answer
@@ -477,6 +478,9 @@ int memnet_jobs_init(void);
 void memnet_jobs_exit(void);
 void memnet_jobs_taken(struct memnet_endpoint *ep);
 void memnet_jobs_fail(struct memnet_endpoint *ep, int error);
+
+/* send_job.c */
+void memnet_send_jobs_shut(struct memnet_endpoint *ep);
 
 /* recv_job.c */
 int memnet_recv_jobs_init(void);

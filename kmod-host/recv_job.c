@@ -575,7 +575,7 @@ static int wait_for_turn(struct sock *sk, long timeo)
 int memnet_submit_recv(struct memnet_context *ctx, struct socket *sock,
 		       struct memnet_op __user *at, struct memnet_submission *s)
 {
-	bool nonblock = sock->file && sock->file->f_flags & O_NONBLOCK;
+	bool nonblock = s->nonblock || (sock->file && sock->file->f_flags & O_NONBLOCK);
 	struct memnet_recv_job *job;
 	struct sock *sk = sock->sk;
 	struct memnet_endpoint *ep;

@@ -34,14 +34,15 @@ static u32 turns(struct memnet_endpoint *ep, bool wait)
 	return n;
 }
 
-static int sleep_for_turn(struct memnet_endpoint *ep, struct memnet_context *ctx, long *timeo)
+static int sleep_for_turn(struct sock *sk, struct memnet_endpoint *ep, struct memnet_context *ctx,
+			  long *timeo)
 {
 	DEFINE_WAIT(wait);
 	int ret = 0;
 
 	for (;;) {
 		prepare_to_wait(&ctx->wait, &wait, TASK_INTERRUPTIBLE);
-		if (turns(ep, true))
+		if (turns(ep, true) || READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN)
 			break;
 		if (!*timeo)
 			ret = -EAGAIN;
@@ -68,14 +69,24 @@ static int wait_for_turn(struct sock *sk, struct memnet_context *ctx, long *time
 			return -EAGAIN;
 		memnet_endpoint_get(ep);
 		release_sock(sk);
-		ret = sleep_for_turn(ep, ctx, timeo);
+		ret = sleep_for_turn(sk, ep, ctx, timeo);
 		lock_sock(sk);
 		memnet_endpoint_put(ep);
 		if (ret)
 			return ret;
-		if (memnet_sk(sk)->ep != ep)
+		if (memnet_sk(sk)->ep != ep || sk->sk_shutdown & SEND_SHUTDOWN)
 			return -EPIPE;
 	}
+}
+
+/**
+ * memnet_send_jobs_shut() - a socket sends nothing more: who waits for a turn waits in vain
+ * @ep: its endpoint; the socket is locked
+ */
+void memnet_send_jobs_shut(struct memnet_endpoint *ep)
+{
+	if (ep->area)
+		wake_up_all(&ep->area->ctx->wait);
 }
 
 /* Jobs of one socket, before they are queued. */
@@ -231,7 +242,7 @@ static int submit_locked(struct memnet_context *ctx, struct sock *sk, bool nonbl
 int memnet_submit_sends(struct memnet_context *ctx, struct socket *sock,
 			struct memnet_op __user *at, struct memnet_submission *s, unsigned int n)
 {
-	bool nonblock = sock->file && sock->file->f_flags & O_NONBLOCK;
+	bool nonblock = s->nonblock || (sock->file && sock->file->f_flags & O_NONBLOCK);
 	struct sock *sk = sock->sk;
 	int ret;
 

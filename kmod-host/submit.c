@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * MEMNET_IOC_SUBMIT: from the ops of a program to jobs.
+ * MEMNET_IOC_SUBMIT and its like: from the ops of a program to jobs.
  *
  * Ops are copied and checked one by one, and only once; what job.c and recv_job.c get is the copy
  * and the region it names. One that cannot be written to is refused. Those that send on one socket,
@@ -79,9 +79,10 @@ fault:
 }
 
 /* One op and those that go with it; returns how many were taken, or why the first was not. */
-static int submit_some(struct memnet_context *ctx, struct memnet_op __user *at, u32 n)
+static int submit_some(struct memnet_context *ctx, struct memnet_op __user *at, u32 n,
+		       bool nonblock)
 {
-	struct memnet_submission s = { .region = NULL };
+	struct memnet_submission s = { .nonblock = nonblock };
 	struct socket *sock;
 	int fd, ret;
 
@@ -114,11 +115,13 @@ out:
  * @ctx: context
  * @ops: the ops
  * @count: how many, at least 1
+ * @nonblock: do not wait where a socket has as many jobs as it may
  * @done: result: how many were taken
  *
  * Return: 0 when any was taken, else why the first was refused.
  */
-int memnet_submit(struct memnet_context *ctx, struct memnet_op __user *ops, u32 count, u32 *done)
+int memnet_submit(struct memnet_context *ctx, struct memnet_op __user *ops, u32 count,
+		  bool nonblock, u32 *done)
 {
 	int ret = 0;
 
@@ -128,7 +131,7 @@ int memnet_submit(struct memnet_context *ctx, struct memnet_op __user *ops, u32 
 		cond_resched();
 		ret = -EINTR;
 		if (!*done || !signal_pending(current))
-			ret = submit_some(ctx, ops + *done, count - *done);
+			ret = submit_some(ctx, ops + *done, count - *done, nonblock);
 		if (ret < 0) {
 			if (put_user(ret == -ERESTARTSYS ? EINTR : -ret, &ops[*done].error))
 				ret = -EFAULT;

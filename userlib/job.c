@@ -172,34 +172,78 @@ static int release(struct memnet_context *ctx, struct record *r, memnet_job job)
 	return 0;
 }
 
+/* Gives each op a record; how many have one, 0 with errno if none. */
+static inline unsigned int prepare(struct memnet_context *ctx, struct memnet_op *ops,
+				   unsigned int n)
+{
+	unsigned int got, i;
+	uint32_t ids[64];
+
+	if (n > sizeof(ids) / sizeof(ids[0]))
+		n = sizeof(ids) / sizeof(ids[0]);
+	got = take(ctx, ids, n);
+	if (!got)
+		errno = n ? EAGAIN : EINVAL;
+	for (i = 0; i < got; i++)
+		ops[i].result = ids[i];
+	return got;
+}
+
+/* Of @n ops with a record the first @done were taken. */
+static inline void submitted(struct memnet_context *ctx, const struct memnet_op *ops,
+			     unsigned int n, unsigned int done, memnet_job *jobs)
+{
+	unsigned int i;
+
+	for (i = 0; i < done; i++)
+		jobs[i] = hold(ctx, ops[i].result, &ops[i]);
+	for (; i < n; i++)
+		give(ctx, ops[i].result);
+}
+
 int memnet_submit(struct memnet_context *ctx, struct memnet_op *ops, unsigned int n,
 		  memnet_job *jobs)
 {
 	struct memnet_submit arg = { .size = sizeof(arg), .ops = (uintptr_t)ops };
-	uint32_t ids[64];
-	unsigned int i;
 	int err = 0;
 
-	if (n > sizeof(ids) / sizeof(ids[0]))
-		n = sizeof(ids) / sizeof(ids[0]);
-	arg.count = take(ctx, ids, n);
-	if (!arg.count) {
-		errno = n ? EAGAIN : EINVAL;
+	arg.count = prepare(ctx, ops, n);
+	if (!arg.count)
 		return -1;
-	}
-	for (i = 0; i < arg.count; i++)
-		ops[i].result = ids[i];
 	if (ioctl(ctx->fd, MEMNET_IOC_SUBMIT, &arg)) {
 		err = errno;
 		arg.done = 0;
 	}
-	for (i = 0; i < arg.done; i++)
-		jobs[i] = hold(ctx, ids[i], &ops[i]);
-	for (; i < arg.count; i++)
-		give(ctx, ids[i]);
+	submitted(ctx, ops, arg.count, arg.done, jobs);
 	if (!err)
 		return (int)arg.done;
 	errno = err;
+	return -1;
+}
+
+int memnet_uring_prepare(struct memnet_context *ctx, struct memnet_op *ops, unsigned int n,
+			 struct memnet_uring_submit *arg)
+{
+	n = prepare(ctx, ops, n);
+	if (!n)
+		return -1;
+	*arg = (struct memnet_uring_submit){ .ops = (uintptr_t)ops, .count = n };
+	return (int)n;
+}
+
+int memnet_uring_submitted(struct memnet_context *ctx, const struct memnet_op *ops, unsigned int n,
+			   int result, memnet_job *jobs)
+{
+	unsigned int done = result > 0 ? (unsigned int)result : 0;
+
+	if (done > n) {
+		errno = EINVAL;
+		return -1;
+	}
+	submitted(ctx, ops, n, done, jobs);
+	if (result >= 0)
+		return result;
+	errno = -result;
 	return -1;
 }
 

@@ -156,6 +156,25 @@ int memnet_job_cancel(struct memnet_context *ctx, int fd, memnet_job job);
 int memnet_submit(struct memnet_context *ctx, struct memnet_op *ops, unsigned int n,
 		  memnet_job *jobs);
 
+/*
+ * The same by io_uring, without a system call of its own. memnet_uring_prepare() fills in
+ * what the entry's cmd is to hold; the entry has opcode IORING_OP_URING_CMD, fd
+ * memnet_context_fd() and cmd_op MEMNET_URING_SUBMIT:
+ *
+ *	struct memnet_uring_submit arg;
+ *	int count = memnet_uring_prepare(ctx, ops, n, &arg);
+ *
+ *	memcpy(sqe->cmd, &arg, sizeof(arg));
+ *
+ * How many of @ops are in it, up to 64; -1 with errno EAGAIN when too many jobs are held.
+ * @ops must stay until the completion, whose res memnet_uring_submitted() then turns into what
+ * memnet_submit() returns; res may be short of count: the socket was full.
+ */
+int memnet_uring_prepare(struct memnet_context *ctx, struct memnet_op *ops, unsigned int n,
+			 struct memnet_uring_submit *arg);
+int memnet_uring_submitted(struct memnet_context *ctx, const struct memnet_op *ops,
+			   unsigned int count, int res, memnet_job *jobs);
+
 /* A batch: jobs that are gathered and then submitted with one system call. */
 #define MEMNET_BATCH 64
 

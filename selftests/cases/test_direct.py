@@ -115,6 +115,19 @@ def test_event_loop(lab):
     return out.strip()
 
 
+def test_uring(lab):
+    """Jobs submitted by io_uring, which also waits where a socket is full, and tells of their ends."""
+    rounds = 5 if offload.small(lab) else 50
+    with offload.Watch(lab) as w:
+        out = lab.host.sh(f"mnuring {offload.memnet()} --rounds {rounds}", timeout=offload.patience(lab, 60))
+    w.proves(connects=4)
+    assert w.host[SENT] >= 2 * rounds * 16 * 3000, w.host[SENT]
+    lab.client.sh("kill $(pgrep -x mnpuppet); while pgrep -x mnpuppet; do sleep 0.1; done")
+    offload.puppet(lab.client)      # that does not hold what it never read
+    clean(lab)
+    return out
+
+
 def test_wait_for_several(lab):
     """Asleep until any of many jobs is over, again and again, and then until all are."""
     with offload.Watch(lab) as w:

@@ -276,6 +276,27 @@ struct memnet_submit {
 	__u32 reserved;
 };
 
+/*
+ * The command of io_uring (IORING_OP_URING_CMD on the context, cmd_op) that does
+ * what MEMNET_IOC_SUBMIT does.
+ */
+#define MEMNET_URING_SUBMIT	_IO('M', 0xE8)
+
+/**
+ * struct memnet_uring_submit - its argument, in the entry's cmd
+ * @ops: struct memnet_op[]
+ * @count: how many
+ * @reserved: 0
+ *
+ * Its result is how many were taken, or a negative errno. They may be fewer than
+ * the socket would take in time: it waits for room only when none was taken.
+ */
+struct memnet_uring_submit {
+	__u64 ops;
+	__u32 count;
+	__u32 reserved;
+};
+
 /* A job as MEMNET_IOC_WAIT knows it: from its struct memnet_op. */
 struct memnet_job_ref {
 	__u32 result;

@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * mnuring: jobs by io_uring, without liburing.
+ *
+ *	mnuring [options] [--rounds N]
+ *
+ * A socket to an echo sends by jobs that are submitted by a command of the ring, and receives by
+ * others; the ring's poll and read tell of their ends. Every byte is checked. Then what the command
+ * refuses, and a socket whose peer never reads: what is too much for it is taken in part, then
+ * waited for by the ring, and fails when the connection is reset. All of it again with a kernel
+ * thread that submits (IORING_SETUP_SQPOLL). Exit status 0: all was as it should be; 77: no
+ * io_uring here.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <linux/io_uring.h>
+#include <poll.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "memnet.h"
+#include "peer.h"
+#include "tested.h"
+
+#define ENTRIES 64
+#define JOBS	16
+#define SIZE	3000
+#define FULL	256	/* jobs a socket may have under way */
+#define WAIT_MS	20000
+#define SPACE	(JOBS * SIZE)
+
+struct ring {
+	int fd;
+	bool polled;	/* a kernel thread submits */
+	unsigned int *sq_tail, *sq_mask, *sq_flags, *sq_array;
+	unsigned int *cq_head, *cq_tail, *cq_mask;
+	struct io_uring_sqe *sqes;
+	struct io_uring_cqe *cqes;
+};
+
+static struct memnet_context *ctx;
+static const char *what = "start";
+
+static bool ring_open(struct ring *r, bool polled)
+{
+	struct io_uring_params p = {
+		.flags = polled ? IORING_SETUP_SQPOLL : 0,
+		.sq_thread_idle = 50,
+	};
+	char *sq, *cq;
+
+	r->fd = (int)syscall(SYS_io_uring_setup, ENTRIES, &p);
+	if (r->fd < 0)
+		return false;
+	r->polled = polled;
+	sq = mmap(NULL, p.sq_off.array + p.sq_entries * sizeof(unsigned int),
+		  PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, r->fd, IORING_OFF_SQ_RING);
+	cq = mmap(NULL, p.cq_off.cqes + p.cq_entries * sizeof(struct io_uring_cqe),
+		  PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, r->fd, IORING_OFF_CQ_RING);
+	r->sqes = mmap(NULL, p.sq_entries * sizeof(struct io_uring_sqe), PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_POPULATE, r->fd, IORING_OFF_SQES);
+	if (sq == MAP_FAILED || cq == MAP_FAILED || r->sqes == MAP_FAILED)
+		return false;
+	r->sq_tail = (unsigned int *)(sq + p.sq_off.tail);
+	r->sq_mask = (unsigned int *)(sq + p.sq_off.ring_mask);
+	r->sq_flags = (unsigned int *)(sq + p.sq_off.flags);
+	r->sq_array = (unsigned int *)(sq + p.sq_off.array);
+	r->cq_head = (unsigned int *)(cq + p.cq_off.head);
+	r->cq_tail = (unsigned int *)(cq + p.cq_off.tail);
+	r->cq_mask = (unsigned int *)(cq + p.cq_off.ring_mask);
+	r->cqes = (struct io_uring_cqe *)(cq + p.cq_off.cqes);
+	return true;
+}
+
+/* One entry, known by @mark. */
+static bool ring_submit(struct ring *r, const struct io_uring_sqe *sqe, uint64_t mark)
+{
+	unsigned int tail = *r->sq_tail, i = tail & *r->sq_mask;
+
+	r->sqes[i] = *sqe;
+	r->sqes[i].user_data = mark;
+	r->sq_array[i] = i;
+	__atomic_store_n(r->sq_tail, tail + 1, __ATOMIC_RELEASE);
+	if (!r->polled)
+		return syscall(SYS_io_uring_enter, r->fd, 1, 0, 0, NULL, 0) == 1;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (__atomic_load_n(r->sq_flags, __ATOMIC_RELAXED) & IORING_SQ_NEED_WAKEUP)
+		return !syscall(SYS_io_uring_enter, r->fd, 0, 0, IORING_ENTER_SQ_WAKEUP, NULL, 0);
+	return true;
+}
+
+/* The next completion, if there is one within the time. */
+static bool ring_next(struct ring *r, int ms, struct io_uring_cqe *cqe)
+{
+	long end = now_ms() + ms;
+	unsigned int head = *r->cq_head;
+
+	while (head == __atomic_load_n(r->cq_tail, __ATOMIC_ACQUIRE)) {
+		if (now_ms() > end)
+			return false;
+		wait_fd(r->fd, POLLIN, 50);
+	}
+	*cqe = r->cqes[head & *r->cq_mask];
+	__atomic_store_n(r->cq_head, head + 1, __ATOMIC_RELEASE);
+	return true;
+}
+
+/* An entry alone in the ring; its result. */
+static int ring_do(struct ring *r, const struct io_uring_sqe *sqe)
+{
+	static uint64_t mark = 1000;
+	struct io_uring_cqe cqe;
+
+	if (!ring_submit(r, sqe, ++mark) || !ring_next(r, WAIT_MS, &cqe) || cqe.user_data != mark)
+		return -ETIME;
+	return cqe.res;
+}
+
+static struct io_uring_sqe command(unsigned int op, const struct memnet_uring_submit *arg)
+{
+	struct io_uring_sqe sqe = {
+		.opcode = IORING_OP_URING_CMD,
+		.fd = memnet_context_fd(ctx),
+		.cmd_op = op,
+	};
+
+	/* its place is in the entry, behind what has a type */
+	memcpy((char *)&sqe + offsetof(struct io_uring_sqe, cmd), arg, sizeof(*arg));
+	return sqe;
+}
+
+/* Jobs of @size bytes each, one behind another; how many were taken, or a negative errno. */
+static int submit(struct ring *r, struct memnet_op *ops, unsigned int n, memnet_job *jobs)
+{
+	struct memnet_uring_submit arg;
+	struct io_uring_sqe sqe;
+	int count = memnet_uring_prepare(ctx, ops, n, &arg), ret;
+
+	if (count != (int)n)
+		return -EPROTO;
+	sqe = command(MEMNET_URING_SUBMIT, &arg);
+	ret = memnet_uring_submitted(ctx, ops, n, ring_do(r, &sqe), jobs);
+	return ret < 0 ? -errno : ret;
+}
+
+static void fill_ops(struct memnet_op *ops, unsigned int n, unsigned int opcode, unsigned int flags,
+		     int fd, memnet_region region, size_t size)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		ops[i] = (struct memnet_op){
+			.opcode = (uint16_t)opcode,
+			.flags = (uint16_t)(flags | MEMNET_OP_NOTIFY),
+			.fd = fd,
+			.region = region,
+			.offset = i * size,
+			.len = size,
+		};
+}
+
+/* Sleeps in the ring until @n jobs have ended. */
+static bool wait_ends(struct ring *r, unsigned int n)
+{
+	struct io_uring_sqe wait = {
+		.opcode = IORING_OP_POLL_ADD,
+		.fd = memnet_context_fd(ctx),
+		.poll32_events = POLLIN,
+	};
+	struct io_uring_sqe take = {
+		.opcode = IORING_OP_READ,
+		.fd = memnet_context_fd(ctx),
+		.len = 8,
+		.off = -1ULL,
+	};
+	uint64_t ended;
+
+	take.addr = (uintptr_t)&ended;
+	while (n) {
+		if (ring_do(r, &wait) != POLLIN || ring_do(r, &take) != 8 || ended > n)
+			return false;
+		n -= (unsigned int)ended;
+	}
+	return true;
+}
+
+static bool all_over(const memnet_job *jobs, unsigned int n, ssize_t want)
+{
+	unsigned int i;
+	ssize_t got;
+
+	for (i = 0; i < n; i++)
+		if (memnet_job_done(ctx, jobs[i], &got) != 1 || got != want)
+			return false;
+	return true;
+}
+
+static bool echo(struct ring *r, char *out, memnet_region from, char *in, memnet_region to,
+		 unsigned int rounds)
+{
+	memnet_job sends[JOBS], receives[JOBS];
+	struct memnet_op ops[JOBS];
+	unsigned int i, round;
+	int fd = peer_open("echo");
+
+	if (fd < 0)
+		return false;
+	for (round = 0; round < rounds; round++) {
+		for (i = 0; i < SPACE; i++)
+			out[i] = (char)(i * 7 + round + i / 251);
+		memset(in, 0xee, SPACE);
+		what = "receive jobs";
+		fill_ops(ops, JOBS, MEMNET_OP_RECV, MEMNET_OP_WAITALL, fd, to, SIZE);
+		if (submit(r, ops, JOBS, receives) != JOBS)
+			return false;
+		what = "send jobs";
+		fill_ops(ops, JOBS, MEMNET_OP_SEND, 0, fd, from, SIZE);
+		if (submit(r, ops, JOBS, sends) != JOBS)
+			return false;
+		what = "their ends";
+		if (!wait_ends(r, 2 * JOBS) || !all_over(sends, JOBS, SIZE) ||
+		    !all_over(receives, JOBS, SIZE))
+			return false;
+		what = "the bytes";
+		if (memcmp(in, out, SPACE))
+			return false;
+	}
+	close(fd);
+	return true;
+}
+
+static bool refused(struct ring *r, memnet_region from)
+{
+	struct memnet_uring_submit none = { .count = 0 }, reserved = { .count = 1, .reserved = 1 };
+	struct memnet_uring_submit nowhere = { .ops = 8, .count = 1 };
+	struct memnet_op op;
+	struct io_uring_sqe sqe;
+	memnet_job job;
+
+	what = "another command";
+	sqe = command(MEMNET_IOC_SUBMIT, &nowhere);
+	if (ring_do(r, &sqe) != -ENOTTY)
+		return false;
+	what = "no ops";
+	sqe = command(MEMNET_URING_SUBMIT, &none);
+	if (ring_do(r, &sqe) != -EINVAL)
+		return false;
+	what = "reserved";
+	sqe = command(MEMNET_URING_SUBMIT, &reserved);
+	if (ring_do(r, &sqe) != -EINVAL)
+		return false;
+	what = "ops where no memory is";
+	sqe = command(MEMNET_URING_SUBMIT, &nowhere);
+	if (ring_do(r, &sqe) != -EFAULT)
+		return false;
+	what = "no socket";
+	fill_ops(&op, 1, MEMNET_OP_SEND, 0, r->fd, from, 1);
+	return submit(r, &op, 1, &job) == -ENOTSOCK && op.error == ENOTSOCK;
+}
+
+/* A socket with as many jobs as it may have: the ring waits with the next, until it is shut. */
+static bool full(struct ring *r, memnet_region from)
+{
+	static struct memnet_op ops[JOBS];	/* outlives the command */
+	struct memnet_uring_submit arg;
+	struct io_uring_cqe cqe;
+	struct io_uring_sqe sqe;
+	unsigned int taken = 0;
+	memnet_job jobs[JOBS];
+	int fd = peer_open("never-read"), n;
+
+	what = "jobs until no more fit";
+	if (fd < 0)
+		return false;
+	for (;;) {
+		fill_ops(ops, JOBS, MEMNET_OP_SEND, 0, fd, from, SIZE);
+		if (memnet_uring_prepare(ctx, ops, JOBS, &arg) != JOBS)
+			return false;
+		sqe = command(MEMNET_URING_SUBMIT, &arg);
+		if (!ring_submit(r, &sqe, taken))
+			return false;
+		if (!ring_next(r, 1000, &cqe))
+			break;	/* it waits */
+		n = memnet_uring_submitted(ctx, ops, JOBS, cqe.res, jobs);
+		if (n <= 0 || cqe.user_data != taken)
+			return false;
+		taken += (unsigned int)n;
+	}
+	what = "as many as there may be";
+	if (taken < FULL)
+		return false;
+	what = "the end of waiting";
+	if (shutdown(fd, SHUT_WR) || !ring_next(r, WAIT_MS, &cqe) || cqe.user_data != taken ||
+	    memnet_uring_submitted(ctx, ops, JOBS, cqe.res, jobs) != -1 || errno != EPIPE)
+		return false;
+	close(fd);
+	return true;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option known[] = {
+		TESTED_OPTIONS,
+		{ "rounds", required_argument, NULL, 'r' },
+		{ 0 }
+	};
+	memnet_region from, to;
+	unsigned int rounds = 20;
+	char *out, *in;
+	struct ring r;
+	int opt, i;
+
+	while ((opt = getopt_long(argc, argv, "", known, NULL)) != -1) {
+		if (opt == 'r') {
+			rounds = (unsigned int)atoi(optarg);
+		} else if (!tested_option(opt, optarg)) {
+			fprintf(stderr, "usage: mnuring [options] [--rounds N]\n" TESTED_USAGE);
+			return 2;
+		}
+	}
+	if (!tested_complete("mnuring"))
+		return 2;
+	ctx = memnet_context_open();
+	out = malloc(SPACE);
+	in = malloc(SPACE);
+	if (!ctx || !out || !in || memnet_register_mem(ctx, out, SPACE, &from) ||
+	    memnet_register_recv(ctx, in, SPACE, &to)) {
+		perror("mnuring: memory");
+		return 1;
+	}
+	for (i = 0; i < 2; i++) {
+		if (!ring_open(&r, i)) {
+			perror("mnuring: io_uring");
+			return errno == ENOSYS || errno == EPERM ? 77 : 1;
+		}
+		if (!echo(&r, out, from, in, to, rounds) || !refused(&r, from) || !full(&r, from)) {
+			fprintf(stderr, "mnuring: %s: %s: %m\n", i ? "polled" : "entered", what);
+			return 1;
+		}
+		close(r.fd);
+	}
+	printf("%u rounds of %d jobs each way, twice\n", rounds, JOBS);
+	return 0;
+}
