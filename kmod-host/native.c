@@ -87,6 +87,9 @@ static void native_error(struct sock *nsk)
 	rcu_read_unlock();
 }
 
+/* What sockets have before they are joined. */
+static void (*usual_error)(struct sock *nsk);
+
 /*
  * From now on @native wakes @sk's sleepers and pollers, and its errors are @sk's. The children
  * of a listener get its callback, but not the pointer: their errors are not the listener's.
@@ -98,6 +101,8 @@ static void join(struct sock *sk, struct socket *native)
 	write_lock_bh(&nsk->sk_callback_lock);
 	rcu_assign_pointer(nsk->sk_wq, rcu_dereference_protected(sk->sk_wq, true));
 	__rcu_assign_sk_user_data_with_flags(nsk, sk, SK_USER_DATA_NOCOPY);
+	if (nsk->sk_error_report != native_error)	/* as a child has it from its listener */
+		WRITE_ONCE(usual_error, nsk->sk_error_report);
 	nsk->sk_error_report = native_error;
 	memnet_sk(sk)->native_error = 0;
 	write_unlock_bh(&nsk->sk_callback_lock);
@@ -331,6 +336,8 @@ static struct socket *leave(struct memnet_sock *mn)
 	release_sock(nsk);
 	write_lock_bh(&nsk->sk_callback_lock);
 	rcu_assign_sk_user_data(nsk, NULL);
+	/* It may live for a while as an orphan of TCP's, and we may not. */
+	nsk->sk_error_report = usual_error;
 	write_unlock_bh(&nsk->sk_callback_lock);
 	WRITE_ONCE(mn->native, NULL);
 	return native;
