@@ -89,15 +89,17 @@ static struct link_channel *channel_at(unsigned int number)
 
 /*
  * A device lets go of what was sent when a later completion says so; until then the memory counts,
- * though its region is gone and its jobs are over. Who comes to the limit waits for that.
+ * though its region is gone and its jobs are over. Who comes to the limit waits for that, on links
+ * that have memory of his.
  */
 static void settle(void)
 {
 	struct link_channel *lc;
 	unsigned int i;
 
-	for (i = 0; memnet_regions_linger() && (lc = channel_at(i)); i++) {
-		if (memnet_channel_is_up(lc->ch))
+	for (i = 0; (lc = channel_at(i)); i++) {
+		if (memnet_channel_is_up(lc->ch) &&
+		    memnet_regions_linger(READ_ONCE(lc->ch->rdma.domain)))
 			memnet_tx_settle(lc->ch);
 		memnet_lc_put(lc);
 	}

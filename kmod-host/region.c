@@ -339,15 +339,17 @@ void memnet_region_retire(struct memnet_region *region)
 
 /**
  * memnet_regions_linger() - whether memory of the caller is pinned that it has deregistered
+ * @domain: the link that is to let go of it
  */
-bool memnet_regions_linger(void)
+bool memnet_regions_linger(const struct memnet_domain *domain)
 {
 	struct memnet_region_map *map;
 	bool found = false;
 
 	mutex_lock(&maps_mutex);
 	list_for_each_entry(map, &maps, all)
-		found |= map->region->retired && map->region->mm == current->mm;
+		found |= map->region->retired && map->region->mm == current->mm &&
+			 map->domain == domain;
 	mutex_unlock(&maps_mutex);
 	return found;
 }

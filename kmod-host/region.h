@@ -73,7 +73,7 @@ int memnet_regions_init(void);
 void memnet_regions_exit(void);
 struct memnet_region *memnet_region_create(u64 addr, u64 len, bool write);
 void memnet_region_retire(struct memnet_region *region);
-bool memnet_regions_linger(void);
+bool memnet_regions_linger(const struct memnet_domain *domain);
 void memnet_regions_settle(void);
 void memnet_region_put(struct memnet_region *region);
 struct memnet_region_map *memnet_region_map(struct memnet_region *region,
