@@ -157,7 +157,7 @@ static void fill_ops(struct memnet_op *ops, unsigned int n, unsigned int opcode,
 	for (i = 0; i < n; i++)
 		ops[i] = (struct memnet_op){
 			.opcode = (uint16_t)opcode,
-			.flags = (uint16_t)(flags | MEMNET_OP_NOTIFY),
+			.flags = (uint16_t)flags,
 			.fd = fd,
 			.region = region,
 			.offset = i * size,
@@ -165,7 +165,7 @@ static void fill_ops(struct memnet_op *ops, unsigned int n, unsigned int opcode,
 		};
 }
 
-/* Sleeps in the ring until @n jobs have ended. */
+/* Sleeps in the ring until @n jobs that tell of it have ended. */
 static bool wait_ends(struct ring *r, unsigned int n)
 {
 	struct io_uring_sqe wait = {
@@ -216,11 +216,12 @@ static bool echo(struct ring *r, char *out, memnet_region from, char *in, memnet
 			out[i] = (char)(i * 7 + round + i / 251);
 		memset(in, 0xee, SPACE);
 		what = "receive jobs";
-		fill_ops(ops, JOBS, MEMNET_OP_RECV, MEMNET_OP_WAITALL, fd, to, SIZE);
+		fill_ops(ops, JOBS, MEMNET_OP_RECV, MEMNET_OP_WAITALL | MEMNET_OP_NOTIFY, fd, to,
+			 SIZE);
 		if (submit(r, ops, JOBS, receives) != JOBS)
 			return false;
 		what = "send jobs";
-		fill_ops(ops, JOBS, MEMNET_OP_SEND, 0, fd, from, SIZE);
+		fill_ops(ops, JOBS, MEMNET_OP_SEND, MEMNET_OP_NOTIFY, fd, from, SIZE);
 		if (submit(r, ops, JOBS, sends) != JOBS)
 			return false;
 		what = "their ends";

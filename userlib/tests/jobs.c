@@ -227,6 +227,36 @@ static void forked(void)
 	printf("%u records used\n", ctx.jobs->fresh <= 64 * (THREADS + 2) ? 0 : ctx.jobs->fresh);
 }
 
+/* What io_uring is given, and what becomes of the records by its answers. */
+static void ring(void)
+{
+	static const int answers[] = { 10, 3, 0, -EPIPE, 11 };
+	struct memnet_uring_submit arg;
+	struct memnet_op ops[10];
+	memnet_job jobs[10];
+	unsigned int i, k;
+	int got;
+
+	memset(ops, 0, sizeof(ops));
+	for (i = 0; i < 5; i++) {
+		got = memnet_uring_prepare(&ctx, ops, 10, &arg);
+		if (got != 10 || arg.count != 10 || arg.ops != (uintptr_t)ops || arg.reserved)
+			kernel->mistakes++;
+		for (k = 0; k < 10; k++) {
+			ops[k].counter = MEMNET_NO_COUNTER;
+			results[ops[k].result] = MEMNET_RESULT_OVER | ops[k].result;
+		}
+		got = memnet_uring_submitted(&ctx, ops, 10, answers[i], jobs);
+		printf("%d: %d %s\n", answers[i], got, got < 0 ? strerror(errno) : "");
+		for (k = 0; (int)k < got; k++)
+			finish(jobs[k]);
+		if (got < 0 && errno == EINVAL)	/* they are still the caller's */
+			memnet_uring_submitted(&ctx, ops, 10, 0, jobs);
+	}
+	printf("%u records used\n", ctx.jobs->fresh <= 10 ? 0 : ctx.jobs->fresh);
+	refused("none", memnet_uring_prepare(&ctx, ops, 0, &arg));
+}
+
 static uint32_t settle(struct spin *s, uint32_t takes)
 {
 	uint32_t i, limit = 0;
@@ -258,7 +288,7 @@ int main(int argc, char **argv)
 	static const struct {
 		const char *name;
 		void (*run)(void);
-	} checks[] = { { "threads", threads }, { "full", full }, { "twice", twice }, { "fork", forked },
+	} checks[] = { { "threads", threads }, { "full", full }, { "twice", twice }, { "fork", forked }, { "ring", ring },
 		     { "several", several }, { "strict", strict }, { "spin", spin } };
 	unsigned int i;
 

@@ -13,6 +13,11 @@ check "none is no job" 0 '^none: -1 Invalid argument$' "$J" twice
 check "and is not used again" 0 '^same record, another descriptor$' "$J" twice
 check "a child has records of its own, too" 0 '^0 mistakes$' "$J" fork
 check "and no more are used" 0 '^0 records used$' "$J" fork
+check "a ring that takes all" 0 '^10: 10 $' "$J" ring
+check "or some" 0 '^3: 3 $' "$J" ring
+check "or refuses" 0 '^-32: -1 Broken pipe$' "$J" ring
+check "more than it was given" 0 '^11: -1 Invalid argument$' "$J" ring
+check "what is not taken is given back" 0 '^0 records used$' "$J" ring
 check "several that are over need no call" 0 '^all are over: 4$' "$J" several
 check "any of several" 0 '^any is over: 1$' "$J" several
 check "all of several" 0 '^then all are: 4$' "$J" several
