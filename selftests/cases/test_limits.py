@@ -66,7 +66,7 @@ print(len(accept(4)))
 LOAD = SOCKETS + """
 import os
 listener = socket.socket(25, socket.SOCK_STREAM, 0)
-assert not call(libc.bind, listener.fileno(), addr("0.0.0.0", 7001), 16)
+assert not call(libc.bind, listener.fileno(), addr("0.0.0.0", 7002), 16)
 assert not call(libc.listen, listener.fileno(), 20)
 flood = []
 for _ in range(40):
@@ -104,8 +104,8 @@ patiently(lambda: within(1), True)
 """
 
 CALLS = f"""
-import socket, time
-calls = [socket.create_connection(("{NODE_EXT}", 7001)) for _ in range(10)]
+import socket, sys, time
+calls = [socket.create_connection(("{NODE_EXT}", int(sys.argv[1]))) for _ in range(10)]
 time.sleep(60)
 """
 
@@ -201,7 +201,7 @@ def test_children(lab):
         offload.idle(lab)
         job = lab.host.bg(f"{INSIDE} userland python3 /tmp/children.py")
         says(lab, job, "ready")
-        calls = lab.client.bg("exec python3 /tmp/calls.py")
+        calls = lab.client.bg("exec python3 /tmp/calls.py 7001")
         code, out = job.wait(offload.patience(lab, 60))
         calls.kill()
         calls.wait(20)
@@ -245,7 +245,7 @@ def test_load(lab):
         offload.idle(lab)
         job = lab.host.bg(f"{INSIDE} userland python3 /tmp/load.py")
         says(lab, job, "full")
-        calls = lab.client.bg("exec python3 /tmp/calls.py")
+        calls = lab.client.bg("exec python3 /tmp/calls.py 7002")
         time.sleep(1)
         lab.host.sh("touch /tmp/called")
         says(lab, job, "ENOBUFS 0")
