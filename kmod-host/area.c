@@ -244,7 +244,7 @@ int memnet_area_bind(struct memnet_context *ctx, struct memnet_endpoint *ep)
 	spin_lock_bh(&ep->lock);
 	ep->area = area;
 	spin_unlock_bh(&ep->lock);
-	ret = memnet_post(ep, &msg);
+	ret = memnet_post(ep, &msg, GFP_KERNEL);
 	/* Without memory it is tried again; the node knows nothing of the slot. */
 	if (ret)
 		memnet_area_unbind(ep);

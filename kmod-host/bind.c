@@ -54,53 +54,150 @@ static int request_bind(struct sock *sk, struct memnet_endpoint *ep, const struc
 	return ret;
 }
 
+/* The endpoint's link, with a reference, or NULL. */
+static struct memnet_link *link_of(struct memnet_endpoint *ep)
+{
+	struct memnet_link *link = NULL;
+
+	spin_lock_bh(&ep->lock);
+	if (ep->lc) {
+		link = ep->lc->link;
+		refcount_inc(&link->refs);
+	}
+	spin_unlock_bh(&ep->lock);
+	return link;
+}
+
+/* Waits, with the socket unlocked, until an endpoint that is being closed is gone. */
+static int wait_gone(struct sock *sk, struct memnet_endpoint *ep, struct memnet_endpoint *closing)
+{
+	int ret;
+
+	release_sock(sk);
+	ret = wait_event_killable(closing->request.wait, READ_ONCE(closing->gone));
+	lock_sock(sk);
+	if (ret)
+		return -EINTR;
+	return memnet_sk(sk)->ep == ep ? 0 : -ECONNABORTED;
+}
+
+/*
+ * Who has closed a socket counts on having its port back. But its CLOSE may go by another channel
+ * than this BIND, and come later: then there was an endpoint to be closed when BIND was refused, or
+ * one has gone since BIND was sent.
+ */
+static int bind_in_turn(struct sock *sk, struct memnet_endpoint *ep, const struct wire_addr *addr,
+			bool privileged)
+{
+	struct memnet_link *link = link_of(ep);
+	struct memnet_endpoint *closing;
+	int closed, ret;
+
+	if (!link)
+		return -ENETDOWN;
+	closed = atomic_read(&link->closed);
+	ret = request_bind(sk, ep, addr, privileged);
+	if (ret != -EADDRINUSE || !addr->port)
+		goto out;
+	closing = memnet_endpoint_closing(link, addr->port);
+	if (closing) {
+		ret = wait_gone(sk, ep, closing);
+		memnet_endpoint_put(closing);
+		if (ret)
+			goto out;
+	} else if (atomic_read(&link->closed) == closed) {
+		goto out;
+	}
+	ret = request_bind(sk, ep, addr, privileged);
+out:
+	memnet_link_put(link);
+	return ret;
+}
+
+/* Gives the socket an endpoint on a channel, whose reference is taken over. */
+static int open_on(struct sock *sk, struct link_channel *lc)
+{
+	struct memnet_sock *mn = memnet_sk(sk);
+	struct memnet_endpoint *ep = mn->ep;
+	struct wire_msg msg;
+	struct sk_buff *skb;
+	int ret;
+
+	if (!ep) {
+		ep = memnet_endpoint_create(GFP_KERNEL);
+		if (!ep)
+			goto no_memory;
+		memnet_endpoint_attach(ep, sk);
+		WRITE_ONCE(mn->ep, ep);
+	}
+	wire_init(&msg, WIRE_OPEN, 0, 0);
+	msg.open.uid = cpu_to_le32(from_kuid_munged(&init_user_ns, sock_i_uid(sk)));
+	msg.open.flags = cpu_to_le32(sk->sk_family == AF_INET6 ? WIRE_OPEN_V6 : 0);
+	/* Made first: the node must have heard of an endpoint before it hears anything of it. */
+	skb = memnet_transmit_control(ep, &msg, GFP_KERNEL);
+	if (!skb)
+		goto no_memory;
+	mn->unready = true;
+	ret = memnet_endpoint_open(ep, lc);
+	if (ret)
+		kfree_skb(skb);
+	else
+		memnet_post_control(ep, skb);
+	return ret;
+no_memory:
+	memnet_lc_put(lc);
+	return -ENOMEM;
+}
+
+/* The node is told the options and the address there are. */
+static int make_ready(struct sock *sk)
+{
+	struct memnet_sock *mn = memnet_sk(sk);
+	struct memnet_endpoint *ep = mn->ep;
+	/* A listener comes back where it was, bound or not. */
+	const struct wire_addr *local = ep->state == TCP_LISTEN ? &ep->local : &mn->bound;
+	struct wire_addr addr = *local;
+	int ret;
+
+	ret = memnet_sync_options(sk, ep, true);
+	if (ret)
+		return ret;
+	/* What another thread asks of it meanwhile comes after BIND. */
+	mn->unready = false;
+	if (addr.family)
+		ret = bind_in_turn(sk, ep, &addr, mn->privileged);
+	if (ret && mn->ep == ep)
+		mn->unready = true;
+	return ret;
+}
+
 /**
  * memnet_open() - make sure that the socket has an endpoint on a channel
  * @sk: socket, locked
  *
- * One that lost its channel is bound again. Return: 0, -ENETDOWN without a link, or another
- * negative errno.
+ * One that lost its channel is bound again, as is one that could not be before. Return: 0,
+ * -ENETDOWN without a link, or another negative errno.
  */
 int memnet_open(struct sock *sk)
 {
 	struct memnet_sock *mn = memnet_sk(sk);
-	struct memnet_endpoint *ep = mn->ep;
-	const struct wire_addr *local;
 	struct memnet_link *link;
 	struct link_channel *lc;
-	struct wire_msg msg;
 	int ret;
 
-	if (ep && ep->lc)
-		return 0;
-	/* A listener's own link, if that is up. */
-	link = memnet_listener_link(mn);
-	lc = memnet_link_choose(sock_net(sk), link);
-	if (link)
-		memnet_link_put(link);
-	if (!lc)
-		return -ENETDOWN;
-	if (!ep) {
-		ep = memnet_endpoint_create(GFP_KERNEL);
-		if (!ep) {
-			memnet_lc_put(lc);
-			return -ENOMEM;
-		}
-		memnet_endpoint_attach(ep, sk);
-		WRITE_ONCE(mn->ep, ep);
+	if (!mn->ep || !READ_ONCE(mn->ep->lc)) {
+		/* A listener's own link, if that is up. */
+		link = memnet_listener_link(mn);
+		lc = memnet_link_choose(sock_net(sk), link);
+		if (link)
+			memnet_link_put(link);
+		if (!lc)
+			return -ENETDOWN;
+		ret = open_on(sk, lc);
+		if (ret)
+			return ret;
 	}
-	ret = memnet_endpoint_open(ep, lc);
-	if (ret)
-		return ret;
-	wire_init(&msg, WIRE_OPEN, 0, 0);
-	msg.open.uid = cpu_to_le32(from_kuid_munged(&init_user_ns, sock_i_uid(sk)));
-	msg.open.flags = cpu_to_le32(sk->sk_family == AF_INET6 ? WIRE_OPEN_V6 : 0);
-	ret = memnet_post(ep, &msg) ?: memnet_sync_options(sk, ep, true);
-	/* A listener comes back where it was, bound or not. */
-	local = ep->state == TCP_LISTEN ? &ep->local : &mn->bound;
-	if (!ret && local->family)
-		ret = request_bind(sk, ep, local, may_bind_low(sk));
-	return ret;
+	return mn->unready ? make_ready(sk) : 0;
 }
 
 /**
@@ -220,11 +317,12 @@ int memnet_bind(struct socket *sock, memnet_sockaddr *uaddr, int len)
 	ret = -EOPNOTSUPP;
 	if (memnet_bound_elsewhere(sk))
 		goto out;
+	memset(&mn->bound, 0, sizeof(mn->bound));
 	ret = memnet_open(sk);
 	if (ret)
 		goto out;
 	memnet_sync_options(sk, mn->ep, false);
-	ret = request_bind(sk, mn->ep, &wire, privileged);
+	ret = bind_in_turn(sk, mn->ep, &wire, privileged);
 	if (ret)
 		goto out;
 	ret = ask_cgroup_again(sk);
@@ -233,6 +331,7 @@ int memnet_bind(struct socket *sock, memnet_sockaddr *uaddr, int len)
 		goto out;
 	}
 	mn->bound = mn->ep->local;
+	mn->privileged = privileged;
 	if (!wildcard(sk))
 		sk->sk_userlocks |= SOCK_BINDADDR_LOCK;
 	if (port)
@@ -260,14 +359,8 @@ static int request_listen(struct sock *sk, struct memnet_endpoint *ep)
 /* The link is to set this listener up again when it comes back. */
 static int enlist(struct memnet_sock *mn, struct memnet_endpoint *ep)
 {
-	struct memnet_link *link = NULL;
+	struct memnet_link *link = link_of(ep);
 
-	spin_lock_bh(&ep->lock);
-	if (ep->lc) {
-		link = ep->lc->link;
-		refcount_inc(&link->refs);
-	}
-	spin_unlock_bh(&ep->lock);
 	if (!link)
 		return -ENETDOWN;
 	memnet_listener_enlist(mn, link);
@@ -341,19 +434,23 @@ out:
 /**
  * memnet_listener_restore() - set a listener up again on a new session
  * @mn: socket
+ * @link: its link; no other will do, whose node could make this one's end wait
  *
  * Return: 0 or a negative errno, which the socket has got as well.
  */
-int memnet_listener_restore(struct memnet_sock *mn)
+int memnet_listener_restore(struct memnet_sock *mn, struct memnet_link *link)
 {
 	struct sock *sk = &mn->inet.sk;
 	struct memnet_endpoint *ep;
+	struct link_channel *lc;
 	int ret = 0;
 
 	lock_sock(sk);
 	ep = mn->ep;
 	if (ep && ep->state == TCP_LISTEN && !ep->lc) {
-		ret = memnet_open(sk) ?: enlist(mn, ep) ?: request_listen(sk, ep);
+		lc = memnet_link_pick(link, sock_net(sk));
+		ret = lc ? open_on(sk, lc) ?: make_ready(sk) ?: enlist(mn, ep) ?:
+			   request_listen(sk, ep) : -ENETDOWN;
 		/* Without a link it is tried again; the node's refusal is the socket's to know. */
 		if (ret && ret != -ENETDOWN && ret != -ECONNRESET && ret != -ECONNABORTED) {
 			WRITE_ONCE(sk->sk_err, -ret);

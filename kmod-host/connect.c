@@ -101,7 +101,9 @@ int memnet_disconnect(struct socket *sock)
 	if (!(sk->sk_userlocks & SOCK_BINDADDR_LOCK))
 		inet_reset_saddr(sk);
 	if (!(sk->sk_userlocks & SOCK_BINDPORT_LOCK)) {
-		memset(&mn->bound, 0, sizeof(mn->bound));
+		mn->bound.port = 0;
+		if (!(sk->sk_userlocks & SOCK_BINDADDR_LOCK))
+			memset(&mn->bound, 0, sizeof(mn->bound));
 		inet_sk(sk)->inet_num = 0;
 		inet_sk(sk)->inet_sport = 0;
 	}

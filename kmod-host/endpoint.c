@@ -123,8 +123,10 @@ void memnet_endpoint_gone(struct memnet_endpoint *ep)
 	/* What was queued since it died. */
 	memnet_transmit_release(ep, &drop);
 	memnet_jobs_fail(ep, ECONNRESET);
-	if (first)	/* a lingering close waits for it */
+	if (first) {	/* a lingering close waits for it, and who wants its port */
 		memnet_endpoint_wake(ep, MEMNET_WAKE_STATE);
+		wake_up_all(&ep->request.wait);
+	}
 	lc = ep->lc;
 	spin_unlock_bh(&ep->lock);
 	memnet_transmit_purge(&drop);
@@ -134,6 +136,7 @@ void memnet_endpoint_gone(struct memnet_endpoint *ep)
 		xa_erase_bh(&lc->endpoints, ep->index);
 		if (ep->index < lc->ch->cfg.slots / 2)
 			atomic_dec(&lc->opened);
+		atomic_inc(&lc->link->closed);
 		module_put(THIS_MODULE);
 	}
 	if (timer_delete(&ep->orphan)) {
@@ -217,6 +220,7 @@ int memnet_endpoint_open(struct memnet_endpoint *ep, struct link_channel *lc)
 	ep->index = index;
 	ep->gen = ++lc->gens[index];
 	ep->gone = false;
+	ep->dying = false;
 	ep->listener.collected = 0;	/* of a former life, which no node knows of */
 	ep->lc = lc;
 	spin_unlock_bh(&ep->lock);
@@ -225,7 +229,7 @@ int memnet_endpoint_open(struct memnet_endpoint *ep, struct link_channel *lc)
 	/* The link may have died before the endpoint was on its table. */
 	ret = 0;
 	if (!memnet_channel_is_up(lc->ch)) {
-		memnet_endpoint_kill(ep, ENETDOWN);
+		memnet_endpoint_kill(ep, lc, ENETDOWN);
 		ret = -ENETDOWN;
 	}
 	memnet_lc_put(lc);
@@ -285,18 +289,23 @@ void memnet_endpoint_dead(struct memnet_endpoint *ep, int error, struct list_hea
 /**
  * memnet_endpoint_kill() - the endpoint's link is dead
  * @ep: endpoint, not locked
+ * @lc: its channel there; nothing is done for one that has another by now
  * @error: positive errno for the socket
  *
  * A listener stays a listener, without a channel and without its queue.
  */
-void memnet_endpoint_kill(struct memnet_endpoint *ep, int error)
+void memnet_endpoint_kill(struct memnet_endpoint *ep, struct link_channel *lc, int error)
 {
 	struct memnet_endpoint *child;
 	struct list_head drop;
-	struct link_channel *lc;
 
 	INIT_LIST_HEAD(&drop);
 	spin_lock_bh(&ep->lock);
+	if (ep->lc != lc || ep->dying) {
+		spin_unlock_bh(&ep->lock);
+		return;
+	}
+	ep->dying = true;
 	if (ep->rx.end > ep->rx.received || !ep->rx.end)
 		ep->rx.end = ep->rx.received;
 	if (ep->rx.in_flight) {
@@ -314,17 +323,17 @@ void memnet_endpoint_kill(struct memnet_endpoint *ep, int error)
 	spin_unlock_bh(&ep->lock);
 	memnet_transmit_purge(&drop);
 
-	while ((child = memnet_endpoint_next_child(ep)))
-		memnet_endpoint_put(child);
-	lc = ep->lc;
 	memnet_endpoint_get(ep);
-	if (lc && memnet_tx_unwait(lc->ch, &ep->waiter)) {
+	if (memnet_tx_unwait(lc->ch, &ep->waiter)) {
 		spin_lock_bh(&ep->lock);
 		ep->tx.waiting = false;
 		spin_unlock_bh(&ep->lock);
 		memnet_endpoint_put(ep);
 	}
 	memnet_endpoint_gone(ep);
+	/* Nobody adds children to one that is gone. */
+	while ((child = memnet_endpoint_next_child(ep)))
+		memnet_endpoint_put(child);
 	spin_lock_bh(&ep->lock);
 	/* What never was connected may be opened again, on another channel. */
 	if (!ep->connected && ep->lc) {
@@ -356,9 +365,57 @@ void memnet_endpoint_lost(struct link_channel *lc)
 		rcu_read_unlock();
 		if (!ep)
 			continue;
-		memnet_endpoint_kill(ep, ECONNRESET);
+		memnet_endpoint_kill(ep, lc, ECONNRESET);
 		memnet_endpoint_put(ep);
 	}
+}
+
+static bool gives_port_back(struct memnet_endpoint *ep, __be16 port)
+{
+	bool ret;
+
+	spin_lock_bh(&ep->lock);
+	/* A connection that ends in order keeps its port, as everywhere. */
+	ret = ep->tx.close && !ep->gone && ep->local.port == port &&
+	      (!ep->connected || ep->tx.close_flags & WIRE_F_ABORT);
+	spin_unlock_bh(&ep->lock);
+	return ret;
+}
+
+static struct memnet_endpoint *find_closing(struct link_channel *lc, __be16 port)
+{
+	struct memnet_endpoint *ep;
+	unsigned long index;
+
+	rcu_read_lock();
+	xa_for_each(&lc->endpoints, index, ep)
+		if (gives_port_back(ep, port) && refcount_inc_not_zero(&ep->refs))
+			break;
+	rcu_read_unlock();
+	return ep;
+}
+
+/**
+ * memnet_endpoint_closing() - an endpoint that gives a port back as soon as the node hears of it
+ * @link: link
+ * @port: the port
+ *
+ * Return: the endpoint with a reference, or NULL.
+ */
+struct memnet_endpoint *memnet_endpoint_closing(struct memnet_link *link, __be16 port)
+{
+	struct memnet_endpoint *ep = NULL;
+	struct link_channel *lc;
+	unsigned int i;
+
+	for (i = 0; !ep && i < link->n_channels; i++) {
+		lc = memnet_link_channel(link, i);
+		if (!lc)
+			continue;
+		ep = find_closing(lc, port);
+		memnet_lc_put(lc);
+	}
+	return ep;
 }
 
 /**

@@ -215,6 +215,7 @@ static int link_connect(struct memnet_link *link)
 {
 	struct link_channel *lc;
 	unsigned int i;
+	bool gone;
 	int ret;
 
 	link->who = (struct memnet_identity){
@@ -224,14 +225,18 @@ static int link_connect(struct memnet_link *link)
 		.channels	= link->n_channels,
 	};
 	for (i = 0; i < link->n_channels; i++) {
-		if (READ_ONCE(link->deleted))
-			return -EINTR;
 		lc = lc_create(link, i);
 		if (!lc)
 			return -ENOMEM;
 		spin_lock_bh(&link->lock);
-		link->lc[i] = lc;
+		gone = link->deleted;
+		if (!gone)
+			link->lc[i] = lc;
 		spin_unlock_bh(&link->lock);
+		if (gone) {
+			memnet_lc_put(lc);
+			return -EINTR;
+		}
 		ret = memnet_channel_connect(lc->ch, link->transport,
 					     (struct sockaddr *)&link->cfg.addr, &link->domain);
 		if (ret) {
@@ -250,15 +255,22 @@ static void restore_work(struct work_struct *work)
 	memnet_listeners_restore(container_of(work, struct memnet_link, restore));
 }
 
-/* Listeners may have lost their link: those that are up look for some to take in. */
-static void offer(void)
+/**
+ * memnet_links_offer() - listeners may have lost their link: those that are up look for some
+ */
+void memnet_links_offer(void)
 {
 	struct memnet_link *link;
 
-	lockdep_assert_held(&links_mutex);
-	list_for_each_entry(link, &memnet_links, list)
-		if (READ_ONCE(link->state) == MEMNET_LINK_STATE_UP)
+	rcu_read_lock();
+	list_for_each_entry_rcu(link, &memnet_links, list) {
+		spin_lock_bh(&link->lock);
+		/* Who deletes it cancels the work afterwards. */
+		if (!link->deleted && link->state == MEMNET_LINK_STATE_UP)
 			queue_work(system_unbound_wq, &link->restore);
+		spin_unlock_bh(&link->lock);
+	}
+	rcu_read_unlock();
 }
 
 /* What does not pass by itself; the state says so, and it is tried again all the same. */
@@ -371,9 +383,9 @@ static void link_delete(struct memnet_link *link, u32 reason)
 
 	lockdep_assert_held(&links_mutex);
 	list_del_rcu(&link->list);
-	WRITE_ONCE(link->deleted, true);
-	/* A channel that is just being connected is not waited for. */
+	/* A channel that is just being connected is not waited for, and no other begun. */
 	spin_lock_bh(&link->lock);
+	WRITE_ONCE(link->deleted, true);
 	for (i = 0; i < ARRAY_SIZE(link->lc); i++)
 		if (link->lc[i])
 			memnet_channel_fail(link->lc[i]->ch, reason);
@@ -385,7 +397,7 @@ static void link_delete(struct memnet_link *link, u32 reason)
 	cancel_delayed_work_sync(&link->work);
 	cancel_work_sync(&link->restore);
 	memnet_listeners_evict(link);
-	offer();
+	memnet_links_offer();
 	spin_lock_bh(&link->lock);
 	link_change_state(link, MEMNET_LINK_STATE_DOWN);
 	spin_unlock_bh(&link->lock);
@@ -438,7 +450,7 @@ int memnet_link_set_netns(struct net *net, const char *name, struct net *target,
 		spin_lock_bh(&link->lock);
 		link->served = target;
 		spin_unlock_bh(&link->lock);
-		offer();
+		memnet_links_offer();
 		ret = 0;
 	} else {
 		NL_SET_ERR_MSG(extack, "no link of that name");
@@ -467,11 +479,15 @@ struct link_channel *memnet_link_channel(struct memnet_link *link, unsigned int 
 	return lc;
 }
 
-/*
- * This CPU's channel of a link that is up and serves @net, or, when all of its endpoints are in
- * use, the one with the fewest; with a reference, or NULL.
+/**
+ * memnet_link_pick() - a link's channel for a new endpoint
+ * @link: link
+ * @net: the socket's namespace
+ *
+ * Return: this CPU's channel, or, when all of its endpoints are in use, the one with the fewest,
+ * with a reference; NULL unless the link is up and serves the namespace.
  */
-static struct link_channel *pick(struct memnet_link *link, struct net *net)
+struct link_channel *memnet_link_pick(struct memnet_link *link, struct net *net)
 {
 	struct link_channel *lc = NULL, *other;
 	unsigned int i;
@@ -502,14 +518,14 @@ static struct link_channel *pick(struct memnet_link *link, struct net *net)
  */
 struct link_channel *memnet_link_choose(struct net *net, struct memnet_link *first)
 {
-	struct link_channel *lc = first ? pick(first, net) : NULL;
+	struct link_channel *lc = first ? memnet_link_pick(first, net) : NULL;
 	struct memnet_link *link;
 
 	if (lc)
 		return lc;
 	rcu_read_lock();
 	list_for_each_entry_rcu(link, &memnet_links, list) {
-		lc = pick(link, net);
+		lc = memnet_link_pick(link, net);
 		if (lc)
 			break;
 	}
@@ -528,7 +544,7 @@ static void __net_exit links_net_exit(struct net *net)
 			link->served = link->transport;
 		spin_unlock_bh(&link->lock);
 	}
-	offer();
+	memnet_links_offer();
 	mutex_unlock(&links_mutex);
 }
 

@@ -107,6 +107,7 @@ void memnet_listeners_restore(struct memnet_link *link)
 {
 	struct memnet_link *former = NULL;
 	struct memnet_sock *mn;
+	bool evicted = false;
 	LIST_HEAD(todo);
 	int ret;
 
@@ -118,7 +119,7 @@ void memnet_listeners_restore(struct memnet_link *link)
 		list_move_tail(&mn->link_node, &link->listeners);
 		sock_hold(&mn->inet.sk);
 		spin_unlock_bh(&listeners_lock);
-		ret = memnet_listener_restore(mn);
+		ret = memnet_listener_restore(mn, link);
 		spin_lock_bh(&listeners_lock);
 		if (ret == -ENETDOWN && mn->link == link &&
 		    !net_eq(sock_net(&mn->inet.sk), READ_ONCE(link->served)))
@@ -127,10 +128,14 @@ void memnet_listeners_restore(struct memnet_link *link)
 		sock_put(&mn->inet.sk);
 		if (former)
 			memnet_link_put(former);
+		evicted |= !!former;
 		former = NULL;
 		spin_lock_bh(&listeners_lock);
 	}
 	spin_unlock_bh(&listeners_lock);
+	/* One that serves them may have come up, and looked, a moment ago. */
+	if (evicted)
+		memnet_links_offer();
 }
 
 /**

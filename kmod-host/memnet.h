@@ -117,6 +117,7 @@ struct memnet_request {
  * @error:	errno of a death that no socket has seen yet
  * @connected:	was established once: DATA may come
  * @gone:	off the table for good
+ * @dying:	its channel is dead, and somebody sees to what that means for it
  * @tx:		outgoing queue, see transmit.c; positions count from the stream's start
  * @rx:		incoming queue; positions count bytes of DATA
  * @request:	see request.c
@@ -143,6 +144,7 @@ struct memnet_endpoint {
 	int			error;
 	bool			connected;
 	bool			gone;
+	bool			dying;
 
 	struct {
 		struct list_head	queue;		/* struct memnet_entry */
@@ -297,6 +299,9 @@ enum memnet_opt {
  *		under sk_callback_lock of @native
  * @delegated:	every call goes to @native
  * @bound:	address of a bind(), as the node made it; family 0 for none; under lock_sock()
+ * @privileged:	it may have a port below 1024; under lock_sock()
+ * @unready:	@ep is being opened, or the node has not taken all it is to know of it: options
+ *		and address; under lock_sock()
  * @opt:	option values, under lock_sock()
  * @opt_set:	bit i: @opt[i] was set and is to be copied to the node
  * @synced:	SOL_SOCKET options as the node has them
@@ -312,6 +317,8 @@ struct memnet_sock {
 	int			native_error;
 	bool			delegated;
 	struct wire_addr	bound;
+	bool			privileged;
+	bool			unready;
 	int			opt[MEMNET_OPT_END];
 	u32			opt_set;
 	struct {
@@ -345,7 +352,7 @@ static inline struct memnet_sock *memnet_sk(const struct sock *sk)
  * @transport:	namespace of the rdma_cm ids, held
  * @served:	namespace whose sockets use the link; its end hands them back to @transport;
  *		under @lock
- * @lock:	(BH) @served, @state, @reason and @lc[]
+ * @lock:	(BH) @served, @state, @reason, @deleted and @lc[]
  * @state:	changed by link_change_state() only
  * @reason:	why it last went down
  * @attempts:	since it was last up
@@ -361,6 +368,7 @@ static inline struct memnet_sock *memnet_sk(const struct sock *sk)
  * @restore:	sets listeners up again after a reconnect
  * @who:	identity
  * @endpoints:	endpoints alive on it
+ * @closed:	endpoints of it that are gone, counted
  * @moved:	by former sessions; under @lock
  * @refs:	list, each link_channel, each listening socket
  * @rcu:	frees it
@@ -370,7 +378,7 @@ struct memnet_link {
 	struct memnet_nl_link_cfg cfg;
 	struct net		*transport;
 	struct net		*served;
-	spinlock_t		lock;		/* served, state, reason, lc */
+	spinlock_t		lock;		/* served, state, reason, deleted, lc */
 	enum memnet_link_state	state;
 	u32			reason;
 	u32			attempts;
@@ -386,6 +394,7 @@ struct memnet_link {
 	struct work_struct	restore;
 	struct memnet_identity	who;
 	atomic_t		endpoints;
+	atomic_t		closed;
 	struct memnet_nl_counters moved;
 	refcount_t		refs;
 	struct rcu_head		rcu;
@@ -400,7 +409,9 @@ int memnet_link_add(struct net *net, const struct memnet_nl_link_cfg *cfg,
 int memnet_link_del(struct net *net, const char *name, struct netlink_ext_ack *extack);
 int memnet_link_set_netns(struct net *net, const char *name, struct net *target,
 			  struct netlink_ext_ack *extack);
+struct link_channel *memnet_link_pick(struct memnet_link *link, struct net *net);
 struct link_channel *memnet_link_choose(struct net *net, struct memnet_link *first);
+void memnet_links_offer(void);
 void memnet_lc_put(struct link_channel *lc);
 void memnet_link_count(struct memnet_nl_counters *sum, const struct link_channel *lc);
 struct link_channel *memnet_link_channel(struct memnet_link *link, unsigned int number);
@@ -424,7 +435,8 @@ bool memnet_endpoint_change_state(struct memnet_endpoint *ep, u8 next);
 void memnet_endpoint_wake(struct memnet_endpoint *ep, unsigned int why);
 void memnet_endpoint_attach(struct memnet_endpoint *ep, struct sock *sk);
 void memnet_endpoint_close(struct memnet_endpoint *ep, u32 flags, u32 linger_ms);
-void memnet_endpoint_kill(struct memnet_endpoint *ep, int error);
+void memnet_endpoint_kill(struct memnet_endpoint *ep, struct link_channel *lc, int error);
+struct memnet_endpoint *memnet_endpoint_closing(struct memnet_link *link, __be16 port);
 void memnet_endpoint_lost(struct link_channel *lc);
 struct memnet_endpoint *memnet_endpoint_next_child(struct memnet_endpoint *ep);
 void memnet_endpoint_dead(struct memnet_endpoint *ep, int error, struct list_head *drop);
@@ -498,7 +510,8 @@ int memnet_context_init(void);
 void memnet_context_exit(void);
 
 /* request.c */
-int memnet_post(struct memnet_endpoint *ep, struct wire_msg *msg);
+void memnet_post_control(struct memnet_endpoint *ep, struct sk_buff *skb);
+int memnet_post(struct memnet_endpoint *ep, struct wire_msg *msg, gfp_t gfp);
 int memnet_request_start(struct memnet_endpoint *ep, struct wire_msg *msg, bool ordered);
 int memnet_request(struct sock *sk, struct memnet_endpoint *ep, struct wire_msg *msg, bool ordered);
 void memnet_request_reply(struct memnet_endpoint *ep, const struct wire_msg *msg);
@@ -527,7 +540,7 @@ int memnet_open(struct sock *sk);
 void memnet_drop_endpoint(struct sock *sk, u32 flags);
 int memnet_bind(struct socket *sock, memnet_sockaddr *uaddr, int len);
 int memnet_listen(struct socket *sock, int backlog);
-int memnet_listener_restore(struct memnet_sock *mn);
+int memnet_listener_restore(struct memnet_sock *mn, struct memnet_link *link);
 
 /* accept.c */
 #ifdef MEMNET_HAVE_proto_accept_arg

@@ -142,7 +142,7 @@ static int receive_new_connection(struct link_channel *lc, const struct wire_msg
 		listener = xa_load(&listening->endpoints, listener_index);
 	if (listener && listener->gen == le16_to_cpu(msg->conn.listener_gen)) {
 		spin_lock_bh(&listener->lock);
-		if (listener->state != TCP_LISTEN) {
+		if (listener->state != TCP_LISTEN || listener->gone || listener->lc != listening) {
 			/* what the node thinks of its queue does not matter any more */
 		} else if (listener->listener.queued < max(listener->listener.backlog, 1U)) {
 			refcount_inc(&ep->refs);

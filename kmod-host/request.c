@@ -10,27 +10,38 @@
 #include "memnet.h"
 
 /**
- * memnet_post() - say something that has no answer, in stream order
+ * memnet_post_control() - say something that has no answer, in stream order
  * @ep: endpoint, not locked
- * @msg: message
- *
- * Return: 0 or -ENOMEM.
+ * @skb: of memnet_transmit_control(); taken over
  */
-int memnet_post(struct memnet_endpoint *ep, struct wire_msg *msg)
+void memnet_post_control(struct memnet_endpoint *ep, struct sk_buff *skb)
 {
-	struct sk_buff *skb = memnet_transmit_control(ep, msg, GFP_KERNEL);
-
-	if (!skb)
-		return -ENOMEM;
 	spin_lock_bh(&ep->lock);
 	if (!ep->lc || ep->gone) {
 		spin_unlock_bh(&ep->lock);
 		kfree_skb(skb);
-		return 0;
+		return;
 	}
 	list_add_tail(&memnet_cb(skb)->entry.node, &ep->tx.queue);
 	memnet_transmit(ep);
 	spin_unlock_bh(&ep->lock);
+}
+
+/**
+ * memnet_post() - make a message and say it
+ * @ep: endpoint, not locked
+ * @msg: message
+ * @gfp: how to allocate
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int memnet_post(struct memnet_endpoint *ep, struct wire_msg *msg, gfp_t gfp)
+{
+	struct sk_buff *skb = memnet_transmit_control(ep, msg, gfp);
+
+	if (!skb)
+		return -ENOMEM;
+	memnet_post_control(ep, skb);
 	return 0;
 }
 

@@ -12,6 +12,7 @@
  *
  * A delegated socket has all options that its native socket has.
  */
+#include <linux/bpf.h>
 #include <linux/tcp.h>
 #include <net/ipv6.h>
 #include <net/tcp.h>
@@ -72,7 +73,7 @@ void memnet_option(int i, int *level, int *name)
 	*name = options[i].name;
 }
 
-static int post_value(struct memnet_endpoint *ep, int level, int name, int value)
+static int post_value(struct memnet_endpoint *ep, int level, int name, int value, gfp_t gfp)
 {
 	__le32 wire = cpu_to_le32(value);
 	struct wire_msg msg;
@@ -82,7 +83,16 @@ static int post_value(struct memnet_endpoint *ep, int level, int name, int value
 	msg.setopt.name = cpu_to_le32(name);
 	msg.setopt.len = cpu_to_le32(sizeof(wire));
 	memcpy(msg.setopt.value, &wire, sizeof(wire));
-	return memnet_post(ep, &msg);
+	return memnet_post(ep, &msg, gfp);
+}
+
+static int sync_flag(struct memnet_endpoint *ep, int name, bool value, bool *synced)
+{
+	int ret = post_value(ep, SOL_SOCKET, name, value, GFP_KERNEL);
+
+	if (!ret)
+		*synced = value;
+	return ret;
 }
 
 /**
@@ -102,17 +112,15 @@ int memnet_sync_options(struct sock *sk, struct memnet_endpoint *ep, bool all)
 	if (all)
 		memset(&mn->synced, 0, sizeof(mn->synced));
 	if (mn->synced.reuse != !!sk->sk_reuse)
-		ret = post_value(ep, SOL_SOCKET, SO_REUSEADDR, !!sk->sk_reuse);
+		ret = sync_flag(ep, SO_REUSEADDR, sk->sk_reuse, &mn->synced.reuse);
 	if (!ret && mn->synced.reuseport != !!sk->sk_reuseport)
-		ret = post_value(ep, SOL_SOCKET, SO_REUSEPORT, !!sk->sk_reuseport);
+		ret = sync_flag(ep, SO_REUSEPORT, sk->sk_reuseport, &mn->synced.reuseport);
 	if (!ret && mn->synced.keepalive != keepalive)
-		ret = post_value(ep, SOL_SOCKET, SO_KEEPALIVE, keepalive);
-	mn->synced.reuse = sk->sk_reuse;
-	mn->synced.reuseport = sk->sk_reuseport;
-	mn->synced.keepalive = keepalive;
+		ret = sync_flag(ep, SO_KEEPALIVE, keepalive, &mn->synced.keepalive);
 	for (i = 0; all && !ret && i < MEMNET_OPT_END; i++)
 		if (mn->opt_set & BIT(i))
-			ret = post_value(ep, options[i].level, options[i].name, mn->opt[i]);
+			ret = post_value(ep, options[i].level, options[i].name, mn->opt[i],
+					 GFP_KERNEL);
 	return ret;
 }
 
@@ -121,18 +129,20 @@ int memnet_sync_options(struct sock *sk, struct memnet_endpoint *ep, bool all)
  * @sk: socket, locked
  * @on: new value
  *
- * While the socket is neither connected nor listening this can wait for memnet_sync_options();
- * it has to where a cgroup's program sets the option, which may not sleep.
+ * While the socket is neither connected nor listening this can wait for memnet_sync_options().
+ * Where a cgroup's program sets the option nothing may sleep: the node is told without, and a
+ * native socket, which is on loopback, is not.
  */
 void memnet_keepalive(struct sock *sk, int on)
 {
 	struct memnet_sock *mn = memnet_sk(sk);
+	bool atomic = has_current_bpf_ctx();
 
-	if (mn->native)
+	if (mn->native && !atomic)
 		memnet_native_setopt(mn, SOL_SOCKET, SO_KEEPALIVE, on);
 	if (!mn->ep || sk->sk_state == TCP_CLOSE || mn->synced.keepalive == !!on)
 		return;
-	if (!post_value(mn->ep, SOL_SOCKET, SO_KEEPALIVE, !!on))
+	if (!post_value(mn->ep, SOL_SOCKET, SO_KEEPALIVE, !!on, atomic ? GFP_ATOMIC : GFP_KERNEL))
 		mn->synced.keepalive = on;
 }
 
@@ -292,7 +302,7 @@ int memnet_setsockopt(struct socket *sock, int level, int name, sockptr_t value,
 		if (i == MEMNET_OPT_V6ONLY)
 			sk->sk_ipv6only = v;
 		if (mn->ep)
-			ret = post_value(mn->ep, level, name, v);
+			ret = post_value(mn->ep, level, name, v, GFP_KERNEL);
 		if (mn->native)
 			memnet_native_setopt(mn, level, name, v);
 	}

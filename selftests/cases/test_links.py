@@ -4,7 +4,7 @@ import json
 import time
 
 from selftests.cases import offload
-from selftests.cases.test_failure import ADD, DELETE, alive
+from selftests.cases.test_failure import ADD, DELETE, LISTEN, UNLISTEN, alive
 from selftests.lab.lab import NODE_EXT, NODE_SAN
 
 
@@ -69,11 +69,85 @@ def test_two_links_to_one_node(lab):
     for port in (8101, 8102):
         open_port(lab, port)
     assert shown(lab, inside) == {"third": [8102]}, shown(lab, inside)
+    # a link that serves another namespace now leaves them when it is set up again; the next one takes them in
+    lab.host.sh("memnetctl link set third netns 1")
+    lab.node.sh(f"{UNLISTEN} && {LISTEN}", timeout=offload.patience(lab, 30))
+    lab.client.until(f"! nc -z -w 2 {NODE_EXT} 8102", timeout=30, what="the port to be closed")
+    open_port(lab, 8101)
+    offload.wait_link(lab, name="third")
+    assert not shown(lab, inside), shown(lab, inside)
+    lab.host.sh(f"memnetctl link add fourth tcps {NODE_SAN} channels 1 && memnetctl link set fourth netns apart")
+    offload.wait_link(lab, name="fourth")
+    for port in (8101, 8102):
+        open_port(lab, port)
+    assert shown(lab, inside) == {"fourth": [8102]}, shown(lab, inside)
+    lab.host.sh("memnetctl link del fourth", timeout=offload.patience(lab, 30))
     for job in jobs:
         job.kill()
         job.wait(10)
     lab.host.sh("pkill -f '[h]old.py'; ip netns del apart", check=False)
     lab.host.sh("memnetctl link del third", timeout=offload.patience(lab, 30))
+    offload.idle(lab)
+
+
+TAKEN = f"""
+import errno, socket, sys
+def memnet():
+    return socket.socket(socket.AF_INET, socket.SOCK_STREAM, fileno=socket.socket(25, socket.SOCK_STREAM, 0).detach())
+def attempt(call, *args):
+    try:
+        call(*args)
+        return "0"
+    except OSError as e:
+        return errno.errorcode[e.errno]
+bound, listening = memnet(), memnet()
+bound.bind(("{NODE_EXT}", 8201))
+listening.bind(("{NODE_EXT}", 8202))
+listening.listen(5)
+print("ready", flush=True)
+for line in sys.stdin:
+    print(attempt(bound.listen, 5), attempt(listening.listen, 5), bound.getsockname()[1], listening.getsockname()[1], flush=True)
+"""
+
+TAKER = f"""
+import socket, time
+taken = [socket.create_server(("{NODE_EXT}", port)) for port in (8201, 8202)]
+print("taken", flush=True)
+time.sleep(1000)
+"""
+
+
+def says(lab, job, wanted):
+    end = time.monotonic() + offload.patience(lab, 30)
+    while job.output().split("\n")[:-1] != wanted:
+        assert not job.done and time.monotonic() < end, (job.output(), wanted)
+        time.sleep(0.2)
+
+
+def test_port_taken_while_the_link_was_down(lab):
+    """The socket hears of it, at each call, until it can have its port back; never has it another."""
+    lab.host.put("/tmp/taken.py", TAKEN)
+    lab.node.put("/tmp/taker.py", TAKER)
+    lab.host.sh("rm -f /tmp/lines; mkfifo /tmp/lines")
+    job = lab.host.bg("userland true; exec 3<>/tmp/lines; userland python3 /tmp/taken.py <&3")
+    says(lab, job, ["ready"])
+    lab.node.sh(UNLISTEN, timeout=offload.patience(lab, 30))
+    taker = lab.node.bg("exec userland python3 /tmp/taker.py")
+    says(lab, taker, ["taken"])
+    lab.node.sh(LISTEN)
+    offload.wait_link(lab)
+    refused = "EADDRINUSE EADDRINUSE 8201 8202"
+    for said in (["ready", refused], ["ready", refused, refused]):
+        lab.host.sh("echo >/tmp/lines")
+        says(lab, job, said)
+    lab.node.sh("pkill -f '[t]aker.py'")
+    taker.wait(20)
+    lab.host.sh("echo >/tmp/lines")
+    says(lab, job, ["ready", refused, refused, "0 0 8201 8202"])
+    for port in (8201, 8202):
+        open_port(lab, port)
+    lab.host.sh("pkill -f '[t]aken.py'")
+    job.wait(20)
     offload.idle(lab)
 
 

@@ -72,6 +72,8 @@ def test_threads_on_one_socket(lab):
         rc, out = lab.host.sh(f"mnsock {options} --bound {offload.patience(lab, 60)} --test thread_", check=False,
                               timeout=offload.patience(lab, 120))
         tap.check(out, rc, least=10)
+        rc, out = lab.host.sh(f"mnsock {options} --test bind_port_again", check=False, timeout=offload.patience(lab, 90))
+        tap.check(out, rc, least=2)
     offload.idle(lab, timeout=90)
 
 

@@ -4,6 +4,7 @@
  * Two sockets on one port are test_reuse.c's.
  */
 #include <arpa/inet.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -68,6 +69,35 @@ TEST(bind_port_again)
 		EQ(port_of(fd), port);
 		if (i & 1)
 			OK(listen(fd, 1));
+	}
+}
+
+static void move_to(unsigned int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	/* where there is one processor it stays there */
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
+/* and on another processor, too */
+TEST(bind_port_again_elsewhere)
+{
+	unsigned int port, i;
+	int fd = fresh();
+
+	OK(bind_to(fd, any_at(0)));
+	port = port_of(fd);
+	for (i = 0; i < 200; i++) {
+		if (i % 3 == 0)
+			OK(listen(fd, 1));
+		OK(close(fd));
+		move_to(i % 2);
+		fd = fresh();
+		OK(bind_to(fd, any_at(port)));
+		EQ(port_of(fd), port);
 	}
 }
 
