@@ -10,7 +10,9 @@
  * the node holds too much, for the next look.
  *
  * Runs in the listener's worker. The child is complete before it is stored in the table and
- * kicked; from then on it is its own channel's worker's.
+ * kicked; from then on it is its own channel's worker's. Its socket calls back before that, while
+ * nobody would find it there: until it is stored it counts as being on the ready list, so that
+ * kicks only leave their bits.
  */
 #include <linux/cred.h>
 #include <net/inet_connection_sock.h>
@@ -34,11 +36,14 @@ static void child_start(struct tcps_endpoint *ep, struct tcps_endpoint *child, s
 	tcps_endpoint_change_state(child, TCPS_CONNECTED);
 	tcps_endpoint_grant(child);
 	child->owed = TCPS_OWE_NEW_CONNECTION;
-	/* Once in the table or called back it may run; this reference lets us kick it. */
+	/* Once it may run it may go; this reference lets us kick it. */
 	refcount_inc(&child->refs);
+	atomic_set(&child->events, TCPS_EV_QUEUED);
 	tcps_native_adopt(child, sock, &ep->saved);
 	/* The index is reserved: storing needs no memory. */
 	xa_store_bh(&tc->endpoints, child->index, child, GFP_KERNEL);
+	/* Who kicks from here on, and so speaks of it to the host, finds it stored. */
+	atomic_fetch_andnot_release(TCPS_EV_QUEUED, &child->events);
 	tcps_kick(child, TCPS_EV_DATA | TCPS_EV_STATE);
 	tcps_endpoint_put(child);
 	memnet_stat_inc(MEMNET_STAT_TCPS_ACCEPTS);

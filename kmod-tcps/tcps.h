@@ -278,7 +278,7 @@ enum tcps_endpoint_state {
 };
 
 /* what happened to an endpoint: bits of endpoint.events */
-#define TCPS_EV_QUEUED	0x01	/* is on the ready list */
+#define TCPS_EV_QUEUED	0x01	/* is on the ready list, or is not to get there yet */
 #define TCPS_EV_HOST	0x02	/* the host sent something */
 #define TCPS_EV_DATA	0x04	/* TCP has bytes or children */
 #define TCPS_EV_SPACE	0x08	/* TCP takes bytes again */
