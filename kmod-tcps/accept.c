@@ -64,23 +64,28 @@ static bool take_quota(struct tcps_endpoint *ep, int n)
 /* Accepts one connection; false when there is nothing more to do now. */
 static bool accept_one(struct tcps_endpoint *ep)
 {
+	struct tcps_session *s = ep->tc->session;
+	int freed = atomic_read_acquire(&s->freed);
 	struct tcps_endpoint *child;
 	const struct cred *old;
 	struct socket *sock;
 	int ret;
 
-	if (!tcps_admits(ep->tc->session)) {
+	if (!tcps_admits(s)) {
 		take_quota(ep, -1);
 		tcps_stall(ep, -ENOMEM);
 		return false;
 	}
-	child = tcps_endpoint_reserve(ep->tc->session, READ_ONCE(ep->sock->sk->sk_incoming_cpu));
-	if (!child) {
+	child = tcps_endpoint_reserve(s, READ_ONCE(ep->sock->sk->sk_incoming_cpu));
+	if (IS_ERR(child)) {
 		take_quota(ep, -1);
-		tcps_endpoint_starve(ep);
+		if (PTR_ERR(child) == -ENFILE)
+			tcps_endpoint_starve(ep, freed);
+		else
+			tcps_stall(ep, -ENOMEM);
 		return false;
 	}
-	child->owner = tcps_owner_get(ep->tc->session, ep->owner->uid);
+	child->owner = tcps_owner_get(s, ep->owner->uid);
 	if (IS_ERR(child->owner)) {
 		ret = PTR_ERR(child->owner);
 		child->owner = NULL;

@@ -113,12 +113,13 @@ void tcps_endpoint_put(struct tcps_endpoint *ep)
 	call_rcu(&ep->rcu, free_rcu);
 }
 
-/* An index is free again: listeners that wait for one may go on. */
+/* There is a place for a child again: listeners that wait for one may go on. */
 static void feed_starved(struct tcps_session *s)
 {
 	struct tcps_endpoint *ep, *next;
-	LIST_HEAD(list);
 
+	/* Who goes on the list after we looked, looks at the count after that. */
+	atomic_inc_return(&s->freed);
 	if (list_empty(&s->starved))
 		return;
 	spin_lock_bh(&s->starved_lock);
@@ -131,10 +132,11 @@ static void feed_starved(struct tcps_session *s)
 }
 
 /**
- * tcps_endpoint_starve() - a listener waits until an endpoint is gone
+ * tcps_endpoint_starve() - a listener waits until there is a place for a child
  * @ep: listener
+ * @freed: session.freed, from before it found that there is none
  */
-void tcps_endpoint_starve(struct tcps_endpoint *ep)
+void tcps_endpoint_starve(struct tcps_endpoint *ep, int freed)
 {
 	struct tcps_session *s = ep->tc->session;
 
@@ -144,6 +146,9 @@ void tcps_endpoint_starve(struct tcps_endpoint *ep)
 		list_add_tail(&ep->starved, &s->starved);
 	}
 	spin_unlock_bh(&s->starved_lock);
+	smp_mb(); /* pairs with the atomic of feed_starved() */
+	if (atomic_read(&s->freed) != freed)
+		tcps_kick(ep, TCPS_EV_DATA);
 }
 
 static void unstarve(struct tcps_endpoint *ep)
@@ -251,7 +256,7 @@ static struct tcps_channel *pick_channel(struct tcps_session *s, int cpu, unsign
  *
  * Its index is taken, but nobody finds it before it is stored in the table.
  *
- * Return: the endpoint, or NULL when there is none to be had.
+ * Return: the endpoint; -ENFILE when the host has as many as it may, or no index is free; -ENOMEM.
  */
 struct tcps_endpoint *tcps_endpoint_reserve(struct tcps_session *s, int cpu)
 {
@@ -262,12 +267,12 @@ struct tcps_endpoint *tcps_endpoint_reserve(struct tcps_session *s, int cpu)
 	int ret;
 
 	if (atomic_read(&s->endpoints) >= s->listener->cfg.max_endpoints)
-		return NULL;
+		return ERR_PTR(-ENFILE);
 	while ((tc = pick_channel(s, cpu, full))) {
 		half = tc->ch->cfg.slots / 2;
 		ep = tcps_endpoint_alloc(tc, GFP_KERNEL);
 		if (!ep)
-			return NULL;
+			return ERR_PTR(-ENOMEM);
 		ret = xa_alloc_cyclic_bh(&tc->endpoints, &ep->index, NULL,
 					 XA_LIMIT(half, 2 * half - 1), &tc->next, GFP_KERNEL);
 		if (ret >= 0) {
@@ -275,11 +280,13 @@ struct tcps_endpoint *tcps_endpoint_reserve(struct tcps_session *s, int cpu)
 			return ep;
 		}
 		forget(ep);
-		if (ret != -EBUSY)
-			return NULL;
+		if (ret != -EBUSY) {
+			feed_starved(s); /* others may have counted it */
+			return ERR_PTR(ret);
+		}
 		full |= BIT(tc->ch->number);
 	}
-	return NULL;
+	return ERR_PTR(-ENFILE);
 }
 
 /**
@@ -288,9 +295,12 @@ struct tcps_endpoint *tcps_endpoint_reserve(struct tcps_session *s, int cpu)
  */
 void tcps_endpoint_hide(struct tcps_endpoint *ep)
 {
-	if (!ep->hidden)
-		xa_erase_bh(&ep->tc->endpoints, ep->index);
+	if (ep->hidden)
+		return;
+	xa_erase_bh(&ep->tc->endpoints, ep->index);
 	ep->hidden = true;
+	if (!tcps_endpoint_is_hosts(ep))
+		feed_starved(ep->tc->session);
 }
 
 /**

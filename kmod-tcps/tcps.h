@@ -140,6 +140,8 @@ enum tcps_session_state {
  * @pages:	received pages held for them
  * @messages:	messages of the host that wait, see receive.c
  * @extra:	bytes granted to the host beyond initial windows
+ * @freed:	counts up when a child may find a place that was not there before; see
+ *		tcps_endpoint_starve()
  * @starved_lock: guards @starved
  * @starved:	listening endpoints that wait for a free index
  */
@@ -171,6 +173,7 @@ struct tcps_session {
 	atomic_t			messages;
 	atomic_long_t			extra;
 
+	atomic_t			freed;
 	spinlock_t			starved_lock;	/* guards @starved */
 	struct list_head		starved;
 };
@@ -503,7 +506,7 @@ void tcps_endpoint_run(struct tcps_endpoint *ep, int events);
 void tcps_endpoint_died(struct tcps_endpoint *ep, int error);
 void tcps_endpoint_destroy(struct tcps_endpoint *ep);
 void tcps_endpoint_purge(struct tcps_endpoint *ep);
-void tcps_endpoint_starve(struct tcps_endpoint *ep);
+void tcps_endpoint_starve(struct tcps_endpoint *ep, int freed);
 
 /* receive.c */
 #define TCPS_MESSAGES_PER_PAGE	4	/* of those that wait, as buffers */
