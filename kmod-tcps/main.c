@@ -42,7 +42,8 @@ MODULE_PARM_DESC(heartbeat_ms, "Time of silence after which a link is dead, 100 
 
 unsigned int tcps_max_sessions = 64;
 module_param_named(max_sessions, tcps_max_sessions, uint, 0644);
-MODULE_PARM_DESC(max_sessions, "Hosts at a time on one address (default 64)");
+MODULE_PARM_DESC(max_sessions,
+		 "Sessions at a time on one address, one for each link of a host (default 64)");
 
 unsigned int tcps_max_endpoints;
 module_param_named(max_endpoints, tcps_max_endpoints, uint, 0644);

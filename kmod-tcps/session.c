@@ -8,6 +8,10 @@
  * free; only then are endpoints served. A request that never comes so far cannot harm the session
  * that is. Channels that are not up ten seconds after they were asked for end the session.
  *
+ * A host may have several links to us, each a session. How many is bounded for each address, so
+ * that no host takes the place of all others; and so, more tightly, are those that have proved
+ * nothing yet, each of which holds the buffers of its channels.
+ *
  * The same host is the same id at the same address, for an id is easily guessed, and every host
  * knows the secret. An id that is in service at another address is refused; who has moved gets in
  * when its old session's heartbeat is lost.
@@ -28,6 +32,10 @@
 #include "tcps.h"
 
 #define DEADLINE (10 * HZ) /* for a channel to come up */
+
+/* Sessions of one address and listener, and how many of them may not have been UP yet. */
+#define MAX_OF_ADDRESS 8
+#define MAX_UNPROVED 4
 
 LIST_HEAD(tcps_sessions);
 
@@ -349,26 +357,32 @@ static struct tcps_session *create(struct tcps_listener *l, const struct rdma_cm
 static struct tcps_session *begin(struct tcps_listener *l, const struct rdma_cm_id *id,
 				  const struct wire_cm_req *req, u32 *reason)
 {
+	unsigned int others = 0, of_address = 0, unproved = 0;
 	struct tcps_session *s, *new = NULL;
-	unsigned int others = 0;
 
 	*reason = WIRE_REASON_LOAD;
 	mutex_lock(&tcps_mutex);
 	list_for_each_entry(s, &tcps_sessions, node) {
+		bool same_id = s->host_id == le64_to_cpu(req->host_id);
+		bool same_addr = tcps_same_host(&s->addr, &id->route.addr.dst_addr);
+
 		if (s->listener != l)
 			continue;
-		if (s->host_id != le64_to_cpu(req->host_id)) {
-			others++;
-		} else if (!tcps_same_host(&s->addr, &id->route.addr.dst_addr)) {
-			others++;
-			if (is_serving(s))
-				*reason = WIRE_REASON_HOST_ID;
-		} else if (READ_ONCE(s->state) == TCPS_SESSION_STARTING) {
+		/* One that is being ended holds its memory until it is gone. */
+		unproved += same_addr && !READ_ONCE(s->serving);
+		if (same_id && same_addr) {
 			/* A host that tries again gives up what it began before. */
-			tcps_session_end(s, WIRE_REASON_REPLACED);
+			if (READ_ONCE(s->state) == TCPS_SESSION_STARTING)
+				tcps_session_end(s, WIRE_REASON_REPLACED);
+			continue;
 		}
+		others++;
+		of_address += same_addr;
+		if (same_id && is_serving(s))
+			*reason = WIRE_REASON_HOST_ID;
 	}
-	if (*reason != WIRE_REASON_HOST_ID && others < l->cfg.max_sessions && tcps_admits(NULL))
+	if (*reason != WIRE_REASON_HOST_ID && others < l->cfg.max_sessions &&
+	    of_address < MAX_OF_ADDRESS && unproved < MAX_UNPROVED && tcps_admits(NULL))
 		new = create(l, id, req);
 	if (new) {
 		refcount_inc(&new->refs);

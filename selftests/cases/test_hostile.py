@@ -234,6 +234,15 @@ def test_id_of_another_host(lab):
     return f"{b.rounds} rounds of streams beside"
 
 
+def test_half_open_requests_of_one_host(lab):
+    """Who begins sessions and never goes on takes no room from hosts at other addresses."""
+    lab.host.sh("ip address add 10.9.0.77/24 dev san0; sleep 1")
+    with Bystander(lab) as b:
+        attacks(lab, lab.host, f"--requests {NODE_SAN} --from 10.9.0.77 --only half-open", least=2)
+    lab.host.sh("ip address del 10.9.0.77/24 dev san0")
+    return f"{b.rounds} rounds of streams beside"
+
+
 def test_random_messages_to_the_node(lab):
     with Bystander(lab) as b:
         rc, out = hostile(lab, lab.host, f"{AS_HOST} {randomly(lab)}", 800)

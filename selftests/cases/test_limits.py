@@ -167,6 +167,19 @@ def test_hosts(lab):
         l.serves("two")
 
 
+def test_links_of_one_host(lab):
+    """One address has eight; another gets in when one of them is gone."""
+    with Listener(lab, "") as l:
+        for i in range(8):
+            l.add(f"link{i}")
+            offload.wait_link(lab, name=f"link{i}")
+        l.add("ninth")
+        l.refused("ninth")
+        l.serves("link7")
+        l.delete("link0")
+        l.serves("ninth")
+
+
 def test_channels(lab):
     with Listener(lab, "max-channels 1") as l:
         l.add("wide", "channels 2")

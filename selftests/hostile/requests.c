@@ -3,12 +3,15 @@
  * Connection requests that no host makes, many of them and half-open ones; and answers to a host's
  * request that no node gives.
  */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "attack.h"
 
 #define HALF_OPEN	200
+#define HALF_TAKEN	4		/* sessions of one address that may be under way */
+#define DEADLINE_MS	10000		/* the node waits so long for a channel to come up */
 
 static u64 nonce;
 
@@ -247,9 +250,10 @@ static bool next_event(struct half *half)
 
 static bool half_connect(struct half *half, const struct wire_cm_req *req)
 {
+	static u32 number = 0xabc000; /* none is used twice, nor that of a real queue pair */
 	struct rdma_conn_param param = {
 		.private_data = req, .private_data_len = sizeof(*req),
-		.retry_count = 1, .rnr_retry_count = 7, .qp_num = 77,
+		.retry_count = 1, .rnr_retry_count = 7, .qp_num = number++,
 	};
 
 	half->id = NULL;
@@ -260,32 +264,53 @@ static bool half_connect(struct half *half, const struct wire_cm_req *req)
 	       !rdma_connect(half->id, &param);
 }
 
-/* Many of them, so that the node must say no before its memory is gone. */
+/* Whether the node has taken it. */
+static bool half_answered(struct half *half)
+{
+	struct rdma_cm_event *event;
+	bool answered = false;
+
+	fcntl(half->events->fd, F_SETFL, O_NONBLOCK);
+	while (!rdma_get_cm_event(half->events, &event)) {
+		answered |= event->event == RDMA_CM_EVENT_CONNECT_RESPONSE;
+		rdma_ack_cm_event(event);
+	}
+	return answered;
+}
+
+/*
+ * Many of them. The node takes few from one address, and has given up those ten seconds later.
+ * While they hang there others get in (--from), or are told that there is no room for this one.
+ */
 static void half_open(const char *name, unsigned int hosts, u8 channels)
 {
 	static struct half half[HALF_OPEN];
+	unsigned int i, n = hosts * channels, made = 0, taken = 0, most;
 	static struct peer p;
 	struct terms t = terms;
 	struct wire_cm_req req;
-	unsigned int i, made = 0;
+	u64 begin = now_ms();
 	int ret;
 
 	if (!wanted(name))
 		return;
-	for (i = 0; i < hosts * channels; i++) {
+	for (i = 0; i < n; i++) {
 		t.host_id = terms.host_id + 1000 + i / channels;
 		req = peer_request(&t, nonce + i / channels, i % channels, channels);
 		made += half_connect(&half[i], &req);
 	}
+	most = HALF_TAKEN * channels * (1 + (now_ms() - begin) / DEADLINE_MS);
 	usleep(3000000);
-	/* While they hang there others get in, or are told that there is no room. */
 	req = good(0, 1);
 	ret = peer_connect(&p, &terms, &req, sizeof(req)) ?: peer_hello(&p);
-	report(made == hosts * channels && (!ret || p.refused == WIRE_REASON_LOAD), name,
-	       "%u made; meanwhile %s", made,
+	for (i = 0; i < n; i++)
+		taken += half[i].events && half_answered(&half[i]);
+	report(made == n && taken && taken <= most &&
+	       (!ret || (!terms.from.ss_family && p.refused == WIRE_REASON_LOAD)), name,
+	       "%u made, %u taken of at most %u; meanwhile %s", made, taken, most,
 	       !ret ? "one got in" : p.refused ? wire_reason_name(p.refused) : "silence");
 	peer_close(&p);
-	for (i = 0; i < hosts * channels; i++) {
+	for (i = 0; i < n; i++) {
 		if (half[i].id)
 			rdma_destroy_id(half[i].id);
 		if (half[i].events)
