@@ -213,7 +213,7 @@ def test_hoards_on_the_node(lab):
 
 
 def test_children_beyond_one_channel(lab):
-    """The node takes another channel when that of the processor where packets come in is full."""
+    """The node takes another channel when the one with fewer endpoints is full."""
     lab.client.put("/tmp/callers.py", CALLERS)
     calls = lab.client.bg("exec python3 /tmp/callers.py")
     attacks(lab, lab.host, f"--as-host {NODE_SAN} --slots 64 --only 'children of one peer'", least=1)

@@ -65,7 +65,7 @@ int session_open(struct session *s, unsigned int channels);
 void session_close(struct session *s);
 u32 host_next_index(void);
 void host_pump(int ms);
-unsigned int host_children(unsigned int wanted, int ms);
+void host_children(unsigned int wanted, int ms, unsigned int got[2]);
 int host_option(struct peer *p, u32 index, u32 level, u32 name, u32 value, u32 len, bool reply);
 u32 host_open(struct peer *p, u32 index);
 int host_close(struct peer *p, u32 index);

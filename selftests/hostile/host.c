@@ -59,20 +59,21 @@ void host_pump(int ms)
 	} while (now_ms() < end);
 }
 
-/* Waits for children on both channels; how many came. */
-unsigned int host_children(unsigned int wanted, int ms)
+/* Waits for children on both channels; how many came on each. */
+void host_children(unsigned int wanted, int ms, unsigned int got[2])
 {
 	u64 end = now_ms() + ms;
-	unsigned int i, got = 0;
 	struct inbound in;
+	unsigned int i;
 
-	while (got < wanted && now_ms() < end && !channels[0].dead) {
+	got[0] = 0;
+	got[1] = 0;
+	while (got[0] + got[1] < wanted && now_ms() < end && !channels[0].dead) {
 		host_pump(10);
 		for (i = 0; i < 2; i++)
 			while (peer_take(&channels[i], &in, 0))
-				got += in.msg.hdr.opcode == WIRE_NEW_CONNECTION;
+				got[i] += in.msg.hdr.opcode == WIRE_NEW_CONNECTION;
 	}
-	return got;
 }
 
 u32 host_open(struct peer *p, u32 index)
