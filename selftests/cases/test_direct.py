@@ -31,8 +31,9 @@ def clean_host(lab):
                    what="all pinned pages to be unpinned")
 
 
-def stream(lab, family, options):
-    return lab.host.sh(f"mnstream {family} --io block --bound 100 {options}", timeout=offload.patience(lab, 110))
+def stream(lab, family, options, io="block", bound=100):
+    bound = offload.patience(lab, bound)
+    return lab.host.sh(f"mnstream {family} --io {io} --bound {bound} {options}", timeout=bound + 10)
 
 
 def test_direct_sends_only(lab):

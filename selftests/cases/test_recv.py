@@ -11,7 +11,7 @@ COPIED = "host.copied_to_region_bytes"
 READ = "host.copied_to_user_bytes"
 
 
-LAB = dict(mem=1024, smp=2)
+LAB = dict(mem={"host": 2048, "node": 1024}, smp=2)
 
 
 def test_direct_receives_only(lab):
@@ -42,21 +42,50 @@ def test_jobs_only(lab):
     return f"{100 * w.host[PLACED] // (2 * size)} % not copied; " + out.splitlines()[-1]
 
 
+def largest(out):
+    """The most bytes that one ordinary call, one direct and one job moved in a run: to send, to receive."""
+    rows = [offload.words(line) for line in out.splitlines() if line.startswith("stream ")]
+    return [[max(int(row[kind].split("/")[way]) for row in rows) for kind in ("ordinary", "direct", "job")]
+            for way in (0, 1)]
+
+
 def test_every_mix(lab):
-    """Sockets of 2 threads each, both ways, by ordinary, direct and asynchronous calls: 16, and 2 with up to 8 MiB a call."""
+    """16 sockets, both ways, by ordinary, direct and asynchronous calls: of 4 threads each, which block, up to 8 MiB a
+    call; and all in one loop, which does not.
+
+    Native TCP is first. It has the same calls, direct ones by copying; jobs it has none."""
+    small = offload.small(lab)
     notes = []
-    for streams, size, largest in ((16, 4, "512K"), (2, 32, "8M")):
-        size = (size // 4 if offload.small(lab) else size) << 20
-        options = (f"--direct 1 --async 1 --recv-direct 1 --recv-async 1 --streams {streams} --max {largest} --each"
-                   f" --send {size} --recv {size}")
+    for io, size, options in (("block", 2 if small else 12, f"--threads 4 --max {1 if small else 8}M"),
+                              ("epoll", 1 if small else 3, "--max 512K")):
+        options += f" --direct 1 --recv-direct 1 --streams 16 --each --send {size}M --recv {size}M"
+        notes += stream(lab, offload.native(), options, io, bound=200).splitlines()[1:]
         with offload.Watch(lab) as w:
-            out = stream(lab, offload.memnet(), options)
-        w.proves(connects=streams, accepts=streams)
+            out = stream(lab, offload.memnet(), options + " --async 1 --recv-async 1", io, bound=250)
+        w.proves(connects=16, accepts=16)
         for name in (PLACED, COPIED, READ, "host.direct_bytes", "host.copied_from_user_bytes"):
             assert w.host[name] > 50000, (name, w.host[name])
-        notes.append(out.splitlines()[-1])
+        notes += out.splitlines()[1:]
+        if io == "block":
+            assert offload.summary(out, "stream")["handed"], out
+            sent, received = largest(out)
+            assert small or (max(sent) > 4 << 20 and min(sent) > 1 << 20 and max(received) > 2 << 20), out
     clean(lab)
-    return "; ".join(notes)
+    return "\n".join(notes)
+
+
+def test_full_pipelines(lab):
+    """More small jobs than a socket may have under way: a loop is told so and goes on when some are over; threads wait."""
+    size = 512 if offload.small(lab) else 4096
+    options = f"--async 4 --recv-async 4 --streams 2 --max 1K --buffers 1000 --each --send {size}K --recv {size}K"
+    with offload.Watch(lab) as w:
+        loop = stream(lab, offload.memnet(), options, "epoll")
+        threads = stream(lab, offload.memnet(), options + " --threads 4")
+    w.proves(connects=4, accepts=4)
+    full = [offload.words(line)["full"] for line in loop.splitlines()[1:]]
+    assert any(not n.endswith("/0") for n in full), full
+    clean(lab)
+    return "\n".join(loop.splitlines()[1:] + threads.splitlines()[1:])
 
 
 RECV = HAND + f"""
@@ -327,3 +356,4 @@ def test_rdma_device_goes_under_jobs(lab):
 for _name, _test in list(globals().items()):
     if _name.startswith("test_"):
         _test.timeout = 300
+test_every_mix.timeout = 600

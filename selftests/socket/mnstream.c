@@ -9,8 +9,15 @@
  * peer's account of what it got. Seeds differ per stream, so that bytes of
  * one cannot pass for another's.
  *
- * --io block gives each sender and receiver a thread and blocking calls;
- * --io epoll (the default) one edge-triggered loop for all.
+ * --io block gives each sender and receiver a thread and blocking calls, or
+ * several threads that take turns; --io epoll (the default) one edge-triggered
+ * loop for all.
+ *
+ * At the end a line for each side says what was done: how many calls, how many
+ * the thread made that made the fewest, how many jobs one thread submitted and
+ * another saw the end of, or how often a loop found the pipeline full, and the
+ * most bytes that an ordinary call, a direct one and a job moved. Two numbers
+ * are of sending and of receiving.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -24,6 +31,7 @@
 
 static struct stream_options options = {
 	.send = 64 << 20, .recv = 64 << 20, .streams = 1, .max = 262144,
+	.threads = 2, .buffers = 8,
 };
 
 static int usage(void)
@@ -36,7 +44,8 @@ static int usage(void)
 		"  -r, --recv BYTES         received together (64M)\n"
 		"      --each               these are for each stream\n"
 		"      --side connect|accept|both   who makes it (both, in turn)\n"
-		"      --io epoll|block     one loop, or two threads a stream\n"
+		"      --io epoll|block     one loop, or threads of each stream\n"
+		"      --threads N          of each, half of them each way (2)\n"
 		"      --size N             all calls of this size, not random\n"
 		"      --max N              largest random size (256K)\n"
 		"      --sendfile           send by sendfile()\n"
@@ -44,6 +53,7 @@ static int usage(void)
 		"      --async N            N of 4 sends are asynchronous jobs\n"
 		"      --recv-direct N      N of 4 receives are direct\n"
 		"      --recv-async N       N of 4 receives are asynchronous jobs\n"
+		"      --buffers N          each way, and so jobs at a time; fewer if large (8)\n"
 		"      --seed N             repeat a run\n"
 		"      --bound SECONDS      give up after this time (600)\n"
 		"BYTES and N take K, M, G.\n");
@@ -136,10 +146,57 @@ out:
 	return good;
 }
 
+/* What all streams did together. */
+struct totals {
+	unsigned long long sent, received, writes, reads, least, handed;
+	unsigned long long send_full, recv_full;
+	unsigned long long sent_most[KINDS], received_most[KINDS];
+};
+
+static void count(struct totals *t, const struct stream *s)
+{
+	unsigned int i;
+
+	t->sent += s->sent;
+	t->received += s->received;
+	t->writes += s->writes;
+	t->reads += s->reads;
+	t->handed += s->leaving.handed + s->landing.handed;
+	t->send_full += s->leaving.full;
+	t->recv_full += s->landing.full;
+	if (s->least < t->least)
+		t->least = s->least;
+	for (i = 0; i < KINDS; i++) {
+		if (s->sent_most[i] > t->sent_most[i])
+			t->sent_most[i] = s->sent_most[i];
+		if (s->received_most[i] > t->received_most[i])
+			t->received_most[i] = s->received_most[i];
+	}
+}
+
+static void account(const struct totals *t, bool accepted, long ms, unsigned int bad)
+{
+	static const char * const kinds[KINDS] = { "ordinary", "direct", "job" };
+	unsigned int i;
+
+	printf("stream side=%s io=%s streams=%u sent=%llu received=%llu writes=%llu reads=%llu",
+	       accepted ? "accept" : "connect", options.block ? "block" : "epoll", options.streams,
+	       t->sent, t->received, t->writes, t->reads);
+	if (options.block)
+		printf(" threads=%u least=%llu handed=%llu", options.threads,
+		       t->least < UINT64_MAX ? t->least : 0, t->handed);
+	else
+		printf(" full=%llu/%llu", t->send_full, t->recv_full);
+	for (i = 0; i < KINDS; i++)
+		printf(" %s=%llu/%llu", kinds[i], t->sent_most[i], t->received_most[i]);
+	printf(" seed=%llu ms=%ld bad=%u\n", (unsigned long long)options.seed, ms, bad);
+	fflush(stdout);
+}
+
 static int run(bool accepted)
 {
 	struct stream *streams = calloc(options.streams, sizeof(*streams));
-	unsigned long long sent = 0, received = 0, writes = 0, reads = 0;
+	struct totals totals = { .least = UINT64_MAX };
 	long start = now_ms();
 	unsigned int i, bad = 0;
 
@@ -164,23 +221,18 @@ static int run(bool accepted)
 				(unsigned long long)s->received,
 				(unsigned long long)s->recv);
 		}
-		sent += s->sent;
-		received += s->received;
-		writes += s->writes;
-		reads += s->reads;
+		count(&totals, s);
 		stream_exit(s);
 	}
 	free(streams);
-	printf("stream side=%s io=%s streams=%u sent=%llu received=%llu writes=%llu reads=%llu seed=%llu ms=%ld bad=%u\n",
-	       accepted ? "accept" : "connect",
-	       options.block ? "block" : "epoll", options.streams, sent,
-	       received, writes, reads, (unsigned long long)options.seed,
-	       now_ms() - start, bad);
-	fflush(stdout);
+	account(&totals, accepted, now_ms() - start, bad);
 	return bad;
 }
 
-enum { EACH = 1, SIDE, IO, SIZE, MAX, SENDFILE, DIRECT, ASYNC, RECV_DIRECT, RECV_ASYNC, SEED, BOUND };
+enum {
+	EACH = 1, SIDE, IO, THREADS, SIZE, MAX, SENDFILE, SEND_DIRECT, SEND_ASYNC, RECV_DIRECT,
+	RECV_ASYNC, BUFFERS, SEED, BOUND
+};
 
 int main(int argc, char **argv)
 {
@@ -192,13 +244,15 @@ int main(int argc, char **argv)
 		{ "each", no_argument, NULL, EACH },
 		{ "side", required_argument, NULL, SIDE },
 		{ "io", required_argument, NULL, IO },
+		{ "threads", required_argument, NULL, THREADS },
 		{ "size", required_argument, NULL, SIZE },
 		{ "max", required_argument, NULL, MAX },
 		{ "sendfile", no_argument, NULL, SENDFILE },
-		{ "direct", required_argument, NULL, DIRECT },
-		{ "async", required_argument, NULL, ASYNC },
+		{ "direct", required_argument, NULL, SEND_DIRECT },
+		{ "async", required_argument, NULL, SEND_ASYNC },
 		{ "recv-direct", required_argument, NULL, RECV_DIRECT },
 		{ "recv-async", required_argument, NULL, RECV_ASYNC },
+		{ "buffers", required_argument, NULL, BUFFERS },
 		{ "seed", required_argument, NULL, SEED },
 		{ "bound", required_argument, NULL, BOUND },
 		{ 0 }
@@ -232,6 +286,9 @@ int main(int argc, char **argv)
 		case IO:
 			options.block = !strcmp(optarg, "block");
 			break;
+		case THREADS:
+			options.threads = (unsigned int)number(optarg);
+			break;
 		case SIZE:
 			options.size = number(optarg);
 			break;
@@ -241,10 +298,10 @@ int main(int argc, char **argv)
 		case SENDFILE:
 			options.sendfile = true;
 			break;
-		case DIRECT:
+		case SEND_DIRECT:
 			options.direct = (unsigned int)number(optarg);
 			break;
-		case ASYNC:
+		case SEND_ASYNC:
 			options.async = (unsigned int)number(optarg);
 			break;
 		case RECV_DIRECT:
@@ -252,6 +309,9 @@ int main(int argc, char **argv)
 			break;
 		case RECV_ASYNC:
 			options.recv_async = (unsigned int)number(optarg);
+			break;
+		case BUFFERS:
+			options.buffers = (unsigned int)number(optarg);
 			break;
 		case SEED:
 			options.seed = strtoull(optarg, NULL, 0);
@@ -264,7 +324,8 @@ int main(int argc, char **argv)
 				return usage();
 		}
 	}
-	if (optind != argc || !options.streams || !options.max)
+	if (optind != argc || !options.streams || !options.max || !options.threads ||
+	    options.threads % 2)
 		return usage();
 	if (options.size > options.max)
 		options.max = options.size;

@@ -2,22 +2,31 @@
 /*
  * One bulk stream: each step is one system call of a random kind and size.
  * The same steps serve blocking threads and the epoll loop.
+ *
+ * Direct calls and jobs have registered memory, for each direction a ring of
+ * buffers. A buffer that was sent, or whose bytes have been taken, is wiped, so
+ * that what is read or written too late shows. The receiver's ring also says
+ * in what order bytes that have landed follow each other.
+ *
+ * A step that cannot do anything now returns false with EAGAIN: the socket's
+ * next event will tell, or, if the stream waits for one of its own jobs, the
+ * context (stream_jobs_fd()).  With threads each step waits as long as it takes.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/uio.h>
-#include <pthread.h>
 #include <sched.h>
 #include <unistd.h>
 
 #include "stream.h"
 
-#define SLACK 8192	/* what is registered is used from anywhere in the first bytes */
+#define SLACK 8192		/* what is registered is used from anywhere in the first bytes */
+#define AREA (20 << 20)		/* bytes registered for a direction, or two buffers */
 
 static int file = -1;		/* --sendfile: the whole stream to send */
 static struct memnet_context *context;	/* --direct */
@@ -29,9 +38,11 @@ bool stream_prepare(const struct stream_options *options)
 
 	if (options->direct || options->async || options->recv_direct || options->recv_async) {
 		context = memnet_context_open();
-		if (!context)
+		if (!context || fcntl(memnet_context_fd(context), F_SETFL, O_NONBLOCK)) {
 			fprintf(stderr, "mnstream: /dev/memnet: %m\n");
-		return context;
+			return false;
+		}
+		return true;
 	}
 	if (!options->sendfile)
 		return true;
@@ -53,14 +64,35 @@ bool stream_prepare(const struct stream_options *options)
 	return true;
 }
 
+/* The largest buffers fewer, so that a direction of a stream has about as much memory. */
+static bool area_make(struct area *a, const struct stream_options *options,
+		      int (*get)(struct memnet_context *, void *, size_t, memnet_region *))
+{
+	size_t each = options->max + SLACK;
+
+	a->count = AREA / each < options->buffers ? AREA / each : options->buffers;
+	if (a->count < 2)
+		a->count = 2;
+	a->buffers = calloc(a->count, sizeof(*a->buffers));
+	a->mem = malloc(a->count * each);
+	return a->buffers && a->mem && !get(context, a->mem, a->count * each, &a->region);
+}
+
+static void area_drop(struct area *a)
+{
+	if (a->region)
+		memnet_deregister_mem(context, a->region);
+	free(a->mem);
+	free(a->buffers);
+}
+
 void stream_init(struct stream *s, const struct stream_options *options,
 		 unsigned int index)
 {
-	size_t registered = STREAM_BUFFERS * (options->max + SLACK);
-
 	memset(s, 0, sizeof(*s));
 	s->fd = -1;
 	s->options = options;
+	s->least = UINT64_MAX;
 	/* with --sendfile one file serves all, so all are alike */
 	s->seed = options->seed + (options->sendfile ? 0 : 2 * index);
 	s->send = options->send;
@@ -72,30 +104,20 @@ void stream_init(struct stream *s, const struct stream_options *options,
 	s->out = malloc(options->max);
 	if (!s->in || !s->out)
 		s->why = "no memory";
-	if (options->direct || options->async) {
-		s->registered = malloc(registered);
-		if (!s->registered ||
-		    memnet_register_mem(context, s->registered, registered, &s->region))
-			s->why = "no region to send from";
-	}
-	if (options->recv_direct || options->recv_async) {
-		s->landing = malloc(registered);
-		if (!s->landing ||
-		    memnet_register_recv(context, s->landing, registered, &s->landing_region))
-			s->why = "no region to receive to";
-	}
+	if ((options->direct || options->async) &&
+	    !area_make(&s->leaving, options, memnet_register_mem))
+		stream_failed(s, "no region to send from");
+	if ((options->recv_direct || options->recv_async) &&
+	    !area_make(&s->landing, options, memnet_register_recv))
+		stream_failed(s, "no region to receive to");
 }
 
 void stream_exit(struct stream *s)
 {
 	if (s->fd >= 0)
 		close(s->fd);
-	if (s->region)
-		memnet_deregister_mem(context, s->region);
-	if (s->landing_region)
-		memnet_deregister_mem(context, s->landing_region);
-	free(s->registered);
-	free(s->landing);
+	area_drop(&s->leaving);
+	area_drop(&s->landing);
 	free(s->in);
 	free(s->out);
 }
@@ -128,7 +150,7 @@ static size_t pick(struct stream *s, uint64_t *random)
 	return size < max ? size : max;
 }
 
-static bool failed(struct stream *s, const char *why)
+bool stream_failed(struct stream *s, const char *why)
 {
 	if (!s->why) {
 		s->err = errno;
@@ -151,69 +173,146 @@ static int split(struct iovec *iov, char *buf, size_t size, uint64_t *random)
 	return 3;
 }
 
-/* The job of a buffer is over, with all its bytes; the buffer may be written to again. */
-static bool job_over(struct stream *s, unsigned int i)
+static bool again(struct stream *s)
 {
-	size_t each = s->options->max + SLACK;
-	ssize_t result;
+	s->waits = true;
+	errno = EAGAIN;
+	return false;
+}
 
-	if (!s->jobs[i])
-		return true;
-	if (random_next(&s->send_random) % 2)
-		while (!memnet_job_done(context, s->jobs[i], &result))
+/* The end of a buffer's job: some looks, and then asleep. A loop looks once, and comes back. */
+static bool job_over(struct stream *s, struct area *a, struct buffer *b, uint64_t *random,
+		     ssize_t *n)
+{
+	unsigned int looks = s->options->block ? random_next(random) % 64 : 1;
+	int over = 0;
+
+	while (looks-- && !over) {
+		over = memnet_job_done(context, b->job, n);
+		if (!over && s->options->block)
 			sched_yield();
-	else if (memnet_job_wait(context, s->jobs[i], NULL, &result))
+	}
+	if (!over && !s->options->block)
+		return again(s);
+	if (over < 0 || (!over && memnet_job_wait(context, b->job, NULL, n)))
+		return stream_failed(s, "a job's end");
+	b->job = 0;
+	a->handed += !pthread_equal(b->by, pthread_self());
+	errno = *n < 0 ? (int)-*n : EPROTO;
+	if (*n < 0 || (b->whole && *n && *n != (ssize_t)b->len))
+		return stream_failed(s, "job");
+	return true;
+}
+
+/* A buffer has a job, or a full pipeline has refused it. */
+static bool job_begun(struct stream *s, struct area *a, struct buffer *b, int refused)
+{
+	if (!refused) {
+		b->by = pthread_self();
+		return true;
+	}
+	b->job = 0;
+	if (errno != EAGAIN || s->options->block)
 		return false;
-	s->jobs[i] = 0;
-	memset(s->registered + i * each, 0xee, each);
-	errno = result < 0 ? -result : EPROTO;
-	return result == (ssize_t)s->job_len[i];
+	a->full++;
+	return again(s);
+}
+
+static unsigned int job_flags(const struct stream *s)
+{
+	return s->options->block ? 0 : MEMNET_OP_NOTIFY;
+}
+
+/* Somewhere in a buffer of the ring. */
+static struct buffer *choose(struct stream *s, struct area *a, unsigned int i, uint64_t *random)
+{
+	struct buffer *b = &a->buffers[i % a->count];
+
+	b->offset = i % a->count * (s->options->max + SLACK) + random_range(random, 0, SLACK);
+	return b;
+}
+
+/* The bytes of the buffer's job, if any, are sent, and it may be written to again. */
+static bool job_sent(struct stream *s, struct buffer *b)
+{
+	ssize_t n;
+
+	if (!b->job)
+		return true;
+	if (!job_over(s, &s->leaving, b, &s->send_random, &n))
+		return false;
+	memset(s->leaving.mem + b->offset, 0xee, b->len);
+	errno = EPROTO;
+	return n == (ssize_t)b->len || stream_failed(s, "a job sent too little");
+}
+
+/* The next buffer, filled. */
+static struct buffer *leave(struct stream *s, size_t size)
+{
+	struct area *a = &s->leaving;
+	struct buffer *b = &a->buffers[a->first];
+
+	if (!job_sent(s, b))
+		return NULL;
+	choose(s, a, a->first, &s->send_random);
+	b->len = size;
+	b->whole = true;
+	memcpy(a->mem + b->offset, s->out, size);
+	return b;
 }
 
 static ssize_t send_direct(struct stream *s, size_t size)
 {
-	unsigned int i = s->next_job++ % STREAM_BUFFERS;
-	size_t offset = i * (s->options->max + SLACK) + random_range(&s->send_random, 0, SLACK);
+	struct buffer *b = leave(s, size);
+	struct area *a = &s->leaving;
 	ssize_t n;
 
-	if (!job_over(s, i))
+	if (!b)
 		return -1;
-	memcpy(s->registered + offset, s->out, size);
-	n = memnet_send_direct(context, s->fd, s->region, offset, size,
+	n = memnet_send_direct(context, s->fd, a->region, b->offset, size,
 			       MEMNET_DIRECT_NOSIGNAL | MEMNET_DIRECT_COPY);
 	/* It has been sent: nobody looks at it any more. */
-	memset(s->registered + offset, 0xee, size);
+	memset(a->mem + b->offset, 0xee, size);
+	a->first = (a->first + 1) % a->count;
 	return n;
 }
 
 static ssize_t send_async(struct stream *s, size_t size)
 {
-	unsigned int i = s->next_job++ % STREAM_BUFFERS;
-	size_t offset = i * (s->options->max + SLACK) + random_range(&s->send_random, 0, SLACK);
+	struct buffer *b = leave(s, size);
+	struct area *a = &s->leaving;
+	int refused;
 
-	if (!job_over(s, i))
+	if (!b)
 		return -1;
-	memcpy(s->registered + offset, s->out, size);
-	s->job_len[i] = size;
-	return memnet_async_send(context, s->fd, s->region, offset, size, 0, &s->jobs[i]) ? -1 :
-		(ssize_t)size;
+	refused = memnet_async_send(context, s->fd, a->region, b->offset, size, job_flags(s),
+				    &b->job);
+	if (!job_begun(s, a, b, refused))
+		return -1;
+	a->first = (a->first + 1) % a->count;
+	return (ssize_t)size;
 }
 
-static ssize_t send_some(struct stream *s, size_t size)
+static ssize_t send_some(struct stream *s, size_t size, enum kind *kind)
 {
-	unsigned int kind;
+	unsigned int choice;
 
 	struct iovec iov[3];
 	struct msghdr msg = { .msg_iov = iov };
 	off_t offset = s->sent;
 
+	*kind = ORDINARY;
 	if (s->options->sendfile)
 		return sendfile(s->fd, file, &offset, size);
-	kind = random_next(&s->send_random) % 4;
-	if (kind < s->options->direct)
+	choice = random_next(&s->send_random) % 4;
+	if (choice < s->options->direct) {
+		*kind = DIRECT;
 		return send_direct(s, size);
-	if (kind < s->options->direct + s->options->async)
+	}
+	if (choice < s->options->direct + s->options->async) {
+		*kind = JOB;
 		return send_async(s, size);
+	}
 	switch (random_next(&s->send_random) % 4) {
 	case 0:
 		return write(s->fd, s->out, size);
@@ -228,35 +327,58 @@ static ssize_t send_some(struct stream *s, size_t size)
 	}
 }
 
+static void note(uint64_t *most, enum kind kind, ssize_t n)
+{
+	if ((uint64_t)n > most[kind])
+		most[kind] = (uint64_t)n;
+}
+
+/* What a call said that moved nothing. */
+static bool nothing(struct stream *s, const char *what)
+{
+	return errno == EAGAIN && !s->options->block ? false : stream_failed(s, what);
+}
+
+/* All jobs are over, then the stream ends. */
+static bool send_end(struct stream *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < s->leaving.count; i++)
+		if (!job_sent(s, &s->leaving.buffers[(s->leaving.first + i) % s->leaving.count]))
+			return false;
+	s->ended = true;
+	return shutdown(s->fd, SHUT_WR) ? stream_failed(s, "shutdown") : false;
+}
+
 bool stream_send(struct stream *s)
 {
 	uint64_t left = s->send - s->sent;
+	enum kind kind;
 	size_t size;
 	ssize_t n;
 
 	if (s->ended || s->why)
 		return false;
-	if (!left) {
-		s->ended = true;
-		for (unsigned int i = 0; i < STREAM_BUFFERS; i++)
-			if (!job_over(s, i))
-				return failed(s, "job");
-		if (shutdown(s->fd, SHUT_WR))
-			return failed(s, "shutdown");
-		return false;
-	}
+	if (!left)
+		return send_end(s);
 	size = pick(s, &s->send_random);
 	if (size > left)
 		size = left;
-	pattern_fill(s->seed + 1, s->sent, s->out, size);
-	n = send_some(s, size);
-	if (n < 0 && errno == EAGAIN)
-		return false;
+	if (size > s->filled) {
+		pattern_fill(s->seed + 1, s->sent + s->filled, s->out + s->filled,
+			     size - s->filled);
+		s->filled = size;
+	}
+	n = send_some(s, size, &kind);
 	if (n < 0)
-		return failed(s, "send");
+		return nothing(s, "send");
 	if (!n || (size_t)n > size)
-		return failed(s, "send took an impossible number");
+		return stream_failed(s, "send took an impossible number");
+	note(s->sent_most, kind, n);
 	sum_add(&s->sum, s->out, n);
+	s->filled -= n;
+	memmove(s->out, s->out + n, s->filled);
 	s->sent += n;
 	s->writes++;
 	return true;
@@ -266,103 +388,105 @@ bool stream_send(struct stream *s)
 static ssize_t landed(struct stream *s, size_t offset, ssize_t n)
 {
 	if (n > 0) {
-		memcpy(s->in, s->landing + offset, (size_t)n);
-		memset(s->landing + offset, 0xee, (size_t)n);
+		memcpy(s->in, s->landing.mem + offset, (size_t)n);
+		memset(s->landing.mem + offset, 0xee, (size_t)n);
 	}
 	return n;
 }
 
-static size_t landing_offset(struct stream *s, unsigned int i)
+/* Whether a call is to wait for all its bytes; a loop's never does. */
+static bool whole(struct stream *s)
 {
-	return i * (s->options->max + SLACK) + random_range(&s->recv_random, 0, SLACK);
+	return s->options->block && random_next(&s->recv_random) % 2;
 }
 
 static ssize_t recv_direct(struct stream *s, size_t size)
 {
-	size_t offset = landing_offset(s, 0);
-	bool whole = s->options->block && random_next(&s->recv_random) % 2;
-	ssize_t n = memnet_recv_direct(context, s->fd, s->landing_region, offset, size,
-				       MEMNET_DIRECT_COPY | (whole ? MEMNET_DIRECT_WAITALL : 0));
+	struct area *a = &s->landing;
+	struct buffer *b = choose(s, a, a->first, &s->recv_random);
+	bool all = whole(s);
+	ssize_t n = memnet_recv_direct(context, s->fd, a->region, b->offset, size,
+				       MEMNET_DIRECT_COPY | (all ? MEMNET_DIRECT_WAITALL : 0));
 
-	if (whole && n > 0 && (size_t)n != size) {
+	if (all && n > 0 && (size_t)n != size) {
 		errno = EPROTO;
 		return -1;
 	}
-	return landed(s, offset, n);
+	return landed(s, b->offset, n);
 }
 
 /*
- * One more job; or, behind others, an ordinary call, which gets what comes after them if that has come. What they all
- * could have is no more than what is left.
+ * One more job, unless the pipeline is full; or, behind others, an ordinary call, which gets what
+ * comes after them if that has come. What they all could have is no more than what is left.
  */
 static bool land(struct stream *s, size_t size)
 {
-	unsigned int i = (s->first_landing + s->n_landings) % STREAM_BUFFERS;
-	struct landing *l = &s->landings[i];
+	struct area *a = &s->landing;
+	struct buffer *b = choose(s, a, a->first + a->used, &s->recv_random);
 	uint64_t left = s->recv - s->received;
-	unsigned int k;
+	unsigned int i, flags;
+	int refused;
 	ssize_t n;
 
-	for (k = 0; k < s->n_landings; k++)
-		left -= s->landings[(s->first_landing + k) % STREAM_BUFFERS].len;
+	for (i = 0; i < a->used; i++)
+		left -= a->buffers[(a->first + i) % a->count].len;
 	if (!left)
 		return true;
-	l->len = size < left ? size : left;
-	l->offset = landing_offset(s, i);
-	l->whole = random_next(&s->recv_random) % 2;
-	l->job = 0;
-	if (s->n_landings && random_next(&s->recv_random) % 4 == 0) {
-		n = recv(s->fd, s->landing + l->offset, l->len, MSG_DONTWAIT);
+	b->len = size < left ? size : left;
+	b->whole = random_next(&s->recv_random) % 2;
+	b->job = 0;
+	if (a->used && random_next(&s->recv_random) % 4 == 0) {
+		n = recv(s->fd, a->mem + b->offset, b->len, MSG_DONTWAIT);
 		if (n <= 0)
 			return !n || errno == EAGAIN;
-		l->len = (size_t)n;
-	} else if (memnet_async_recv(context, s->fd, s->landing_region, l->offset, l->len,
-				     l->whole ? MEMNET_OP_WAITALL : 0, &l->job)) {
-		return false;
+		b->len = (size_t)n;
+	} else {
+		flags = job_flags(s) | (b->whole ? MEMNET_OP_WAITALL : 0);
+		refused = memnet_async_recv(context, s->fd, a->region, b->offset, b->len, flags,
+					    &b->job);
+		if (!job_begun(s, a, b, refused))
+			return !s->options->block && errno == EAGAIN && a->used;
 	}
-	s->n_landings++;
+	a->used++;
 	return true;
 }
 
 /* The oldest job's bytes, with some more behind it. */
-static ssize_t recv_async(struct stream *s, size_t size)
+static ssize_t recv_async(struct stream *s, size_t size, enum kind *kind)
 {
-	unsigned int more = s->n_landings ? random_next(&s->recv_random) % 3 == 0 :
-					    random_range(&s->recv_random, 1, STREAM_BUFFERS);
-	struct landing *l;
+	struct area *a = &s->landing;
+	unsigned int more = a->used ? random_next(&s->recv_random) % 3 == 0 :
+				      random_range(&s->recv_random, 1, a->count);
+	struct buffer *b = &a->buffers[a->first];
 	ssize_t n;
 
-	while (more-- && s->n_landings < STREAM_BUFFERS) {
+	while (more-- && a->used < a->count) {
 		if (!land(s, size))
 			return -1;
 		size = pick(s, &s->recv_random);
 	}
-	l = &s->landings[s->first_landing];
-	s->first_landing = (s->first_landing + 1) % STREAM_BUFFERS;
-	s->n_landings--;
-	n = (ssize_t)l->len;
-	if (l->job && random_next(&s->recv_random) % 2)
-		while (!memnet_job_done(context, l->job, &n))
-			sched_yield();
-	else if (l->job && memnet_job_wait(context, l->job, NULL, &n))
+	*kind = b->job ? JOB : ORDINARY;
+	n = (ssize_t)b->len;
+	if (b->job && !job_over(s, a, b, &s->recv_random, &n))
 		return -1;
-	if (n < 0)
-		errno = (int)-n;
-	if (l->job && l->whole && n > 0 && (size_t)n != l->len)
-		errno = EPROTO, n = -1;
-	return landed(s, l->offset, n < 0 ? -1 : n);
+	a->first = (a->first + 1) % a->count;
+	a->used--;
+	return landed(s, b->offset, n);
 }
 
-static ssize_t recv_some(struct stream *s, size_t size)
+static ssize_t recv_some(struct stream *s, size_t size, enum kind *kind)
 {
-	unsigned int kind = random_next(&s->recv_random) % 4;
+	unsigned int choice = random_next(&s->recv_random) % 4;
 	struct iovec iov[3];
 	struct msghdr msg = { .msg_iov = iov };
 
-	if (s->n_landings || kind < s->options->recv_async)
-		return recv_async(s, size);
-	if (kind < s->options->recv_async + s->options->recv_direct)
+	if (s->landing.used || choice < s->options->recv_async)
+		return recv_async(s, size, kind);
+	if (choice < s->options->recv_async + s->options->recv_direct) {
+		*kind = DIRECT;
 		return recv_direct(s, size);
+	}
+	*kind = ORDINARY;
 	switch (random_next(&s->recv_random) % 4) {
 	case 0:
 		return read(s->fd, s->in, size);
@@ -371,9 +495,9 @@ static ssize_t recv_some(struct stream *s, size_t size)
 		return readv(s->fd, iov, 3);
 	case 2:
 		msg.msg_iovlen = split(iov, s->in, size, &s->recv_random);
-		return recvmsg(s->fd, &msg, 0);
+		return recvmsg(s->fd, &msg, whole(s) ? MSG_WAITALL : 0);
 	default:
-		return recv(s->fd, s->in, size, 0);
+		return recv(s->fd, s->in, size, whole(s) ? MSG_WAITALL : 0);
 	}
 }
 
@@ -382,10 +506,8 @@ static bool recv_line(struct stream *s)
 	ssize_t n = recv(s->fd, s->line + s->line_len,
 			 sizeof(s->line) - 1 - s->line_len, 0);
 
-	if (n < 0 && errno == EAGAIN)
-		return false;
 	if (n < 0)
-		return failed(s, "recv at the end");
+		return nothing(s, "recv at the end");
 	if (!n)
 		s->eof = true;
 	s->line_len += n;
@@ -395,6 +517,7 @@ static bool recv_line(struct stream *s)
 bool stream_recv(struct stream *s)
 {
 	uint64_t left = s->recv - s->received;
+	enum kind kind;
 	size_t size;
 	ssize_t n;
 
@@ -405,23 +528,27 @@ bool stream_recv(struct stream *s)
 	size = pick(s, &s->recv_random);
 	if (size > left)
 		size = left;
-	n = recv_some(s, size);
-	if (n < 0 && errno == EAGAIN)
-		return false;
+	n = recv_some(s, size, &kind);
 	if (n < 0)
-		return failed(s, "recv");
+		return nothing(s, "recv");
 	if (!n) {
 		errno = 0;
 		s->eof = true;
-		return failed(s, "end of stream too early");
+		return stream_failed(s, "end of stream too early");
 	}
 	if (pattern_check(s->seed, s->received, s->in, n) >= 0) {
 		errno = 0;
-		return failed(s, "a wrong byte arrived");
+		return stream_failed(s, "a wrong byte arrived");
 	}
+	note(s->received_most, kind, n);
 	s->received += n;
 	s->reads++;
 	return true;
+}
+
+int stream_jobs_fd(void)
+{
+	return context ? memnet_context_fd(context) : -1;
 }
 
 bool stream_over(const struct stream *s)
@@ -435,107 +562,13 @@ bool stream_verify(struct stream *s)
 
 	errno = 0;
 	if (!s->ended || !s->eof || s->received != s->recv)
-		return failed(s, "not complete");
+		return stream_failed(s, "not complete");
 	s->line[s->line_len] = 0;
 	if (result_parse(&result, s->line))
-		return failed(s, "no account from the peer");
+		return stream_failed(s, "no account from the peer");
 	if (result.in != s->send)
-		return failed(s, "the peer got another number of bytes");
+		return stream_failed(s, "the peer got another number of bytes");
 	if (result.bad >= 0 || result.sum != sum_end(&s->sum))
-		return failed(s, "the peer got wrong bytes");
+		return stream_failed(s, "the peer got wrong bytes");
 	return true;
-}
-
-/*
- * Edge-triggered: a stream goes on until both its calls would block. To be
- * fair each turn is bounded, and a stream that could go on is visited again.
- */
-void stream_run_epoll(struct stream *streams, unsigned int count)
-{
-	int ep = epoll_create1(EPOLL_CLOEXEC);
-	bool *hot = calloc(count, sizeof(*hot));
-	unsigned int over = 0, i;
-
-	for (i = 0; i < count; i++) {
-		struct epoll_event event = {
-			.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
-			.data.u32 = i,
-		};
-
-		set_nonblock(streams[i].fd, true);
-		epoll_ctl(ep, EPOLL_CTL_ADD, streams[i].fd, &event);
-		hot[i] = true;
-	}
-	while (over < count) {
-		struct epoll_event events[64];
-		bool any = false;
-		int n;
-
-		over = 0;
-		for (i = 0; i < count; i++) {
-			struct stream *s = &streams[i];
-			int budget = 16;
-			bool sent = true, received = true;
-
-			while (hot[i] && budget-- && (sent || received)) {
-				sent = sent && stream_send(s);
-				received = received && stream_recv(s);
-			}
-			hot[i] = hot[i] && (sent || received);
-			any |= hot[i];
-			over += stream_over(s);
-		}
-		if (over == count)
-			break;
-		n = epoll_wait(ep, events, 64, any ? 0 : 60000);
-		if (!n && !any) {
-			for (i = 0; i < count; i++)
-				if (!stream_over(&streams[i]))
-					failed(&streams[i], "no event for 60 s");
-			break;
-		}
-		while (n-- > 0)
-			hot[events[n].data.u32] = true;
-	}
-	free(hot);
-	close(ep);
-}
-
-static void *sender(void *arg)
-{
-	struct stream *s = arg;
-
-	while (stream_send(s))
-		;
-	return NULL;
-}
-
-static void *receiver(void *arg)
-{
-	struct stream *s = arg;
-
-	while (stream_recv(s))
-		;
-	return NULL;
-}
-
-void stream_run_threads(struct stream *streams, unsigned int count)
-{
-	pthread_t *threads = calloc(2 * count, sizeof(*threads));
-	pthread_attr_t attr;
-	unsigned int i;
-
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, 65536);
-	for (i = 0; i < count; i++) {
-		if (pthread_create(&threads[2 * i], &attr, sender, &streams[i]) ||
-		    pthread_create(&threads[2 * i + 1], &attr, receiver,
-				   &streams[i])) {
-			fprintf(stderr, "mnstream: no thread\n");
-			exit(2);
-		}
-	}
-	for (i = 0; i < 2 * count; i++)
-		pthread_join(threads[i], NULL);
-	free(threads);
 }
