@@ -93,6 +93,7 @@ int host_ask(struct peer *p, struct wire_msg *msg, u32 index, struct inbound *re
 	static u16 seq;
 	u64 end = now_ms() + HOST_MS;
 
+	host_pump(0);	/* an attack of many requests takes longer than a heartbeat */
 	msg->hdr.index = cpu_to_le32(index);
 	msg->hdr.gen = cpu_to_le16(1);
 	msg->hdr.seq = cpu_to_le16(++seq);
@@ -166,6 +167,7 @@ int host_close(struct peer *p, u32 index)
 {
 	struct inbound in;
 
+	host_pump(0);
 	if (host_say(p, WIRE_CLOSE, index))
 		return -1;
 	return peer_find(p, WIRE_CLOSED, index, &in, HOST_MS) ? 0 : -1;
