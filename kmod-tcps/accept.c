@@ -31,8 +31,6 @@ static void child_start(struct tcps_endpoint *ep, struct tcps_endpoint *child, s
 	child->conn.listener = ep->index;
 	child->conn.listener_gen = ep->gen;
 	child->conn.listener_channel = ep->tc->ch->number;
-	tcps_native_name(sock, &child->local, false);
-	tcps_native_name(sock, &child->peer, true);
 	tcps_endpoint_change_state(child, TCPS_CONNECTED);
 	tcps_endpoint_grant(child);
 	child->owed = TCPS_OWE_NEW_CONNECTION;
@@ -59,6 +57,13 @@ static bool take_quota(struct tcps_endpoint *ep, int n)
 		ep->listen.children += n;
 	spin_unlock_bh(&ep->lock);
 	return room;
+}
+
+/* One whose peer's port is 0 has no name: nobody can be told of it. */
+static int names(struct tcps_endpoint *child, struct socket *sock)
+{
+	return tcps_native_name(sock, &child->local, false) ?:
+	       tcps_native_name(sock, &child->peer, true);
 }
 
 /* Accepts one connection; false when there is nothing more to do now. */
@@ -93,6 +98,11 @@ static bool accept_one(struct tcps_endpoint *ep)
 		old = override_creds(ep->owner->cred);
 		ret = kernel_accept(ep->sock, &sock, O_NONBLOCK);
 		revert_creds(old);
+	}
+	if (!ret && names(child, sock)) {
+		sock_no_linger(sock->sk);
+		sock_release(sock);
+		ret = -ECONNABORTED;
 	}
 	if (!ret) {
 		child_start(ep, child, sock);

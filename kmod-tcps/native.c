@@ -165,14 +165,17 @@ void tcps_native_release(struct tcps_endpoint *ep, bool abort)
 u32 tcps_native_unread(const struct sock *sk)
 {
 	const struct tcp_sock *tp = tcp_sk(sk);
-	u32 unread = tp->rcv_nxt - tp->copied_seq;
+	u32 unread = tp->rcv_nxt - tp->copied_seq, end = tp->rcv_nxt;
 
 	if ((1 << sk->sk_state) & (TCPF_SYN_SENT | TCPF_SYN_RECV | TCPF_LISTEN))
 		return 0;
-	if (unread && sock_flag(sk, SOCK_DONE))
+	if (unread && sock_flag(sk, SOCK_DONE)) {
 		unread--;
+		end--;
+	}
+	/* The pointer may be at the FIN, which is no byte. */
 	if (unread && tp->urg_data && !before(tp->urg_seq, tp->copied_seq) &&
-	    before(tp->urg_seq, tp->rcv_nxt))
+	    before(tp->urg_seq, end))
 		unread--;
 	return unread;
 }

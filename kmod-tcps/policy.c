@@ -147,6 +147,7 @@ int tcps_policy_bind(const struct sockaddr_storage *addr)
  * @ep:		the endpoint; not referenced, it removes this when it closes
  * @net:	its namespace
  * @any:	at every address
+ * @only_v6:	of IPv6
  * @at:		else at this one, and the port
  */
 struct listening {
@@ -154,6 +155,7 @@ struct listening {
 	struct tcps_endpoint *ep;
 	struct net *net;
 	bool any;
+	bool only_v6;
 	struct target at;
 };
 
@@ -183,6 +185,7 @@ int tcps_policy_listen_add(struct tcps_endpoint *ep)
 	l->net = sock_net(ep->sock->sk);
 	l->at = target_of(&addr);
 	l->any = is_any(&l->at);
+	l->only_v6 = ipv6_only_sock(ep->sock->sk);
 	spin_lock(&listening_lock);
 	hash_add(listening, &l->node, (__force u16)l->at.port);
 	spin_unlock(&listening_lock);
@@ -217,8 +220,8 @@ static bool is_ours(struct net *net, const struct target *t)
 	hash_for_each_possible(listening, l, node, (__force u16)t->port) {
 		if (l->at.port != t->port || !net_eq(l->net, net))
 			continue;
-		/* A listener at :: takes IPv4 as well. */
-		found = l->any ? l->at.v4 <= t->v4 :
+		/* A listener at :: takes IPv4 as well, unless it was told not to. */
+		found = l->any ? l->at.v4 == t->v4 || (t->v4 && !l->only_v6) :
 			t->v4  ? l->at.v4 && l->at.in == t->in :
 				 !l->at.v4 && ipv6_addr_equal(&l->at.in6, &t->in6);
 		if (found)
