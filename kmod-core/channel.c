@@ -114,8 +114,8 @@ static void beat_work(struct work_struct *work)
 		memnet_channel_fail(ch, WIRE_REASON_HEARTBEAT);
 		return;
 	}
-	queue_delayed_work_on(ch->cfg.cpu, memnet_wq, &ch->life.beat,
-			      late ? max(beat / 5, 1UL) : beat);
+	/* On whatever processor: a timer of one that has gone would never come. */
+	queue_delayed_work(memnet_wq, &ch->life.beat, late ? max(beat / 5, 1UL) : beat);
 }
 
 static void start_work(struct work_struct *work)
@@ -271,7 +271,7 @@ static void channel_up(struct memnet_channel *ch)
 		return;
 	complete_all(&ch->life.up);
 	ch->ops->up(ch);
-	queue_delayed_work_on(ch->cfg.cpu, memnet_wq, &ch->life.beat, 0);
+	queue_delayed_work(memnet_wq, &ch->life.beat, 0);
 }
 
 /**

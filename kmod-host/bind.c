@@ -68,6 +68,9 @@ static struct memnet_link *link_of(struct memnet_endpoint *ep)
 	return link;
 }
 
+/* A port that is in use for good may see sockets come and go. */
+#define MAX_TURNS 8
+
 /* Waits, with the socket unlocked, until an endpoint that is being closed is gone. */
 static int wait_gone(struct sock *sk, struct memnet_endpoint *ep, struct memnet_endpoint *closing)
 {
@@ -83,7 +86,7 @@ static int wait_gone(struct sock *sk, struct memnet_endpoint *ep, struct memnet_
 
 /*
  * Who has closed a socket counts on having its port back. But its CLOSE may go by another channel
- * than this BIND, and come later: then there was an endpoint to be closed when BIND was refused, or
+ * than this BIND, and come later: then there is an endpoint to be closed when BIND is refused, or
  * one has gone since BIND was sent.
  */
 static int bind_in_turn(struct sock *sk, struct memnet_endpoint *ep, const struct wire_addr *addr,
@@ -91,25 +94,25 @@ static int bind_in_turn(struct sock *sk, struct memnet_endpoint *ep, const struc
 {
 	struct memnet_link *link = link_of(ep);
 	struct memnet_endpoint *closing;
-	int closed, ret;
+	int closed, tries, ret;
 
 	if (!link)
 		return -ENETDOWN;
-	closed = atomic_read(&link->closed);
-	ret = request_bind(sk, ep, addr, privileged);
-	if (ret != -EADDRINUSE || !addr->port)
-		goto out;
-	closing = memnet_endpoint_closing(link, addr->port);
-	if (closing) {
+	for (tries = 0; tries < MAX_TURNS; tries++) {
+		closed = atomic_read(&link->closed);
+		ret = request_bind(sk, ep, addr, privileged);
+		if (ret != -EADDRINUSE || !addr->port)
+			break;
+		closing = memnet_endpoint_closing(link, addr->port);
+		if (!closing && atomic_read(&link->closed) == closed)
+			break;
+		if (!closing)
+			continue;
 		ret = wait_gone(sk, ep, closing);
 		memnet_endpoint_put(closing);
 		if (ret)
-			goto out;
-	} else if (atomic_read(&link->closed) == closed) {
-		goto out;
+			break;
 	}
-	ret = request_bind(sk, ep, addr, privileged);
-out:
 	memnet_link_put(link);
 	return ret;
 }
@@ -186,9 +189,9 @@ int memnet_open(struct sock *sk)
 	int ret;
 
 	if (!mn->ep || !READ_ONCE(mn->ep->lc)) {
-		/* A listener's own link, if that is up. */
+		/* A listener's own link and no other: it will be there when that is up again. */
 		link = memnet_listener_link(mn);
-		lc = memnet_link_choose(sock_net(sk), link);
+		lc = link ? memnet_link_pick(link, sock_net(sk)) : memnet_link_choose(sock_net(sk));
 		if (link)
 			memnet_link_put(link);
 		if (!lc)

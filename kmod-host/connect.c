@@ -169,6 +169,8 @@ static int connect_locked(struct socket *sock, memnet_sockaddr *uaddr, int *ulen
 		return sock_intr_errno(timeo);
 	}
 	if (sk->sk_state == TCP_CLOSE && !(mn->ep && mn->ep->connected)) {
+		if (mn->ep)
+			memnet_endpoint_settle(mn->ep);
 		sock->state = SS_UNCONNECTED;
 		WRITE_ONCE(sk->sk_shutdown, 0);
 		return sock_error(sk) ?: -ECONNABORTED;

@@ -119,6 +119,9 @@ void memnet_endpoint_gone(struct memnet_endpoint *ep)
 	INIT_LIST_HEAD(&drop);
 	spin_lock_bh(&ep->lock);
 	first = !ep->gone;
+	/* Who finds it no longer closing finds it counted. */
+	if (first && ep->lc)
+		atomic_inc(&ep->lc->link->closed);
 	ep->gone = true;
 	/* What was queued since it died. */
 	memnet_transmit_release(ep, &drop);
@@ -136,7 +139,6 @@ void memnet_endpoint_gone(struct memnet_endpoint *ep)
 		xa_erase_bh(&lc->endpoints, ep->index);
 		if (ep->index < lc->ch->cfg.slots / 2)
 			atomic_dec(&lc->opened);
-		atomic_inc(&lc->link->closed);
 		module_put(THIS_MODULE);
 	}
 	if (timer_delete(&ep->orphan)) {

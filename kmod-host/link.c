@@ -511,18 +511,15 @@ struct link_channel *memnet_link_pick(struct memnet_link *link, struct net *net)
 /**
  * memnet_link_choose() - a channel for a new endpoint
  * @net: the socket's namespace
- * @first: link to be preferred, or NULL
  *
- * Return: a channel of @first, or else of the first link that is up and serves the namespace, with
- * a reference, or NULL.
+ * Return: a channel of the first link that is up and serves the namespace, with a reference, or
+ * NULL.
  */
-struct link_channel *memnet_link_choose(struct net *net, struct memnet_link *first)
+struct link_channel *memnet_link_choose(struct net *net)
 {
-	struct link_channel *lc = first ? memnet_link_pick(first, net) : NULL;
+	struct link_channel *lc = NULL;
 	struct memnet_link *link;
 
-	if (lc)
-		return lc;
 	rcu_read_lock();
 	list_for_each_entry_rcu(link, &memnet_links, list) {
 		lc = memnet_link_pick(link, net);

@@ -258,6 +258,22 @@ static inline struct memnet_cb *memnet_cb(struct sk_buff *skb)
 	return (struct memnet_cb *)skb->cb;
 }
 
+/*
+ * The end of a connection is written under the lock, state first: who has seen the state and looks
+ * for the error passes through here.
+ */
+static inline void memnet_endpoint_settle(struct memnet_endpoint *ep)
+{
+	spin_lock_bh(&ep->lock);
+	spin_unlock_bh(&ep->lock);
+}
+
+/* An errno from the node: what kernels say among themselves is not for programs, nor the VFS. */
+static inline int memnet_errno(__le32 error)
+{
+	return le32_to_cpu(error) < 512 ? le32_to_cpu(error) : EIO;
+}
+
 /* The buffer of an entry that is not a job. */
 static inline struct sk_buff *memnet_entry_skb(struct memnet_entry *entry)
 {
@@ -410,7 +426,7 @@ int memnet_link_del(struct net *net, const char *name, struct netlink_ext_ack *e
 int memnet_link_set_netns(struct net *net, const char *name, struct net *target,
 			  struct netlink_ext_ack *extack);
 struct link_channel *memnet_link_pick(struct memnet_link *link, struct net *net);
-struct link_channel *memnet_link_choose(struct net *net, struct memnet_link *first);
+struct link_channel *memnet_link_choose(struct net *net);
 void memnet_links_offer(void);
 void memnet_lc_put(struct link_channel *lc);
 void memnet_link_count(struct memnet_nl_counters *sum, const struct link_channel *lc);

@@ -70,7 +70,7 @@ static int receive_reset(struct memnet_endpoint *ep, const struct wire_msg *msg,
 	 */
 	ep->rx.end = end - ep->rx.placed;
 	memnet_recv_jobs_forgotten(ep);
-	memnet_endpoint_dead(ep, le32_to_cpu(msg->reset.error), drop);
+	memnet_endpoint_dead(ep, memnet_errno(msg->reset.error), drop);
 	/* Of a socket that was closed before, CLOSE may have waited behind what is dropped now. */
 	memnet_transmit(ep);
 	return 0;
@@ -229,7 +229,7 @@ static int host_receive(struct memnet_channel *ch, struct memnet_rx *rx, gfp_t g
 		closed = ep->tx.close_sent && node_took(ep, msg->closed.taken);
 		ret = closed ? 0 : -EPROTO;
 		if (closed) {
-			ep->error = le32_to_cpu(msg->closed.error);
+			ep->error = memnet_errno(msg->closed.error);
 			memnet_endpoint_change_state(ep, TCP_CLOSE);
 			memnet_recv_jobs_end(ep, ECANCELED);
 			memnet_request_fail(ep, -ECONNRESET);

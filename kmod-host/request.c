@@ -163,7 +163,7 @@ void memnet_request_reply(struct memnet_endpoint *ep, const struct wire_msg *msg
 	ep->request.value = le64_to_cpu(msg->reply.value);
 	ep->request.local = msg->reply.local;
 	ep->request.peer = msg->reply.peer;
-	finish(ep, -(int)le32_to_cpu(msg->reply.error));
+	finish(ep, -memnet_errno(msg->reply.error));
 }
 
 /**

@@ -88,6 +88,8 @@ int memnet_wait_connected(struct sock *sk, long *timeo)
 		lock_sock(sk);
 	}
 	remove_wait_queue(sk_sleep(sk), &wait);
+	if (!ret && memnet_sk(sk)->ep)
+		memnet_endpoint_settle(memnet_sk(sk)->ep);
 	if (!ret && sk->sk_err)
 		ret = sock_error(sk);
 	if (!ret && !(memnet_sk(sk)->ep && memnet_sk(sk)->ep->connected))
@@ -210,6 +212,7 @@ static int send_locked(struct sock *sk, struct msghdr *msg, size_t len)
 	struct memnet_sock *mn = memnet_sk(sk);
 	bool more = msg->msg_flags & MSG_MORE;
 	struct memnet_endpoint *ep;
+	bool fresh = false;
 	size_t sent = 0;
 	int ret = 0;
 
@@ -237,7 +240,8 @@ static int send_locked(struct sock *sk, struct msghdr *msg, size_t len)
 				goto out;
 			continue;
 		}
-		skb = tail_get(ep, sk->sk_allocation);
+		skb = fresh ? memnet_transmit_alloc(ep, 0, sk->sk_allocation) :
+			      tail_get(ep, sk->sk_allocation);
 		ret = -ENOMEM;
 		if (!skb)
 			goto out;
@@ -256,6 +260,11 @@ static int send_locked(struct sock *sk, struct msghdr *msg, size_t len)
 		}
 		if (ret < 0)
 			goto out;
+		ret = -EMSGSIZE;
+		if (!added && fresh)
+			goto out;
+		/* The last one takes no more, though it looks as if: net.core.max_skb_frags. */
+		fresh = !added;
 	}
 	return sent;
 out:
@@ -467,7 +476,7 @@ static int recv_locked(struct sock *sk, struct msghdr *msg, size_t len, int flag
 		if (copied && (sk->sk_err || sk->sk_shutdown & RCV_SHUTDOWN ||
 			       sk->sk_state == TCP_CLOSE)) {
 			/* The last bytes may have come with the end, after we looked. */
-			if (readable(ep))
+			if (readable(ep) > (flags & MSG_PEEK ? copied : 0))
 				continue;
 			break;
 		}
@@ -476,6 +485,7 @@ static int recv_locked(struct sock *sk, struct msghdr *msg, size_t len, int flag
 			if (at_end(ep)) {
 				if (readable(ep))
 					continue;
+				memnet_endpoint_settle(ep);
 				ret = READ_ONCE(ep->rx.fin) ? 0 : sock_error(sk);
 				break;
 			}
@@ -624,10 +634,10 @@ __poll_t memnet_poll(struct file *file, struct socket *sock, poll_table *wait)
 	if (!delegated) {
 		ep = READ_ONCE(mn->ep);
 		mask |= poll_endpoint(sk, sock, ep);
+		if (ep && mask & EPOLLHUP)
+			memnet_endpoint_settle(ep);
 	}
 	rcu_read_unlock();
-	/* As tcp_poll(): an error is written before the state that tells of it. */
-	smp_rmb();
 	if (READ_ONCE(sk->sk_err))
 		mask |= EPOLLERR;
 	return mask;

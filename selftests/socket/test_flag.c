@@ -125,6 +125,20 @@ TEST_BOTH(flag_peek_waitall)
 	EQ(recv(fd, buf, 600, MSG_PEEK | MSG_WAITALL), 0);
 }
 
+/* what the end of the stream leaves of it is as much as there is */
+TEST_BOTH(flag_peek_waitall_end)
+{
+	int fd = meet("source 10 4");
+	int lowat = 50;
+	char buf[100];
+
+	EQ(recv(fd, buf, 100, MSG_PEEK | MSG_WAITALL), 10);
+	OK(setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &lowat, sizeof(lowat)));
+	EQ(recv(fd, buf, 100, MSG_PEEK), 10);
+	recv_pattern(fd, 4, 0, 10);
+	EQ(recv(fd, buf, 100, MSG_PEEK | MSG_WAITALL), 0);
+}
+
 TEST_BOTH(flag_waitall)
 {
 	int fd = meet("piece 1000 100 10 4");
