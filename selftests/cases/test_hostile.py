@@ -205,7 +205,8 @@ def test_hoards_on_the_node(lab):
     """What a host can have the node hold is bounded, also where it grants no credits."""
     lab.node.sh(f"memnetctl tcps listen {NODE_SAN} port 7474 allow {HOST_SAN}/32 max-sockets 16 max-pages 1024")
     with Bystander(lab) as b, Available(lab.node) as memory:
-        counts = attacks(lab, lab.host, f"--as-host {NODE_SAN}:7474 --only hoard", least=3)
+        counts = attacks(lab, lab.host, f"--as-host {NODE_SAN}:7474 --target {CLIENT_EXT}:7 --only hoard",
+                         least=3)
     assert memory.gone < (192 if offload.debug(lab) else 64), f"{memory.gone} MiB were gone"
     assert f"of host {EVIL} ends: node at its limits" in lab.node.sh("dmesg")
     lab.node.sh(f"memnetctl tcps unlisten {NODE_SAN} port 7474")

@@ -632,6 +632,10 @@ static void judge(struct session *s, const struct attack *a, int ret)
 {
 	struct peer *p = s->main, *w = s->witness;
 
+	if (ret == WRONG) {
+		report(false, a->name, "went otherwise");
+		return;
+	}
 	if (a->want == LIVES) {
 		bool ok = !ret && !p->dead && host_works(p);
 

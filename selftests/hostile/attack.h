@@ -14,10 +14,12 @@
 #define EITHER		(-3)
 /* or an enum wire_reason it dies for, as far as the peer tells */
 
+#define WRONG		(-2)	/* of run(): it went otherwise, whatever becomes of the session */
+
 /**
  * struct attack - one thing no correct peer does
  * @name:	what
- * @run:	does it; 0, or -1 when it could not
+ * @run:	does it; 0, -1 when it could not, or WRONG
  * @want:	LIVES, DIES, EITHER, or an enum wire_reason
  */
 struct attack {
