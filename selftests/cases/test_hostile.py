@@ -169,8 +169,9 @@ def test_secret_of_the_node(lab):
     lab.node.sh(f"memnetctl tcps listen {NODE_SAN} port 7473 allow {HOST_SAN}/32 "
                 "secret-file /tmp/secret")
     to = f"--requests {NODE_SAN}:7473"
-    for only, least in (("HELLO", 5), ("table", 3), ("secret", 1)):
+    for only, least in (("HELLO", 16), ("table", 7), ("secret", 1)):
         attacks(lab, lab.host, f"{to} --secret correct-horse-battery --only {only}", least=least)
+    assert f"of host {EVIL} ends: shared secret missing or wrong" in lab.node.sh("dmesg")
     for secret in ("--secret correct-horse-batterY", "--secret x"):
         rc, out = hostile(lab, lab.host, f"{to} {secret} --only smallest", 60)
         assert rc == 1 and "not ok" in out, out

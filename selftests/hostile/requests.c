@@ -12,6 +12,7 @@
 #define HALF_OPEN	200
 #define HALF_TAKEN	4		/* sessions of one address that may be under way */
 #define DEADLINE_MS	10000		/* the node waits so long for a channel to come up */
+#define PROMPT_MS	2500		/* sooner than by any deadline of the other side */
 
 static u64 nonce;
 
@@ -191,29 +192,6 @@ static void corner(const char *name, u32 slots, u16 depth)
 	peer_close(&p);
 }
 
-/* What is said after the request is accepted, and what should come of it. */
-static void hello(const char *name, void (*change)(struct wire_msg *msg), int reason)
-{
-	struct wire_cm_req req = good(0, 1);
-	static struct peer p;
-	struct wire_msg msg;
-
-	if (!wanted(name))
-		return;
-	if (peer_connect(&p, &terms, &req, sizeof(req))) {
-		report(false, name, "refused: %s", wire_reason_name(p.refused));
-		peer_close(&p);
-		return;
-	}
-	peer_make_hello(&p, &msg);
-	if (change)
-		change(&msg);
-	if (msg.hdr.opcode)
-		peer_raw_msg(&p, &msg, WIRE_SLOT);
-	report(peer_dies(&p, 15000), name, "%s", reason ? wire_reason_name(reason) : "died");
-	peer_close(&p);
-}
-
 CHANGE(no_hello, struct wire_msg *msg, msg->hdr.opcode = 0)
 CHANGE(other_slots, struct wire_msg *msg, msg->hello.slots = cpu_to_le32(64))
 CHANGE(other_mac, struct wire_msg *msg, msg->hello.mac[31] ^= 1)
@@ -230,6 +208,85 @@ static void other_table(struct wire_msg *msg)
 static void table_at_the_end(struct wire_msg *msg)
 {
 	msg->hello.table_addr = cpu_to_le64(~0ULL);
+}
+
+static void say_hello(struct peer *p, void (*change)(struct wire_msg *msg))
+{
+	struct wire_msg msg;
+
+	peer_make_hello(p, &msg);
+	change(&msg);
+	if (msg.hdr.opcode)
+		peer_raw_msg(p, &msg, WIRE_SLOT);
+}
+
+/* Whether @p is given up in time; @witness, if there is one, stays alive meanwhile. */
+static bool given_up(struct peer *p, struct peer *witness, int ms)
+{
+	u64 end = now_ms() + ms;
+
+	while (!p->dead && now_ms() < end) {
+		peer_pump(p, 10);
+		if (witness)
+			peer_pump(witness, 0);
+	}
+	return p->dead;
+}
+
+/*
+ * What is said on @p once its request is accepted. The node gives up at once, or, where nothing is
+ * said, when its ten seconds are over. It says why on @witness, a channel that is up, if there is
+ * one; for some reasons, and so with @goodbye -1, it says nothing.
+ */
+static void try_hello(const char *name, struct peer *p, struct peer *witness,
+		      void (*change)(struct wire_msg *msg), int goodbye)
+{
+	const char *told = "";
+	u64 begin = now_ms();
+	unsigned int took;
+	bool ok;
+
+	say_hello(p, change);
+	if (change == no_hello)
+		ok = !given_up(p, witness, DEADLINE_MS * 3 / 4) && given_up(p, witness, 8000);
+	else
+		ok = given_up(p, witness, PROMPT_MS);
+	took = now_ms() - begin;
+	if (witness) {
+		ok = ok && peer_dies(witness, PROMPT_MS) && witness->goodbye == goodbye;
+		told = witness->goodbye < 0 ? "nothing" : wire_reason_name(witness->goodbye);
+	}
+	report(ok, name, "%s after %u ms%s%s", p->dead ? "died" : "lives", took,
+	       witness ? ", told: " : "", told);
+}
+
+/* On the first channel of a session, and on the second. */
+static void hello(const char *name, void (*change)(struct wire_msg *msg), int goodbye)
+{
+	struct wire_cm_req req = good(0, 1);
+	static struct peer p, first;
+
+	if (!wanted(name))
+		return;
+	if (peer_connect(&p, &terms, &req, sizeof(req)))
+		report(false, name, "refused: %s", wire_reason_name(p.refused));
+	else
+		try_hello(name, &p, NULL, change, 0);
+	peer_close(&p);
+
+	req = peer_request(&terms, ++nonce, 0, 2);
+	if (peer_connect(&first, &terms, &req, sizeof(req)) || peer_hello(&first)) {
+		report(false, name, "the first channel does not come up");
+		peer_close(&first);
+		return;
+	}
+	req = good(1, 2);
+	if (peer_connect(&p, &terms, &req, sizeof(req)))
+		report(false, name, "second channel refused: %s", wire_reason_name(p.refused));
+	else
+		try_hello(name, &p, &first, change, goodbye);
+	peer_close(&p);
+	peer_close(&first);
 }
 
 /* A request whose maker never goes on: the node answers, and nobody listens. */
@@ -347,15 +404,15 @@ void attack_requests(void)
 	id_at_two_addresses("id at two addresses");
 	corner("smallest table and depth", 64, 8);
 	corner("largest table and depth", 65536, 8192);
-	hello("no HELLO", no_hello, 0);
+	hello("no HELLO", no_hello, -1);
 	hello("HELLO with another table size", other_slots, WIRE_REASON_PROTOCOL);
 	if (terms.secret)
-		hello("HELLO with another proof", other_mac, WIRE_REASON_SECRET);
+		hello("HELLO with another proof", other_mac, -1);
 	hello("OPEN instead of HELLO", open_first, WIRE_REASON_PROTOCOL);
 	hello("DATA instead of HELLO", data_first, WIRE_REASON_PROTOCOL);
-	hello("GOODBYE instead of HELLO", goodbye_first, 0);
-	hello("HELLO with a key that is none", other_table, WIRE_REASON_TRANSPORT);
-	hello("HELLO with a table at the end of memory", table_at_the_end, WIRE_REASON_TRANSPORT);
+	hello("GOODBYE instead of HELLO", goodbye_first, -1);
+	hello("HELLO with a key that is none", other_table, -1);
+	hello("HELLO with a table at the end of memory", table_at_the_end, -1);
 	churn("sessions begun and left", false);
 	churn("sessions of many hosts begun and left", true);
 	half_open("half-open requests of many hosts", 100, 1);
@@ -407,7 +464,6 @@ static void answer_hello(struct rdma_cm_id *listener, const char *name,
 {
 	static struct peer p;
 	struct wire_cm_rep rep;
-	struct wire_msg msg;
 
 	if (!wanted(name))
 		return;
@@ -417,11 +473,8 @@ static void answer_hello(struct rdma_cm_id *listener, const char *name,
 	}
 	rep = peer_reply(&p);
 	if (!peer_accept(&p, &rep, sizeof(rep))) {
-		peer_make_hello(&p, &msg);
-		change(&msg);
-		if (msg.hdr.opcode)
-			peer_raw_msg(&p, &msg, WIRE_SLOT);
-		peer_dies(&p, 15000);
+		say_hello(&p, change);
+		peer_dies(&p, change == no_hello ? 15000 : PROMPT_MS);
 	}
 	report(p.dead, name, p.dead ? "given up" : "not noticed");
 	peer_close(&p);
