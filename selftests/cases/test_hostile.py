@@ -40,9 +40,13 @@ asyncio.run(main())
 CALLERS = f"""
 import socket, time
 calls = []
-while len(calls) < 48:
+while len(calls) < 80:
+    call = socket.socket()
+    call.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+    call.settimeout(60)
     try:
-        calls.append(socket.create_connection(("{NODE_EXT}", 7002), timeout=60))
+        call.connect(("{NODE_EXT}", 7002))
+        calls.append(call)
     except OSError:
         time.sleep(0.1)
 time.sleep(60)
@@ -214,13 +218,14 @@ def test_hoards_on_the_node(lab):
     return f"{counts}; {memory.gone} MiB; {b.rounds} rounds of streams beside"
 
 
-def test_children_beyond_one_channel(lab):
-    """The node takes another channel when the one with fewer endpoints is full."""
+def test_places_for_children(lab):
+    """With few of them: where they are when one channel is full, and that none is lost."""
     lab.client.put("/tmp/callers.py", CALLERS)
-    calls = lab.client.bg("exec python3 /tmp/callers.py")
-    attacks(lab, lab.host, f"--as-host {NODE_SAN} --slots 64 --only 'children of one peer'", least=1)
-    calls.kill()
-    calls.wait(20)
+    for only in ("children of one peer", "child in the place of an orphan"):
+        calls = lab.client.bg("exec python3 /tmp/callers.py")
+        attacks(lab, lab.host, f"--as-host {NODE_SAN} --slots 64 --only '{only}'", least=1)
+        calls.kill()
+        calls.wait(20)
 
 
 def test_id_of_another_host(lab):

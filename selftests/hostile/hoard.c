@@ -195,11 +195,46 @@ static int children_of_one_peer(struct peer *p)
 }
 
 /*
- * Done only by name: for a peer that connects, and for a listener with limits (max-sockets 16
- * max-pages 1024) and a target. Those that end the session come first: they want all indices.
+ * All places for children are taken, one by a child whose bytes TCP does not take. It is closed,
+ * and when its linger time is over the node is done with it as far as we see: another one comes,
+ * while the node goes on to send.
+ */
+static int place_of_an_orphan(struct peer *p)
+{
+	u32 child = p->slots / 2, sent = WIRE_INITIAL_WINDOW;
+	unsigned int got[2];
+	struct inbound in;
+	struct wire_msg msg;
+
+	if (!listening_at(p, 7002, 2 * p->slots))
+		return -1;
+	host_children(p->slots + 1, 2 * HOST_MS, got);
+	remark("%u and %u children came", got[0], got[1]);
+	if (got[0] + got[1] != p->slots)
+		return -1;
+	wire_init(&msg, WIRE_CLOSE, child, 1);
+	msg.hdr.flags = WIRE_F_LINGER;
+	msg.close.linger_ms = cpu_to_le32(200);
+	if (host_option(p, child, SOL_SOCKET, SO_SNDBUF, 1, 4, false) ||
+	    host_data(p, child, 0, sent, 0) || peer_say(p, &msg, 0) ||
+	    !peer_find(p, WIRE_CLOSED, child, &in, HOST_MS))
+		return -1;
+	remark("TCP took %u of %u bytes", (u32)le64_to_cpu(in.msg.closed.taken), sent);
+	if (le32_to_cpu(in.msg.closed.error) != ETIMEDOUT ||
+	    le64_to_cpu(in.msg.closed.taken) == sent)
+		return -1;
+	host_children(1, HOST_MS, got);
+	return got[0] == 1 ? 0 : -1;
+}
+
+/*
+ * Done only by name: for peers that connect and do not read, and for a listener with limits
+ * (max-sockets 16 max-pages 1024) and a target. Those that end the session come first: they want
+ * all indices.
  */
 const struct attack hoard_attacks[] = {
 	{ "children of one peer", children_of_one_peer, LIVES },
+	{ "child in the place of an orphan", place_of_an_orphan, LIVES },
 	{ "hoard of requests and options", hoard_requests, WIRE_REASON_LOAD },
 	{ "hoard of lives", hoard_lives, WIRE_REASON_PROTOCOL },
 	{ "hoard of options", hoard_without_sockets, LIVES },
