@@ -3,11 +3,11 @@
  * Accept pump: connections of native listeners become endpoints as they come.
  *
  * A listener has at most its quota of children pushed that its program has not collected;
- * ACCEPTED makes room. A child is an endpoint of the node's half, on the channel of the CPU its
- * packets come to, and its first message is NEW_CONNECTION. Index and memory are taken before
- * kernel_accept(), so that no connection is accepted only to be dropped; where there are none the
- * connection waits in TCP's own queue, and the listener on its session's starved list, or, while
- * the node holds too much, for the next look.
+ * ACCEPTED makes room. A child is an endpoint of the node's half, on the channel with the fewest,
+ * and its first message is NEW_CONNECTION. Index and memory are taken before kernel_accept(), so
+ * that no connection is accepted only to be dropped; where there are none the connection waits in
+ * TCP's own queue, and the listener on its session's starved list, or, while the node holds too
+ * much, for the next look.
  *
  * Runs in the listener's worker. The child is complete before it is stored in the table and
  * kicked; from then on it is its own channel's worker's. Its socket calls back before that, while
@@ -81,7 +81,7 @@ static bool accept_one(struct tcps_endpoint *ep)
 		tcps_stall(ep, -ENOMEM);
 		return false;
 	}
-	child = tcps_endpoint_reserve(s, READ_ONCE(ep->sock->sk->sk_incoming_cpu));
+	child = tcps_endpoint_reserve(s);
 	if (IS_ERR(child)) {
 		take_quota(ep, -1);
 		if (PTR_ERR(child) == -ENFILE)

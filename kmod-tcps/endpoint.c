@@ -221,30 +221,19 @@ int tcps_endpoint_open(struct tcps_channel *tc, const struct wire_msg *msg, gfp_
 	return 0;
 }
 
-/*
- * The channel for a child: one of the CPU its packets come to, and the least loaded; none of those
- * in @full, by their numbers.
- */
-static struct tcps_channel *pick_channel(struct tcps_session *s, int cpu, unsigned int full)
+/* The channel for a child: the least loaded; none of those in @full, by their numbers. */
+static struct tcps_channel *pick_channel(struct tcps_session *s, unsigned int full)
 {
 	struct tcps_channel *best = NULL;
-	bool best_here = false;
 	int i;
 
 	for (i = 0; i < WIRE_MAX_CHANNELS; i++) {
 		struct tcps_channel *tc = READ_ONCE(s->channels[i]);
-		bool here;
 
 		if (!tc || full & BIT(i) || !memnet_channel_is_up(tc->ch))
 			continue;
-		here = tc->ch->cfg.cpu == cpu;
-		if (best && here < best_here)
-			continue;
-		if (best && here == best_here &&
-		    atomic_read(&tc->count) >= atomic_read(&best->count))
-			continue;
-		best = tc;
-		best_here = here;
+		if (!best || atomic_read(&tc->count) < atomic_read(&best->count))
+			best = tc;
 	}
 	return best;
 }
@@ -252,13 +241,12 @@ static struct tcps_channel *pick_channel(struct tcps_session *s, int cpu, unsign
 /**
  * tcps_endpoint_reserve() - make an endpoint of the node's half
  * @s: session
- * @cpu: where the connection's packets come to, or -1
  *
  * Its index is taken, but nobody finds it before it is stored in the table.
  *
  * Return: the endpoint; -ENFILE when the host has as many as it may, or no index is free; -ENOMEM.
  */
-struct tcps_endpoint *tcps_endpoint_reserve(struct tcps_session *s, int cpu)
+struct tcps_endpoint *tcps_endpoint_reserve(struct tcps_session *s)
 {
 	struct tcps_channel *tc;
 	struct tcps_endpoint *ep;
@@ -268,7 +256,7 @@ struct tcps_endpoint *tcps_endpoint_reserve(struct tcps_session *s, int cpu)
 
 	if (atomic_read(&s->endpoints) >= s->listener->cfg.max_endpoints)
 		return ERR_PTR(-ENFILE);
-	while ((tc = pick_channel(s, cpu, full))) {
+	while ((tc = pick_channel(s, full))) {
 		half = tc->ch->cfg.slots / 2;
 		ep = tcps_endpoint_alloc(tc, GFP_KERNEL);
 		if (!ep)

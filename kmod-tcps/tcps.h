@@ -498,7 +498,7 @@ void tcps_endpoint_exit(void);
 struct tcps_endpoint *tcps_endpoint_alloc(struct tcps_channel *tc, gfp_t gfp);
 void tcps_endpoint_put(struct tcps_endpoint *ep);
 int tcps_endpoint_open(struct tcps_channel *tc, const struct wire_msg *msg, gfp_t gfp);
-struct tcps_endpoint *tcps_endpoint_reserve(struct tcps_session *s, int cpu);
+struct tcps_endpoint *tcps_endpoint_reserve(struct tcps_session *s);
 void tcps_endpoint_hide(struct tcps_endpoint *ep);
 void tcps_endpoint_unlist(struct tcps_endpoint *ep);
 void tcps_endpoint_change_state(struct tcps_endpoint *ep, enum tcps_endpoint_state next);
