@@ -9,8 +9,8 @@
  * that is. Channels that are not up ten seconds after they were asked for end the session.
  *
  * A host may have several links to us, each a session. How many is bounded for each address, so
- * that no host takes the place of all others; and so, more tightly, are those that have proved
- * nothing yet, each of which holds the buffers of its channels.
+ * that no host takes the place of all others; and so, more tightly, are those that have not come
+ * up yet, each of which holds the buffers of its channels.
  *
  * The same host is the same id at the same address, for an id is easily guessed, and every host
  * knows the secret. An id that is in service at another address is refused; who has moved gets in
@@ -35,7 +35,7 @@
 
 /* Sessions of one address and listener, and how many of them may not have been UP yet. */
 #define MAX_OF_ADDRESS 8
-#define MAX_UNPROVED 4
+#define MAX_STARTING 4
 
 LIST_HEAD(tcps_sessions);
 
@@ -357,7 +357,7 @@ static struct tcps_session *create(struct tcps_listener *l, const struct rdma_cm
 static struct tcps_session *begin(struct tcps_listener *l, const struct rdma_cm_id *id,
 				  const struct wire_cm_req *req, u32 *reason)
 {
-	unsigned int others = 0, of_address = 0, unproved = 0;
+	unsigned int others = 0, of_address = 0, starting = 0;
 	struct tcps_session *s, *new = NULL;
 
 	*reason = WIRE_REASON_LOAD;
@@ -369,7 +369,7 @@ static struct tcps_session *begin(struct tcps_listener *l, const struct rdma_cm_
 		if (s->listener != l)
 			continue;
 		/* One that is being ended holds its memory until it is gone. */
-		unproved += same_addr && !READ_ONCE(s->serving);
+		starting += same_addr && !READ_ONCE(s->serving);
 		if (same_id && same_addr) {
 			/* A host that tries again gives up what it began before. */
 			if (READ_ONCE(s->state) == TCPS_SESSION_STARTING)
@@ -382,7 +382,7 @@ static struct tcps_session *begin(struct tcps_listener *l, const struct rdma_cm_
 			*reason = WIRE_REASON_HOST_ID;
 	}
 	if (*reason != WIRE_REASON_HOST_ID && others < l->cfg.max_sessions &&
-	    of_address < MAX_OF_ADDRESS && unproved < MAX_UNPROVED && tcps_admits(NULL))
+	    of_address < MAX_OF_ADDRESS && starting < MAX_STARTING && tcps_admits(NULL))
 		new = create(l, id, req);
 	if (new) {
 		refcount_inc(&new->refs);
