@@ -108,7 +108,7 @@ enum wire_opcode {
 };
 
 /* flags of struct wire_hdr; each opcode allows its own, see wire_check() */
-#define WIRE_F_FIN	0x01	/* DATA: the stream ends after this payload */
+#define WIRE_F_FIN	0x01	/* DATA: the stream ends after this payload; RESET: at its end */
 #define WIRE_F_MORE	0x02	/* DATA: the application announced more (MSG_MORE) */
 #define WIRE_F_REPLY	0x04	/* SETOPT: answer with REPLY */
 #define WIRE_F_ABORT	0x08	/* CLOSE: reset the connection */

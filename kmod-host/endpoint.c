@@ -308,8 +308,10 @@ void memnet_endpoint_kill(struct memnet_endpoint *ep, struct link_channel *lc, i
 		return;
 	}
 	ep->dying = true;
-	if (ep->rx.end > ep->rx.received || !ep->rx.end)
+	if (ep->rx.end > ep->rx.received || ep->state != TCP_CLOSE) {
 		ep->rx.end = ep->rx.received;
+		ep->rx.ended = ep->rx.fin; /* the rest of the stream is lost */
+	}
 	if (ep->rx.in_flight) {
 		/* The node may still write to their memory: they end when the channel has. */
 		ep->rx.lost = true;

@@ -14,7 +14,7 @@ static int receive_data(struct memnet_endpoint *ep, struct memnet_rx *rx)
 	bool fin = rx->msg.hdr.flags & WIRE_F_FIN;
 	unsigned int copied, pages;
 
-	if (!ep->connected || (!rx->len && !fin) || ep->rx.fin)
+	if (!ep->connected || (!rx->len && !fin) || ep->rx.fin || (fin && ep->rx.ended))
 		return -EPROTO;
 	if (le64_to_cpu(rx->msg.hdr.pos) != ep->rx.received + ep->rx.placed ||
 	    rx->len > ep->rx.limit - ep->rx.received)
@@ -29,6 +29,7 @@ static int receive_data(struct memnet_endpoint *ep, struct memnet_rx *rx)
 	}
 	if (fin) {
 		ep->rx.fin = true;
+		ep->rx.ended = true;
 		if (ep->sk)
 			WRITE_ONCE(ep->sk->sk_shutdown, ep->sk->sk_shutdown | RCV_SHUTDOWN);
 		memnet_endpoint_change_state(ep, ep->state == TCP_FIN_WAIT1 ? TCP_CLOSING :
@@ -69,6 +70,8 @@ static int receive_reset(struct memnet_endpoint *ep, const struct wire_msg *msg,
 	 * to wait for.
 	 */
 	ep->rx.end = end - ep->rx.placed;
+	if (msg->hdr.flags & WIRE_F_FIN)
+		ep->rx.ended = true;
 	memnet_recv_jobs_forgotten(ep);
 	memnet_endpoint_dead(ep, memnet_errno(msg->reset.error), drop);
 	/* Of a socket that was closed before, CLOSE may have waited behind what is dropped now. */

@@ -157,7 +157,7 @@ void memnet_recv_jobs_run(struct memnet_endpoint *ep)
 		return;
 	fill(ep);
 	while ((job = first(ep)) && !job->sent && is_over(ep, job))
-		finish(ep, job, job->cancel ? job->why : ep->rx.fin ? 0 : ep->rx.error);
+		finish(ep, job, job->cancel ? job->why : ep->rx.ended ? 0 : ep->rx.error);
 	ep->rx.jobs_due = true;
 }
 

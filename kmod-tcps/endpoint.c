@@ -214,6 +214,7 @@ int tcps_endpoint_open(struct tcps_channel *tc, const struct wire_msg *msg, gfp_
 	ret = xa_insert_bh(&tc->endpoints, index, ep, gfp | __GFP_NOWARN);
 	if (ret) {
 		forget(ep);
+		feed_starved(tc->session); /* others may have counted it */
 		return ret == -EBUSY ? -EPROTO : ret;
 	}
 	/* Nobody closes it before we return: messages come one at a time. */
@@ -375,9 +376,7 @@ void tcps_endpoint_died(struct tcps_endpoint *ep, int error)
 	ep->reset_error = error;
 	lock_sock(sk);
 	ep->rx.end = ep->rx.read + tcps_native_unread(sk);
-	/* The peer had ended its direction before: that is to be seen first. */
-	if (ep->rx.eof && !ep->rx.fin && sock_flag(sk, SOCK_DONE))
-		ep->owed |= TCPS_OWE_FIN;
+	ep->rx.ended = sock_flag(sk, SOCK_DONE);
 	release_sock(sk);
 	ep->owed |= TCPS_OWE_RESET;
 	ep->owed &= ~(TCPS_OWE_WINDOW | TCPS_OWE_PUBLISH);

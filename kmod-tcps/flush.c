@@ -150,6 +150,8 @@ static int send_reset(struct tcps_endpoint *ep)
 	struct wire_msg msg;
 
 	make(ep, &msg, WIRE_RESET);
+	if (ep->rx.ended && !ep->rx.fin)
+		msg.hdr.flags = WIRE_F_FIN;
 	msg.reset.error = cpu_to_le32(ep->reset_error);
 	msg.reset.end = cpu_to_le64(ep->rx.end);
 	msg.reset.taken = cpu_to_le64(ep->tx.taken);

@@ -438,6 +438,7 @@ struct tcps_endpoint {
 		bool			blocked;	/* the host's window is dry */
 		bool			behind;		/* TCP has more than the host took */
 		bool			eof;		/* TCP's end was reached */
+		bool			ended;		/* before the error the peer had sent FIN */
 		bool			fin;		/* and told */
 	} rx;
 

@@ -294,6 +294,24 @@ static int data_after_reset_end(struct peer *p)
 	return peer_say(p, &msg, 6);
 }
 
+static int fin_after_reset(struct peer *p)
+{
+	struct guest *g = node_guest(p, CONNECTED, MS);
+	struct wire_msg msg = about(g, WIRE_RESET);
+
+	if (!g)
+		return -1;
+	msg.hdr.flags = WIRE_F_FIN;
+	msg.reset.error = cpu_to_le32(32);
+	msg.reset.end = cpu_to_le64(g->out);
+	if (peer_say(p, &msg, 0))
+		return -1;
+	msg = about(g, WIRE_DATA);
+	msg.hdr.flags = WIRE_F_FIN;
+	msg.hdr.pos = cpu_to_le64(g->out);
+	return peer_say(p, &msg, 0);
+}
+
 static int reset_far(struct peer *p)
 {
 	struct guest *g = node_guest(p, CONNECTED, MS);
@@ -527,6 +545,7 @@ static const struct attack attacks[] = {
 	{ "RESET without error", reset_zero, DIES },
 	{ "RESET behind what came", reset_behind, DIES },
 	{ "DATA beyond RESET's end", data_after_reset_end, DIES },
+	{ "FIN after a RESET with FIN", fin_after_reset, DIES },
 	{ "RESET far ahead", reset_far, LIVES },
 	{ "WINDOW that has taken too much", window_consumed, DIES },
 	{ "absurd windows", windows_absurd, LIVES },
