@@ -20,7 +20,8 @@
  * memory, and a machine whose TCP is short of memory drops what it receives.
  *
  * read_sock() stops for ever at urgent data. Where the mark is next, and no byte before it,
- * recvmsg() steps over it, skipping the urgent byte as a program without SO_OOBINLINE sees it.
+ * recvmsg() steps over it, skipping the urgent byte as a program without SO_OOBINLINE sees it. It
+ * wants room for a byte after it, whether there is one or only the end of the stream.
  *
  * The end of the stream is told from the socket's state, never from a read of nothing; an error
  * by RESET, which names the position up to which bytes still follow, because what came before the
@@ -197,7 +198,7 @@ void tcps_rx_pump(struct tcps_endpoint *ep, int events)
 	struct sock *sk = ep->sock->sk;
 	read_descriptor_t desc = { .arg.data = &round };
 	u64 room, before = ep->rx.read;
-	bool over = false;
+	bool over = false, mark;
 	u32 unread;
 	int error;
 
@@ -231,9 +232,10 @@ void tcps_rx_pump(struct tcps_endpoint *ep, int events)
 		lock_sock(sk);
 	}
 	unread = tcps_native_unread(sk);
+	mark = at_mark(sk);
 	ep->rx.behind = unread;
 	error = 0;
-	if (!unread && !at_mark(sk) &&
+	if (!unread && !mark &&
 	    (sk->sk_shutdown & RCV_SHUTDOWN || sk->sk_state == TCP_CLOSE))
 		ep->rx.eof = true;
 	if (ep->state == TCPS_CONNECTED)
@@ -250,8 +252,8 @@ void tcps_rx_pump(struct tcps_endpoint *ep, int events)
 		ep->owed |= TCPS_OWE_FIN;
 	if (round.failed == -ENOMEM)
 		tcps_stall(ep, -ENOMEM);
-	else if (unread && !round.job && room == ep->rx.read - before)
+	else if ((unread || mark) && !round.job && room == ep->rx.read - before)
 		want_window(ep);
-	else if (unread && ep->rx.read != before && !over)
+	else if ((unread || mark) && ep->rx.read != before && !over)
 		tcps_kick(ep, TCPS_EV_DATA);
 }

@@ -41,6 +41,15 @@ static bool is_small(const struct sk_buff *skb)
 	return skb->len <= READ_ONCE(tcps_copybreak);
 }
 
+/* More payload waits; what comes before an option was pushed when the option was set. */
+static bool payload_follows(const struct tcps_endpoint *ep)
+{
+	const struct sk_buff *skb = skb_peek(&ep->in.queue);
+
+	lockdep_assert_held(&ep->lock);
+	return skb && !TCPS_CB(skb)->marker;
+}
+
 /*
  * Moves a batch from the queue to tx.sending: a marker alone, or buffers alike up to BATCH_PAGES
  * pages.
@@ -69,7 +78,7 @@ static bool take_batch(struct tcps_endpoint *ep, bool *more)
 		__skb_queue_tail(&ep->tx.sending, skb);
 		skb = skb_peek(&ep->in.queue);
 	}
-	*more = !skb_queue_empty(&ep->in.queue);
+	*more = payload_follows(ep);
 	spin_unlock_bh(&ep->lock);
 	return !skb_queue_empty(&ep->tx.sending);
 }
@@ -227,7 +236,9 @@ void tcps_tx_pump(struct tcps_endpoint *ep)
 			if (!take_batch(ep, &more))
 				break;
 		} else {
-			more = !skb_queue_empty_lockless(&ep->in.queue);
+			spin_lock_bh(&ep->lock);
+			more = payload_follows(ep);
+			spin_unlock_bh(&ep->lock);
 		}
 		if (TCPS_CB(skb_peek(&ep->tx.sending))->marker) {
 			set_marked_option(ep);

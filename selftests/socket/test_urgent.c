@@ -37,6 +37,18 @@ TEST_BOTH(urgent_at_the_ends)
 	expect_eof(fd);
 }
 
+/* Where a new connection's window ends (WIRE_INITIAL_WINDOW), and nothing but the end after it. */
+TEST_BOTH(urgent_at_a_dry_window)
+{
+	char tag[PEER_TAG];
+	int fd = meet("source 16384 4 urg=16384 tag=%s", peer_tag(tag));
+
+	await_bytes(fd, 16384);
+	nap_ms(SHORT_MS);
+	recv_pattern(fd, 4, 0, 16384);
+	expect_eof(fd);
+}
+
 /* Not read at once: the rest must not be stuck behind it. */
 TEST_BOTH(urgent_read_late)
 {
