@@ -385,25 +385,41 @@ void memnet_channel_fail(struct memnet_channel *ch, u32 reason)
 }
 EXPORT_SYMBOL_GPL(memnet_channel_fail);
 
-/* Says goodbye and gives the queue pair a moment to deliver it. */
-static void say_goodbye(struct memnet_channel *ch, u32 reason)
+/**
+ * memnet_channel_leave() - a channel is to end, and the peer to hear why
+ * @ch: channel
+ * @reason: enum wire_reason
+ *
+ * As memnet_channel_fail(), but what was posted still goes, GOODBYE behind it, and
+ * memnet_channel_stop() gives the queue pair a moment to deliver it.
+ */
+void memnet_channel_leave(struct memnet_channel *ch, u32 reason)
 {
-	unsigned long end = jiffies + HZ;
 	struct wire_msg msg;
-	bool sent = false;
 
-	wire_init(&msg, WIRE_GOODBYE, 0, 0);
-	msg.goodbye.reason = cpu_to_le32(reason);
-	memnet_tx_begin(ch);
-	if (memnet_tx_queue(ch, &msg, NULL, 0, 0, MEMNET_TX_NOTIFY))
-		sent = true;	/* not to be had: the peer learns from the disconnection */
-	ch->tx.stopped = true;
-	memnet_tx_commit(ch);
-	while (!sent && time_before(jiffies, end)) {
+	if (memnet_channel_is_up(ch)) {
+		wire_init(&msg, WIRE_GOODBYE, 0, 0);
+		msg.goodbye.reason = cpu_to_le32(reason);
+		memnet_tx_begin(ch);
+		/* Where it is not to be had the peer learns from the disconnection. */
+		if (!memnet_tx_queue(ch, &msg, NULL, 0, 0, MEMNET_TX_NOTIFY)) {
+			ch->life.leaving = true;
+			ch->life.leave_by = jiffies + HZ;
+		}
+		ch->tx.stopped = true;
+		memnet_tx_commit(ch);
+	}
+	memnet_channel_fail(ch, reason);
+}
+EXPORT_SYMBOL_GPL(memnet_channel_leave);
+
+static void await_goodbye(struct memnet_channel *ch)
+{
+	while (ch->life.leaving && time_before(jiffies, ch->life.leave_by)) {
 		memnet_tx_reap(ch);
-		sent = READ_ONCE(ch->tx.head) == READ_ONCE(ch->tx.tail);
-		if (!sent)
-			schedule_timeout_uninterruptible(1);
+		if (READ_ONCE(ch->tx.head) == READ_ONCE(ch->tx.tail))
+			return;
+		schedule_timeout_uninterruptible(1);
 	}
 }
 
@@ -419,9 +435,8 @@ void memnet_channel_stop(struct memnet_channel *ch, u32 reason)
 {
 	struct rdma_cm_id *id = ch->rdma.id;
 
-	if (memnet_channel_is_up(ch))
-		say_goodbye(ch, reason);
-	memnet_channel_fail(ch, reason);
+	memnet_channel_leave(ch, reason);
+	await_goodbye(ch);
 	cancel_work_sync(&ch->cm.start);
 	cancel_delayed_work_sync(&ch->life.beat);
 	if (ch->rdma.qp) {

@@ -312,6 +312,8 @@ struct memnet_channel {
 		unsigned int		silent;		/* looks since then */
 		struct delayed_work	beat;
 		u8			proof[WIRE_MAC];  /* what the peer's HELLO must carry */
+		bool			leaving;	/* GOODBYE was posted, to be there by: */
+		unsigned long		leave_by;
 	} life;
 
 	refcount_t			refs;
@@ -338,6 +340,7 @@ int memnet_channel_start(struct memnet_channel *ch);
 void memnet_channel_hello(struct memnet_channel *ch, const struct wire_msg *msg);
 bool memnet_channel_come_up(struct memnet_channel *ch);
 void memnet_channel_fail(struct memnet_channel *ch, u32 reason);
+void memnet_channel_leave(struct memnet_channel *ch, u32 reason);
 void memnet_channel_stop(struct memnet_channel *ch, u32 reason);
 void memnet_channel_detach(struct memnet_channel *ch);
 
@@ -402,6 +405,7 @@ int memnet_rx_post_all(struct memnet_channel *ch);
 void memnet_rx_teardown(struct memnet_channel *ch);
 unsigned int memnet_rx_enqueue(struct memnet_rx *rx, struct sk_buff_head *queue,
 			       unsigned int *tail_copied);
+void memnet_rx_grant(struct memnet_channel *ch);
 u32 memnet_rx_take_owed(struct memnet_channel *ch);
 
 /* window.c */

@@ -84,7 +84,6 @@ static int rx_post(struct memnet_rx *rx)
 static void rx_repost(struct memnet_rx *rx, gfp_t gfp)
 {
 	struct memnet_channel *ch = rx->ch;
-	struct wire_msg msg;
 
 	if (READ_ONCE(ch->life.state) >= MEMNET_CH_FAILED)
 		return;
@@ -100,11 +99,30 @@ static void rx_repost(struct memnet_rx *rx, gfp_t gfp)
 		memnet_channel_fail(ch, WIRE_REASON_TRANSPORT);
 		return;
 	}
-	if (atomic_inc_return(&ch->rx.owed) >= ch->rx.depth / 2 && memnet_channel_is_up(ch)) {
-		wire_init(&msg, WIRE_CREDIT, 0, 0);
-		if (!memnet_tx_send(ch, &msg))
-			memnet_stat_inc(MEMNET_STAT_CREDIT_ONLY);
-	}
+	atomic_inc(&ch->rx.owed);
+	memnet_rx_grant(ch);
+}
+
+/**
+ * memnet_rx_grant() - grant what is owed to the peer, where that is half of all
+ * @ch: channel
+ *
+ * When the send ring is full this is called again as soon as it is not: the peer may have nothing
+ * left to make us try once more. Where credits are lacking, the message that brings some does.
+ */
+void memnet_rx_grant(struct memnet_channel *ch)
+{
+	struct wire_msg msg;
+	int ret;
+
+	if (atomic_read(&ch->rx.owed) < ch->rx.depth / 2 || !memnet_channel_is_up(ch))
+		return;
+	wire_init(&msg, WIRE_CREDIT, 0, 0);
+	ret = memnet_tx_send(ch, &msg);
+	if (!ret)
+		memnet_stat_inc(MEMNET_STAT_CREDIT_ONLY);
+	else if (ret == -EAGAIN && READ_ONCE(ch->tx.credits))
+		memnet_tx_flush(ch);
 }
 
 /**

@@ -442,6 +442,7 @@ static void tx_work(struct work_struct *work)
 
 	memnet_tx_reap(ch);
 	tx_run_waiters(ch);
+	memnet_rx_grant(ch);
 	memnet_tx_reap(ch);
 	memnet_tx_begin(ch);
 	if ((s32)(ch->tx.notify_to - ch->tx.tail) > 0)
