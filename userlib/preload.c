@@ -11,8 +11,9 @@
  *
  * If the kernel refuses a MemNet socket, so does socket(): nobody is to believe
  * that a program is offloaded when it is not. MEMNET_FALLBACK=native says
- * otherwise. The environment is read once, before main(); memnet-run fills it
- * from its options and files:
+ * otherwise. The environment is read once, before main() or, where another
+ * library's constructor wants a socket, before that; memnet-run fills it from
+ * its options and files:
  *
  *	MEMNET_OFF=1			stay out of the way
  *	MEMNET_NATIVE_PROGRAMS=a,b	... in programs of these names
@@ -22,14 +23,15 @@
  * A setting that makes no sense is said on stderr and makes socket() fail with
  * EINVAL, for to ignore it would offload what was to be left alone.
  *
- * Threads and signal handlers: what the constructor wrote is only read later,
- * save @family, an int that any thread may refresh with the same value. What
- * runs after the constructor allocates nothing, takes no lock, and keeps errno
- * on success.
+ * Threads and signal handlers: what was read from the environment is only read
+ * later, save @family, an int that any thread may refresh with the same value.
+ * What runs after that allocates nothing, takes no lock, and keeps errno on
+ * success.
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -57,7 +59,7 @@ static struct {
 	struct memnet_port_range ports[MEMNET_NATIVE_PORTS_MAX];
 } settings;
 
-/* The constructors of other libraries may be before ours, hence on demand. */
+/* Others' getsockopt() may be before our constructor, hence on demand. */
 static socket_fn *find_socket(void)
 {
 	socket_fn *fn = atomic_load(&next_socket);
@@ -156,7 +158,7 @@ static void read_ports(void)
 	settings.n_ports = n;
 }
 
-__attribute__((constructor)) static void preload_init(void)
+static void read_settings(void)
 {
 	const char *programs = getenv("MEMNET_NATIVE_PROGRAMS");
 	int err = errno;
@@ -172,6 +174,14 @@ __attribute__((constructor)) static void preload_init(void)
 		atomic_store(&family, memnet_family());
 	}
 	errno = err;
+}
+
+/* The constructors of other libraries may be before ours. */
+__attribute__((constructor)) static void settle(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, read_settings);
 }
 
 /* ---- the calls ---- */
@@ -206,6 +216,7 @@ int socket(int domain, int type, int protocol)
 	int err = errno;
 	int fd;
 
+	settle();
 	if (settings.off || (domain != AF_INET && domain != AF_INET6) ||
 	    (type & TYPE_MASK) != SOCK_STREAM ||
 	    (protocol != IPPROTO_IP && protocol != IPPROTO_TCP))

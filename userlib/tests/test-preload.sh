@@ -31,6 +31,8 @@ check "Unix sockets are left alone" 0 '^protocol 0 of 1' with "$S" 1 1 0
 check "MPTCP is left alone" 0 '' sh -c "env LD_PRELOAD='$P:$F' '$S' 2 1 262 2>&1 | grep fake; true"
 check "a strange type is the kernel's business" 1 'error' with "$S" 2 9 0
 check "off" 0 '' sh -c "env MEMNET_OFF=1 LD_PRELOAD='$P:$F' '$S' 2 1 0 2>&1 | grep fake; true"
+check "off for a library's constructor, too" 0 '' sh -c \
+	"env MEMNET_OFF=1 LD_PRELOAD='$P:$F:$OBJ/tests/early.so' '$S' 2 1 0 2>&1 | grep fake; true"
 check "not off" 0 '^fake: socket' with MEMNET_OFF=0 "$S" 2 1 0
 check "a program of that name" 0 '' sh -c \
 	"env MEMNET_NATIVE_PROGRAMS='ssh, sockets' LD_PRELOAD='$P:$F' '$S' 2 1 0 2>&1 | grep fake; true"
