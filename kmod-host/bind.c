@@ -40,15 +40,16 @@ static bool may_bind_low(struct sock *sk)
 static int request_bind(struct sock *sk, struct memnet_endpoint *ep, const struct wire_addr *addr,
 			bool privileged)
 {
+	struct memnet_answer answer;
 	struct wire_msg msg;
 	int ret;
 
 	wire_init(&msg, WIRE_BIND, 0, 0);
 	msg.bind.addr = *addr;
 	msg.bind.flags = cpu_to_le32(privileged ? WIRE_BIND_PRIVILEGED : 0);
-	ret = memnet_request(sk, ep, &msg, true);
+	ret = memnet_request(sk, ep, &msg, true, &answer);
 	if (!ret) {
-		ep->local = ep->request.local;
+		ep->local = answer.local;
 		memnet_set_names(sk, &ep->local, NULL);
 	}
 	return ret;
@@ -313,6 +314,8 @@ int memnet_bind(struct socket *sock, memnet_sockaddr *uaddr, int len)
 		ret = -EACCES;
 		goto out;
 	}
+	/* What this namespace lets anybody have (ip_unprivileged_port_start) is vouched for. */
+	privileged |= port && port < PROT_SOCK;
 	if (stays_native(sk, addr, &wire)) {
 		ret = memnet_native_delegate(sk) ?: mn->native->ops->bind(mn->native, uaddr, len);
 		goto out;
@@ -346,15 +349,17 @@ out:
 
 static int request_listen(struct sock *sk, struct memnet_endpoint *ep)
 {
+	struct memnet_answer answer;
 	struct wire_msg msg;
 	int ret;
 
 	wire_init(&msg, WIRE_LISTEN, 0, 0);
 	msg.listen.backlog = cpu_to_le32(ep->listener.backlog);
-	ret = memnet_request(sk, ep, &msg, true);
+	ret = memnet_request(sk, ep, &msg, true, &answer);
 	if (!ret) {
-		ep->local = ep->request.local;
+		ep->local = answer.local;
 		memnet_set_names(sk, &ep->local, NULL);
+		memnet_sk(sk)->in_use = 0;
 	}
 	return ret;
 }
@@ -423,7 +428,7 @@ int memnet_listen(struct socket *sock, int backlog)
 		ret = enlist(mn, ep);
 	if (!ret)
 		ret = request_listen(sk, ep);
-	if (!ret && !again && wildcard(sk))
+	if (!ret && wildcard(sk))
 		ret = memnet_native_listen_loopback(sk, backlog);
 	if (!ret)
 		memnet_stat_inc(MEMNET_STAT_HOST_LISTENS);
@@ -434,28 +439,46 @@ out:
 	return ret;
 }
 
+static int listen_again(struct sock *sk, struct memnet_endpoint *ep, struct memnet_link *link)
+{
+	struct link_channel *lc;
+	int ret = 0;
+
+	if (!READ_ONCE(ep->lc)) {
+		lc = memnet_link_pick(link, sock_net(sk));
+		ret = lc ? open_on(sk, lc) : -ENETDOWN;
+	}
+	if (!ret && memnet_sk(sk)->unready)
+		ret = make_ready(sk);
+	return ret ?: enlist(memnet_sk(sk), ep) ?: request_listen(sk, ep);
+}
+
+/* The port may be one that our last session still has: not an error before the tenth time. */
+#define IN_USE_TRIES 10
+
 /**
  * memnet_listener_restore() - set a listener up again on a new session
  * @mn: socket
  * @link: its link; no other will do, whose node could make this one's end wait
  *
- * Return: 0 or a negative errno, which the socket has got as well.
+ * Return: 0 or a negative errno, which the socket has got as well; -EADDRINUSE to be called again
+ * a second later.
  */
 int memnet_listener_restore(struct memnet_sock *mn, struct memnet_link *link)
 {
 	struct sock *sk = &mn->inet.sk;
 	struct memnet_endpoint *ep;
-	struct link_channel *lc;
 	int ret = 0;
 
 	lock_sock(sk);
 	ep = mn->ep;
-	if (ep && ep->state == TCP_LISTEN && !ep->lc) {
-		lc = memnet_link_pick(link, sock_net(sk));
-		ret = lc ? open_on(sk, lc) ?: make_ready(sk) ?: enlist(mn, ep) ?:
-			   request_listen(sk, ep) : -ENETDOWN;
+	if (ep && ep->state == TCP_LISTEN && (!ep->lc || mn->in_use)) {
+		ret = listen_again(sk, ep, link);
+		if (ret == -EADDRINUSE && mn->in_use < U8_MAX)
+			mn->in_use++;
 		/* Without a link it is tried again; the node's refusal is the socket's to know. */
-		if (ret && ret != -ENETDOWN && ret != -ECONNRESET && ret != -ECONNABORTED) {
+		if (ret && ret != -ENETDOWN && ret != -ECONNRESET && ret != -ECONNABORTED &&
+		    (ret != -EADDRINUSE || mn->in_use == IN_USE_TRIES)) {
 			WRITE_ONCE(sk->sk_err, -ret);
 			sk_error_report(sk);
 			pr_warn_ratelimited("memnet: cannot listen on port %u again: error %d\n",

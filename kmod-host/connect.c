@@ -53,7 +53,7 @@ static int start_connect(struct sock *sk, const struct sockaddr *addr, int len)
 	spin_unlock_bh(&ep->lock);
 	if (ret)
 		return ret;
-	ret = memnet_request_start(ep, &msg, true);
+	ret = memnet_request_start(ep, &msg, true, NULL);
 	if (ret) {
 		spin_lock_bh(&ep->lock);
 		memnet_endpoint_change_state(ep, TCP_CLOSE);

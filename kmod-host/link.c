@@ -150,10 +150,11 @@ void memnet_link_count(struct memnet_nl_counters *sum, const struct link_channel
 
 /*
  * Ends the session: nothing of it is left when this returns, but what closed sockets still refer
- * to.
+ * to. The node is told, unless the reason is that it does not answer.
  */
 static void link_take_down(struct memnet_link *link, u32 reason)
 {
+	bool tell = reason != WIRE_REASON_DISCONNECTED;
 	struct link_channel *lc[WIRE_MAX_CHANNELS];
 	unsigned int i;
 	bool was_up;
@@ -175,7 +176,9 @@ static void link_take_down(struct memnet_link *link, u32 reason)
 	}
 	spin_unlock_bh(&link->lock);
 	for (i = 0; i < ARRAY_SIZE(lc); i++)
-		if (lc[i])
+		if (lc[i] && tell)
+			memnet_channel_leave(lc[i]->ch, reason);
+		else if (lc[i])
 			memnet_channel_fail(lc[i]->ch, reason);
 	/* All sockets hear at once; stopping a channel may take its time. */
 	for (i = 0; i < ARRAY_SIZE(lc); i++)
@@ -249,10 +252,26 @@ static int link_connect(struct memnet_link *link)
 	return 0;
 }
 
+/* Who deletes the link cancels the work afterwards. */
+static void offer(struct memnet_link *link, unsigned long delay)
+{
+	spin_lock_bh(&link->lock);
+	if (link->deleted || link->state != MEMNET_LINK_STATE_UP)
+		; /* when it is up again it looks */
+	else if (delay)
+		queue_delayed_work(system_unbound_wq, &link->restore, delay);
+	else
+		mod_delayed_work(system_unbound_wq, &link->restore, 0);
+	spin_unlock_bh(&link->lock);
+}
+
 /* It waits for the node, so it is not for link.work, which ends the wait when the link dies. */
 static void restore_work(struct work_struct *work)
 {
-	memnet_listeners_restore(container_of(work, struct memnet_link, restore));
+	struct memnet_link *link = container_of(to_delayed_work(work), struct memnet_link, restore);
+
+	if (memnet_listeners_restore(link))
+		offer(link, HZ);
 }
 
 /**
@@ -263,13 +282,8 @@ void memnet_links_offer(void)
 	struct memnet_link *link;
 
 	rcu_read_lock();
-	list_for_each_entry_rcu(link, &memnet_links, list) {
-		spin_lock_bh(&link->lock);
-		/* Who deletes it cancels the work afterwards. */
-		if (!link->deleted && link->state == MEMNET_LINK_STATE_UP)
-			queue_work(system_unbound_wq, &link->restore);
-		spin_unlock_bh(&link->lock);
-	}
+	list_for_each_entry_rcu(link, &memnet_links, list)
+		offer(link, 0);
 	rcu_read_unlock();
 }
 
@@ -324,7 +338,7 @@ static void link_work(struct work_struct *work)
 	spin_lock_bh(&link->lock);
 	link_change_state(link, MEMNET_LINK_STATE_UP);
 	spin_unlock_bh(&link->lock);
-	queue_work(system_unbound_wq, &link->restore);
+	mod_delayed_work(system_unbound_wq, &link->restore, 0);
 }
 
 static struct memnet_link *link_find(struct net *net, const char *name)
@@ -361,7 +375,7 @@ int memnet_link_add(struct net *net, const struct memnet_nl_link_cfg *cfg,
 	link->state = MEMNET_LINK_STATE_CONNECTING;
 	INIT_LIST_HEAD(&link->listeners);
 	INIT_DELAYED_WORK(&link->work, link_work);
-	INIT_WORK(&link->restore, restore_work);
+	INIT_DELAYED_WORK(&link->restore, restore_work);
 	link->next_try = jiffies;
 	refcount_set(&link->refs, 1);
 	mutex_lock(&links_mutex);
@@ -387,7 +401,7 @@ static void link_delete(struct memnet_link *link, u32 reason)
 	spin_lock_bh(&link->lock);
 	WRITE_ONCE(link->deleted, true);
 	for (i = 0; i < ARRAY_SIZE(link->lc); i++)
-		if (link->lc[i])
+		if (link->lc[i] && !memnet_channel_is_up(link->lc[i]->ch))
 			memnet_channel_fail(link->lc[i]->ch, reason);
 	spin_unlock_bh(&link->lock);
 	cancel_delayed_work_sync(&link->work);
@@ -395,7 +409,7 @@ static void link_delete(struct memnet_link *link, u32 reason)
 	link_take_down(link, reason);
 	/* Channels that failed while they were stopped have queued the work once more. */
 	cancel_delayed_work_sync(&link->work);
-	cancel_work_sync(&link->restore);
+	cancel_delayed_work_sync(&link->restore);
 	memnet_listeners_evict(link);
 	memnet_links_offer();
 	spin_lock_bh(&link->lock);

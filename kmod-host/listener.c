@@ -4,7 +4,8 @@
  *
  * A listener is on its link's list. When the link has died and is up again, its listeners are set
  * up again on the new session; those of a link that was deleted, or serves their namespace no
- * longer, wait without a link for the next one that does.
+ * longer, wait without a link for the next one that does. One whose port is taken on the node is
+ * tried again every second: it may be taken by what is left of the last session.
  *
  * Locks: listeners_lock (BH, inside lock_sock(), nothing inside it) for all lists of listeners
  * and for memnet_sock.link.
@@ -101,13 +102,13 @@ static void take_in(struct memnet_link *link)
  * memnet_listeners_restore() - the listeners of a link get theirs on the node back
  * @link: link that is up, or just was
  *
- * This waits for the node.
+ * This waits for the node. Return: whether some are to be tried again.
  */
-void memnet_listeners_restore(struct memnet_link *link)
+bool memnet_listeners_restore(struct memnet_link *link)
 {
 	struct memnet_link *former = NULL;
 	struct memnet_sock *mn;
-	bool evicted = false;
+	bool evicted = false, again = false;
 	LIST_HEAD(todo);
 	int ret;
 
@@ -120,6 +121,7 @@ void memnet_listeners_restore(struct memnet_link *link)
 		sock_hold(&mn->inet.sk);
 		spin_unlock_bh(&listeners_lock);
 		ret = memnet_listener_restore(mn, link);
+		again |= ret == -EADDRINUSE;
 		spin_lock_bh(&listeners_lock);
 		if (ret == -ENETDOWN && mn->link == link &&
 		    !net_eq(sock_net(&mn->inet.sk), READ_ONCE(link->served)))
@@ -136,6 +138,7 @@ void memnet_listeners_restore(struct memnet_link *link)
 	/* One that serves them may have come up, and looked, a moment ago. */
 	if (evicted)
 		memnet_links_offer();
+	return again;
 }
 
 /**

@@ -82,15 +82,28 @@ struct link_channel {
 };
 
 /**
+ * struct memnet_answer - what came of a request
+ * @done:	it is here
+ * @error:	result, negative errno
+ * @value:	of QUERY
+ * @local:	local address
+ * @peer:	peer's address
+ */
+struct memnet_answer {
+	bool			done;
+	int			error;
+	u64			value;
+	struct wire_addr	local;
+	struct wire_addr	peer;
+};
+
+/**
  * struct memnet_request - the one request of an endpoint that waits for its answer
  * @skb:	the message while it is not sent and not in the stream's order
  * @seq:	number of the last request
  * @opcode:	of the last request
  * @busy:	sent or about to be, not answered
- * @error:	its result, negative errno
- * @value:	answer to QUERY
- * @local:	local address told by the answer
- * @peer:	peer's address
+ * @answer:	of who waits for it, NULL where nobody does
  * @wait:	woken with the answer
  */
 struct memnet_request {
@@ -98,10 +111,7 @@ struct memnet_request {
 	u16			seq;
 	u8			opcode;
 	bool			busy;
-	int			error;
-	u64			value;
-	struct wire_addr	local;
-	struct wire_addr	peer;
+	struct memnet_answer	*answer;
 	wait_queue_head_t	wait;
 };
 
@@ -158,6 +168,8 @@ struct memnet_endpoint {
 		u64			tell;	/* position the node is to tell of, 0 for none */
 		u32			n_jobs;		/* of @jobs */
 		u32			n_waited;	/* of them: somebody waits for it */
+		u32			n_controls;	/* messages in @queue */
+		u32			options;	/* bits of values the node is to have */
 		bool			fin;		/* end of stream follows the queue */
 		bool			fin_sent;
 		bool			want;		/* wait for window with nothing queued */
@@ -180,6 +192,7 @@ struct memnet_endpoint {
 		u64			grown;		/* @copied when @window last grew */
 		u32			pages;		/* held in @queue */
 		bool			fin;
+		bool			ended;		/* in order: by @fin, or before the reset */
 		bool			peer_wants;	/* WANT_WINDOW is to be answered */
 		bool			publish;	/* the window word is to be written */
 		bool			tell;		/* WINDOW is to be sent */
@@ -318,6 +331,8 @@ enum memnet_opt {
  * @privileged:	it may have a port below 1024; under lock_sock()
  * @unready:	@ep is being opened, or the node has not taken all it is to know of it: options
  *		and address; under lock_sock()
+ * @in_use:	a listener whose port the node had for somebody else when it was to be set up again:
+ *		how often that was tried; under lock_sock()
  * @opt:	option values, under lock_sock()
  * @opt_set:	bit i: @opt[i] was set and is to be copied to the node
  * @synced:	SOL_SOCKET options as the node has them
@@ -335,6 +350,7 @@ struct memnet_sock {
 	struct wire_addr	bound;
 	bool			privileged;
 	bool			unready;
+	u8			in_use;
 	int			opt[MEMNET_OPT_END];
 	u32			opt_set;
 	struct {
@@ -407,7 +423,7 @@ struct memnet_link {
 	bool			deleted;
 	unsigned long		next_try;
 	struct delayed_work	work;
-	struct work_struct	restore;
+	struct delayed_work	restore;
 	struct memnet_identity	who;
 	atomic_t		endpoints;
 	atomic_t		closed;
@@ -437,7 +453,7 @@ void memnet_link_put(struct memnet_link *link);
 void memnet_listener_enlist(struct memnet_sock *mn, struct memnet_link *link);
 void memnet_listener_leave(struct memnet_sock *mn);
 struct memnet_link *memnet_listener_link(struct memnet_sock *mn);
-void memnet_listeners_restore(struct memnet_link *link);
+bool memnet_listeners_restore(struct memnet_link *link);
 void memnet_listeners_evict(struct memnet_link *link);
 
 /* endpoint.c */
@@ -492,6 +508,8 @@ struct sk_buff *memnet_transmit_alloc(struct memnet_endpoint *ep, u32 linear, gf
 void memnet_transmit_charge(struct sk_buff *skb, u32 bytes);
 struct sk_buff *memnet_transmit_control(struct memnet_endpoint *ep, struct wire_msg *msg,
 					gfp_t gfp);
+void memnet_transmit_add(struct memnet_endpoint *ep, struct sk_buff *skb);
+void memnet_transmit_option(struct memnet_endpoint *ep, int i);
 void memnet_transmit(struct memnet_endpoint *ep);
 void memnet_transmit_reap(struct memnet_endpoint *ep);
 void memnet_transmit_release(struct memnet_endpoint *ep, struct list_head *drop);
@@ -528,8 +546,10 @@ void memnet_context_exit(void);
 /* request.c */
 void memnet_post_control(struct memnet_endpoint *ep, struct sk_buff *skb);
 int memnet_post(struct memnet_endpoint *ep, struct wire_msg *msg, gfp_t gfp);
-int memnet_request_start(struct memnet_endpoint *ep, struct wire_msg *msg, bool ordered);
-int memnet_request(struct sock *sk, struct memnet_endpoint *ep, struct wire_msg *msg, bool ordered);
+int memnet_request_start(struct memnet_endpoint *ep, struct wire_msg *msg, bool ordered,
+			 struct memnet_answer *answer);
+int memnet_request(struct sock *sk, struct memnet_endpoint *ep, struct wire_msg *msg, bool ordered,
+		   struct memnet_answer *answer);
 void memnet_request_reply(struct memnet_endpoint *ep, const struct wire_msg *msg);
 void memnet_request_fail(struct memnet_endpoint *ep, int error);
 
@@ -585,6 +605,7 @@ void memnet_keepalive(struct sock *sk, int on);
 int memnet_sync_options(struct sock *sk, struct memnet_endpoint *ep, bool all);
 void memnet_inherit_options(struct sock *sk, const struct sock *listener);
 void memnet_option(int i, int *level, int *name);
+void memnet_option_message(struct sock *sk, int i, struct wire_msg *msg);
 
 /* native.c */
 

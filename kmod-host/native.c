@@ -203,7 +203,7 @@ int memnet_native_listen_loopback(struct sock *sk, int backlog)
 	int ret;
 
 	if (mn->native)
-		return 0;
+		return kernel_listen(mn->native, backlog);
 	in.sin_port = inet_sk(sk)->inet_sport;
 	in6.sin6_port = inet_sk(sk)->inet_sport;
 	ret = create(sk, sk->sk_family, &native);

@@ -5,7 +5,9 @@
  * memnet_post() queues a message in stream order and returns at once. memnet_request() sends a
  * request and sleeps, killable, with the socket unlocked, until REPLY comes or the endpoint
  * dies. An endpoint has one request at a time; who was killed while waiting leaves it busy, and
- * the next one waits for that answer first. All fields are under the endpoint's lock.
+ * the next one waits for that answer first. The answer is put where its asker is, since by the
+ * time that one looks another thread's request may have been answered. All fields are under the
+ * endpoint's lock.
  */
 #include "memnet.h"
 
@@ -22,7 +24,7 @@ void memnet_post_control(struct memnet_endpoint *ep, struct sk_buff *skb)
 		kfree_skb(skb);
 		return;
 	}
-	list_add_tail(&memnet_cb(skb)->entry.node, &ep->tx.queue);
+	memnet_transmit_add(ep, skb);
 	memnet_transmit(ep);
 	spin_unlock_bh(&ep->lock);
 }
@@ -50,10 +52,12 @@ int memnet_post(struct memnet_endpoint *ep, struct wire_msg *msg, gfp_t gfp)
  * @ep: endpoint, not locked
  * @msg: request
  * @ordered: in stream order, else at once
+ * @answer: where the answer goes, or NULL
  *
  * Return: 0; -EALREADY when another is outstanding; -ENETDOWN; -ENOMEM.
  */
-int memnet_request_start(struct memnet_endpoint *ep, struct wire_msg *msg, bool ordered)
+int memnet_request_start(struct memnet_endpoint *ep, struct wire_msg *msg, bool ordered,
+			 struct memnet_answer *answer)
 {
 	struct sk_buff *skb;
 	int ret = 0;
@@ -70,8 +74,9 @@ int memnet_request_start(struct memnet_endpoint *ep, struct wire_msg *msg, bool 
 		((struct wire_msg *)skb->data)->hdr.seq = cpu_to_le16(++ep->request.seq);
 		ep->request.opcode = msg->hdr.opcode;
 		ep->request.busy = true;
+		ep->request.answer = answer;
 		if (ordered)
-			list_add_tail(&memnet_cb(skb)->entry.node, &ep->tx.queue);
+			memnet_transmit_add(ep, skb);
 		else
 			ep->request.skb = skb;
 		memnet_transmit(ep);
@@ -82,32 +87,54 @@ int memnet_request_start(struct memnet_endpoint *ep, struct wire_msg *msg, bool 
 	return ret;
 }
 
+/* For who was told @ret by memnet_request_start(). */
+static bool may_go_on(const struct memnet_endpoint *ep, const struct memnet_answer *answer, int ret)
+{
+	if (ret)
+		return !READ_ONCE(ep->request.busy);
+	return smp_load_acquire(&answer->done); /* pairs with finish() */
+}
+
+/* Nobody waits for it any more. */
+static void forget(struct memnet_endpoint *ep, const struct memnet_answer *answer)
+{
+	spin_lock_bh(&ep->lock);
+	if (ep->request.answer == answer)
+		ep->request.answer = NULL;
+	spin_unlock_bh(&ep->lock);
+}
+
 /**
  * memnet_request() - send a request and wait for its answer
  * @sk: socket, locked; unlocked while waiting
  * @ep: its endpoint
  * @msg: request
  * @ordered: in stream order, else at once
+ * @answer: the answer, if 0 is returned
  *
  * Return: 0 or the node's negative errno; -ENETDOWN or -ECONNRESET without a link; -EINTR when
  * killed; -ECONNABORTED when the socket has another endpoint or none by then.
  */
-int memnet_request(struct sock *sk, struct memnet_endpoint *ep, struct wire_msg *msg, bool ordered)
+int memnet_request(struct sock *sk, struct memnet_endpoint *ep, struct wire_msg *msg, bool ordered,
+		   struct memnet_answer *answer)
 {
 	int ret;
 
+	answer->done = false;
 	memnet_endpoint_get(ep);
 	do {
-		ret = memnet_request_start(ep, msg, ordered);
+		ret = memnet_request_start(ep, msg, ordered, answer);
 		if (ret && ret != -EALREADY)
 			break;
 		release_sock(sk);
-		if (wait_event_killable(ep->request.wait, !READ_ONCE(ep->request.busy)))
+		if (wait_event_killable(ep->request.wait, may_go_on(ep, answer, ret)))
 			ret = -EINTR;
 		lock_sock(sk);
 	} while (ret == -EALREADY);
+	if (ret == -EINTR)
+		forget(ep, answer);
 	if (!ret)
-		ret = READ_ONCE(ep->request.error);
+		ret = answer->error;
 	/* Closed or disconnected meanwhile: the caller's endpoint is no longer the socket's. */
 	if (!ret && memnet_sk(sk)->ep != ep)
 		ret = -ECONNABORTED;
@@ -116,22 +143,22 @@ int memnet_request(struct sock *sk, struct memnet_endpoint *ep, struct wire_msg 
 }
 
 /* The end of connecting, good or bad. */
-static void connected(struct memnet_endpoint *ep, int error)
+static void connected(struct memnet_endpoint *ep, const struct memnet_answer *answer)
 {
 	struct sock *sk = ep->sk;
 
 	if (ep->state != TCP_SYN_SENT)
 		return;
-	if (error) {
+	if (answer->error) {
 		memnet_endpoint_change_state(ep, TCP_CLOSE);
 		if (sk) {
-			WRITE_ONCE(sk->sk_err, -error);
+			WRITE_ONCE(sk->sk_err, -answer->error);
 			WRITE_ONCE(sk->sk_shutdown, SHUTDOWN_MASK);
 		}
 	} else {
 		ep->connected = true;
-		ep->local = ep->request.local;
-		ep->peer = ep->request.peer;
+		ep->local = answer->local;
+		ep->peer = answer->peer;
 		ep->tx.limit = WIRE_INITIAL_WINDOW;
 		ep->rx.limit = WIRE_INITIAL_WINDOW;
 		if (sk)
@@ -140,15 +167,21 @@ static void connected(struct memnet_endpoint *ep, int error)
 		memnet_stat_inc(MEMNET_STAT_HOST_CONNECTS);
 	}
 	memnet_endpoint_wake(ep, MEMNET_WAKE_STATE | MEMNET_WAKE_WRITE |
-					 (error ? MEMNET_WAKE_ERROR : 0));
+					 (answer->error ? MEMNET_WAKE_ERROR : 0));
 }
 
-static void finish(struct memnet_endpoint *ep, int error)
+static void finish(struct memnet_endpoint *ep, const struct memnet_answer *answer)
 {
-	ep->request.error = error;
+	struct memnet_answer *to = ep->request.answer;
+
+	ep->request.answer = NULL;
 	WRITE_ONCE(ep->request.busy, false);
 	if (ep->request.opcode == WIRE_CONNECT)
-		connected(ep, error);
+		connected(ep, answer);
+	if (to) {
+		*to = *answer;
+		smp_store_release(&to->done, true); /* it may be gone from here on */
+	}
 	wake_up_all(&ep->request.wait);
 }
 
@@ -159,11 +192,15 @@ static void finish(struct memnet_endpoint *ep, int error)
  */
 void memnet_request_reply(struct memnet_endpoint *ep, const struct wire_msg *msg)
 {
+	struct memnet_answer answer = {
+		.error = -memnet_errno(msg->reply.error),
+		.value = le64_to_cpu(msg->reply.value),
+		.local = msg->reply.local,
+		.peer = msg->reply.peer,
+	};
+
 	lockdep_assert_held(&ep->lock);
-	ep->request.value = le64_to_cpu(msg->reply.value);
-	ep->request.local = msg->reply.local;
-	ep->request.peer = msg->reply.peer;
-	finish(ep, -memnet_errno(msg->reply.error));
+	finish(ep, &answer);
 }
 
 /**
@@ -173,7 +210,9 @@ void memnet_request_reply(struct memnet_endpoint *ep, const struct wire_msg *msg
  */
 void memnet_request_fail(struct memnet_endpoint *ep, int error)
 {
+	struct memnet_answer answer = { .error = error };
+
 	lockdep_assert_held(&ep->lock);
 	if (ep->request.busy)
-		finish(ep, error);
+		finish(ep, &answer);
 }

@@ -7,8 +7,11 @@
  * may be shared, keepalive) is compared and copied before bind, listen and connect, keepalive
  * also at once. TCP and IP options are a whitelist: each has its bounds, checked here as TCP
  * checks them so that they cannot fail on the node; the value is kept on the host, answers
- * getsockopt(), and is copied to the node in stream order without an answer. Options set before
- * the socket has an endpoint are copied when it gets one. Everything else is ENOPROTOOPT.
+ * getsockopt(), and is copied to the node without an answer. Options set before the socket has an
+ * endpoint are copied when it gets one. On a connection TCP_NODELAY and TCP_CORK go in stream
+ * order, as messages of the queue; of more than MAX_QUEUED that wait there only the last value
+ * goes, behind everything. All others overtake the stream, whose peer may not read: they are bits
+ * of tx.options, and it is the value of the moment that is sent. All else is ENOPROTOOPT.
  *
  * A delegated socket has all options that its native socket has.
  */
@@ -18,6 +21,8 @@
 #include <net/tcp.h>
 
 #include "memnet.h"
+
+#define MAX_QUEUED 64 /* TCP_NODELAY and TCP_CORK among the payload that waits, as on the node */
 
 /* The options the node has a copy of. */
 static const struct option {
@@ -73,17 +78,50 @@ void memnet_option(int i, int *level, int *name)
 	*name = options[i].name;
 }
 
-static int post_value(struct memnet_endpoint *ep, int level, int name, int value, gfp_t gfp)
+static void make_message(struct wire_msg *msg, int level, int name, int value)
 {
 	__le32 wire = cpu_to_le32(value);
+
+	wire_init(msg, WIRE_SETOPT, 0, 0);
+	msg->setopt.level = cpu_to_le32(level);
+	msg->setopt.name = cpu_to_le32(name);
+	msg->setopt.len = cpu_to_le32(sizeof(wire));
+	memcpy(msg->setopt.value, &wire, sizeof(wire));
+}
+
+static int post_value(struct memnet_endpoint *ep, int level, int name, int value, gfp_t gfp)
+{
 	struct wire_msg msg;
 
-	wire_init(&msg, WIRE_SETOPT, 0, 0);
-	msg.setopt.level = cpu_to_le32(level);
-	msg.setopt.name = cpu_to_le32(name);
-	msg.setopt.len = cpu_to_le32(sizeof(wire));
-	memcpy(msg.setopt.value, &wire, sizeof(wire));
+	make_message(&msg, level, name, value);
 	return memnet_post(ep, &msg, gfp);
+}
+
+/**
+ * memnet_option_message() - the message that tells the node an option
+ * @sk: socket; its endpoint's lock is held
+ * @i: enum memnet_opt, or MEMNET_OPT_END for SO_KEEPALIVE
+ * @msg: result
+ */
+void memnet_option_message(struct sock *sk, int i, struct wire_msg *msg)
+{
+	const struct memnet_sock *mn = memnet_sk(sk);
+
+	if (i == MEMNET_OPT_END)
+		make_message(msg, SOL_SOCKET, SO_KEEPALIVE, READ_ONCE(mn->synced.keepalive));
+	else
+		make_message(msg, options[i].level, options[i].name, READ_ONCE(mn->opt[i]));
+}
+
+/* An option of an endpoint has changed; the socket has the value. */
+static int tell(struct memnet_endpoint *ep, int i, int level, int name, int value, gfp_t gfp)
+{
+	bool ordered = i == MEMNET_OPT_NODELAY || i == MEMNET_OPT_CORK;
+
+	if (!READ_ONCE(ep->connected) || (ordered && READ_ONCE(ep->tx.n_controls) < MAX_QUEUED))
+		return post_value(ep, level, name, value, gfp);
+	memnet_transmit_option(ep, i);
+	return 0;
 }
 
 static int sync_flag(struct memnet_endpoint *ep, int name, bool value, bool *synced)
@@ -136,14 +174,17 @@ int memnet_sync_options(struct sock *sk, struct memnet_endpoint *ep, bool all)
 void memnet_keepalive(struct sock *sk, int on)
 {
 	struct memnet_sock *mn = memnet_sk(sk);
-	bool atomic = has_current_bpf_ctx();
+	bool atomic = has_current_bpf_ctx(), was;
 
 	if (mn->native && !atomic)
 		memnet_native_setopt(mn, SOL_SOCKET, SO_KEEPALIVE, on);
 	if (!mn->ep || sk->sk_state == TCP_CLOSE || mn->synced.keepalive == !!on)
 		return;
-	if (!post_value(mn->ep, SOL_SOCKET, SO_KEEPALIVE, !!on, atomic ? GFP_ATOMIC : GFP_KERNEL))
-		mn->synced.keepalive = on;
+	was = mn->synced.keepalive;
+	WRITE_ONCE(mn->synced.keepalive, !!on);
+	if (tell(mn->ep, MEMNET_OPT_END, SOL_SOCKET, SO_KEEPALIVE, !!on,
+		 atomic ? GFP_ATOMIC : GFP_KERNEL))
+		mn->synced.keepalive = was;
 }
 
 /**
@@ -297,12 +338,12 @@ int memnet_setsockopt(struct socket *sock, int level, int name, sockptr_t value,
 	if (i == MEMNET_OPT_V6ONLY && inet_sk(sk)->inet_num) {
 		ret = -EINVAL;
 	} else {
-		mn->opt[i] = v;
+		WRITE_ONCE(mn->opt[i], v);
 		mn->opt_set |= BIT(i);
 		if (i == MEMNET_OPT_V6ONLY)
 			sk->sk_ipv6only = v;
 		if (mn->ep)
-			ret = post_value(mn->ep, level, name, v, GFP_KERNEL);
+			ret = tell(mn->ep, i, level, name, v, GFP_KERNEL);
 		if (mn->native)
 			memnet_native_setopt(mn, level, name, v);
 	}

@@ -486,7 +486,7 @@ static int recv_locked(struct sock *sk, struct msghdr *msg, size_t len, int flag
 				if (readable(ep))
 					continue;
 				memnet_endpoint_settle(ep);
-				ret = READ_ONCE(ep->rx.fin) ? 0 : sock_error(sk);
+				ret = READ_ONCE(ep->rx.ended) ? 0 : sock_error(sk);
 				break;
 			}
 			if (sk->sk_shutdown & RCV_SHUTDOWN && sk->sk_state != TCP_CLOSE)
@@ -646,6 +646,7 @@ __poll_t memnet_poll(struct file *file, struct socket *sock, poll_table *wait)
 static int ioctl_outq(struct sock *sk, enum wire_query what, u64 *value)
 {
 	struct memnet_endpoint *ep = memnet_sk(sk)->ep;
+	struct memnet_answer answer;
 	struct wire_msg msg;
 	int ret;
 
@@ -656,12 +657,12 @@ static int ioctl_outq(struct sock *sk, enum wire_query what, u64 *value)
 		return 0;
 	wire_init(&msg, WIRE_QUERY, 0, 0);
 	msg.ask.what = cpu_to_le32(what);
-	ret = memnet_request(sk, ep, &msg, false);
+	ret = memnet_request(sk, ep, &msg, false, &answer);
 	if (ret == -ECONNRESET || ret == -ENETDOWN)
 		return 0;
 	if (ret)
 		return ret;	/* the endpoint may be gone */
-	*value = ep->request.value + (ep->tx.end - ep->tx.sent);
+	*value = answer.value + (ep->tx.end - ep->tx.sent);
 	return 0;
 }
 

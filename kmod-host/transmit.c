@@ -25,6 +25,8 @@
 
 #define TOTAL_BATCH	65536	/* bytes a CPU counts for itself */
 #define MIN_SNDBUF	4096	/* what a socket may hold under pressure, as tcp_wmem[0] */
+/* options that go behind the payload */
+#define ORDERED		((u32)(BIT(MEMNET_OPT_NODELAY) | BIT(MEMNET_OPT_CORK)))
 
 static struct percpu_counter total;	/* bytes charged to all endpoints */
 
@@ -244,6 +246,25 @@ out:
 	return ret;
 }
 
+/* Options that are to go now, of those in @mask; a socket that is gone needs none. */
+static int send_options(struct memnet_endpoint *ep, u32 mask)
+{
+	struct wire_msg msg;
+	int ret, i;
+
+	if (!ep->sk)
+		ep->tx.options = 0;
+	while (ep->tx.options & mask) {
+		i = __ffs(ep->tx.options & mask);
+		memnet_option_message(ep->sk, i, &msg);
+		ret = memnet_transmit_message(ep, WIRE_SETOPT, &msg);
+		if (ret)
+			return ret;
+		ep->tx.options &= ~BIT(i);
+	}
+	return 0;
+}
+
 /* Returns 0 when nothing is left or the window is dry. */
 static int send_queue(struct memnet_endpoint *ep)
 {
@@ -259,6 +280,7 @@ static int send_queue(struct memnet_endpoint *ep)
 			if (ret)
 				return ret;
 			list_del(&entry->node);
+			WRITE_ONCE(ep->tx.n_controls, ep->tx.n_controls - 1);
 			kfree_skb(skb);
 			continue;
 		}
@@ -267,6 +289,11 @@ static int send_queue(struct memnet_endpoint *ep)
 		ret = send_data(ep, entry);
 		if (ret == 1)
 			break;
+		if (ret)
+			return ret;
+	}
+	if (!entry) {
+		ret = send_options(ep, ORDERED);
 		if (ret)
 			return ret;
 	}
@@ -313,6 +340,9 @@ static int send_aside(struct memnet_endpoint *ep)
 		kfree_skb(ep->request.skb);
 		ep->request.skb = NULL;
 	}
+	ret = send_options(ep, ~ORDERED);
+	if (ret)
+		return ret;
 	if (ep->rx.tell) {
 		memset(&msg, 0, sizeof(msg));
 		msg.window.limit = wire_word(ep->gen, ep->rx.limit);
@@ -343,6 +373,33 @@ static int send_aside(struct memnet_endpoint *ep)
 		ep->listener.collected = 0;
 	}
 	return 0;
+}
+
+/**
+ * memnet_transmit_add() - a message's turn comes after all that is queued
+ * @ep: endpoint, locked
+ * @skb: of memnet_transmit_control(); taken over
+ */
+void memnet_transmit_add(struct memnet_endpoint *ep, struct sk_buff *skb)
+{
+	lockdep_assert_held(&ep->lock);
+	list_add_tail(&memnet_cb(skb)->entry.node, &ep->tx.queue);
+	WRITE_ONCE(ep->tx.n_controls, ep->tx.n_controls + 1);
+}
+
+/**
+ * memnet_transmit_option() - the node is to have an option's value as it is when its turn comes
+ * @ep: connected endpoint, not locked
+ * @i: as of memnet_option_message()
+ */
+void memnet_transmit_option(struct memnet_endpoint *ep, int i)
+{
+	spin_lock_bh(&ep->lock);
+	if (!ep->gone && ep->state != TCP_CLOSE) {
+		ep->tx.options |= BIT(i);
+		memnet_transmit(ep);
+	}
+	spin_unlock_bh(&ep->lock);
 }
 
 /**
@@ -422,6 +479,8 @@ void memnet_transmit_release(struct memnet_endpoint *ep, struct list_head *drop)
 {
 	lockdep_assert_held(&ep->lock);
 	list_splice_tail_init(&ep->tx.queue, drop);
+	ep->tx.n_controls = 0;
+	ep->tx.options = 0;
 	ep->tx.offset = 0;
 	ep->tx.fin = false;
 	ep->tx.end = ep->tx.sent;

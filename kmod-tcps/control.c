@@ -34,6 +34,7 @@ static int do_bind(struct tcps_endpoint *ep, const struct wire_bind *bind)
 {
 	const struct cred *cred = ep->owner->cred, *own = NULL, *old;
 	struct net *net = sock_net(ep->sock->sk);
+	u16 port = ntohs(bind->addr.port);
 	struct sockaddr_storage addr;
 	int len = tcps_addr_from_wire(&bind->addr, &addr);
 	int ret;
@@ -50,8 +51,11 @@ static int do_bind(struct tcps_endpoint *ep, const struct wire_bind *bind)
 			return -ENOMEM;
 		cred = own;
 	}
-	if (!own && bind->addr.port && inet_port_requires_bind_service(net, ntohs(bind->addr.port)))
-		memnet_stat_inc(MEMNET_STAT_TCPS_DENIED);	/* the kernel will refuse */
+	/* Below 1024 the list decides, whatever the node lets its own users have. */
+	if (!own && port && (port < PROT_SOCK || inet_port_requires_bind_service(net, port))) {
+		memnet_stat_inc(MEMNET_STAT_TCPS_DENIED);
+		return -EACCES;
+	}
 	old = override_creds(cred);
 	ret = kernel_bind(ep->sock, (memnet_sockaddr *)&addr, len);
 	revert_creds(old);

@@ -291,7 +291,7 @@ int tcps_listener_create(struct net *net, const struct memnet_nl_tcps_cfg *cfg, 
 	if (!l->cfg.max_endpoints)
 		l->cfg.max_endpoints = tcps_max_endpoints;
 	if (!l->cfg.max_pages)
-		l->cfg.max_pages = tcps_max_pages;
+		l->cfg.max_pages = max(tcps_max_pages / 2, 1UL); /* it alone troubles no other */
 	l->delay = RETRY_MIN;
 	spin_lock_init(&l->lock);
 	INIT_LIST_HEAD(&l->requests);

@@ -206,7 +206,9 @@ static int __init tcps_init(void)
 	/* A native socket takes about a page. */
 	if (!tcps_max_endpoints)
 		tcps_max_endpoints = min(totalram_pages() / 8, (unsigned long)WIRE_MAX_SLOTS);
-	tcps_wq = alloc_workqueue("memnet_tcps", WQ_MEM_RECLAIM | WQ_HIGHPRI | WQ_PERCPU, 0);
+	/* A worker with many endpoints does not keep the CPU's other work waiting. */
+	tcps_wq = alloc_workqueue("memnet_tcps",
+				  WQ_MEM_RECLAIM | WQ_HIGHPRI | WQ_CPU_INTENSIVE | WQ_PERCPU, 0);
 	if (!tcps_wq)
 		return ret;
 	tcps_session_wq = alloc_workqueue("memnet_tcps_session", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);

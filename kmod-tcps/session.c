@@ -234,7 +234,9 @@ static void end_work(struct work_struct *work)
 		if (s->channels[i])
 			tcps_channel_halt(s->channels[i]);
 	for (i = 0; i < WIRE_MAX_CHANNELS; i++)
-		if (s->channels[i] && !is_polite(s->reason))
+		if (s->channels[i] && is_polite(s->reason))
+			memnet_channel_leave(s->channels[i]->ch, s->reason);
+		else if (s->channels[i])
 			memnet_channel_fail(s->channels[i]->ch, s->reason);
 	for (i = 0; i < WIRE_MAX_CHANNELS; i++)
 		if (s->channels[i])

@@ -103,6 +103,35 @@ print(len(children))
 patiently(lambda: within(1), True)
 """
 
+OPTIONS = SOCKETS + """
+def buffers():
+    return int(next(l for l in open("/proc/slabinfo") if l.startswith("skbuff_head_cache")).split()[1])
+s, e = connect()
+assert not e, e
+s.sendall(b"sink wait=1 tag=options\\n")
+s.setblocking(False)
+quiet = 0
+while quiet < 10:
+    try:
+        s.send(bytes(100000))
+        quiet = 0
+    except BlockingIOError:
+        quiet += 1
+        time.sleep(0.1)
+before = buffers()
+for i in range(10000):
+    for level, name, value in ((socket.IPPROTO_TCP, socket.TCP_NODELAY, i % 2), (socket.IPPROTO_TCP, socket.TCP_CORK, i % 2),
+                               (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 1000 + i), (socket.SOL_SOCKET, socket.SO_KEEPALIVE, i % 2)):
+        s.setsockopt(level, name, value)
+print("buffers", buffers() - before, flush=True)
+s.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 4321)
+g, e = connect()
+assert not e, e
+g.sendall(b"go options\\n")
+print(g.recv(10).decode().strip(), flush=True)
+time.sleep(60)
+"""
+
 CALLS = f"""
 import socket, sys, time
 calls = [socket.create_connection(("{NODE_EXT}", int(sys.argv[1]))) for _ in range(10)]
@@ -114,7 +143,7 @@ def setup(lab):
     offload.up(lab)
     lab.host.sh("mkdir -p /run/netns; ip netns list | grep -q limited || ip netns add limited; "
                 "ip -n limited link set lo up; userland true")      # mounted here, seen in the namespace
-    for name, text in (("beyond", BEYOND), ("children", CHILDREN), ("load", LOAD)):
+    for name, text in (("beyond", BEYOND), ("children", CHILDREN), ("load", LOAD), ("options", OPTIONS)):
         lab.host.put(f"/tmp/{name}.py", text)
     lab.client.put("/tmp/calls.py", CALLS)
 
@@ -272,3 +301,18 @@ def test_load(lab):
         calls.wait(20)
         assert code == 0 and out.split() == ["full", "ENOBUFS", "0", "10"], out
         l.serves("two")
+
+
+def test_options_behind_a_full_window(lab):
+    """Set again and again while the peer does not read they take no memory; the last values are the node's."""
+    job = lab.host.bg("userland python3 /tmp/options.py")
+    says(lab, job, "ok")
+    grown = int(job.output().split()[1])
+    assert grown < 2000, f"40000 options took {grown} buffers"
+    lab.node.until(f"ss -tno dst {CLIENT_EXT}:4242 | grep -E 'keepalive,7[12]min'", timeout=offload.patience(lab, 30),
+                   what="SO_KEEPALIVE and TCP_KEEPIDLE to be the node's")
+    job.kill()
+    job.wait(10)
+    lab.host.sh("pkill -f '[o]ptions.py'")
+    offload.idle(lab)
+    return f"40000 options took {grown} buffers"

@@ -63,6 +63,7 @@ def test_two_links_to_one_node(lab):
     assert before == after and not offload.link(lab, "second")["sockets"] > 1, (before, after)
     lab.host.sh("memnetctl link del second", timeout=offload.patience(lab, 30))
     lab.client.until(f"! nc -z -w 2 {NODE_EXT} 8102", timeout=30, what="the port to be closed")
+    assert "removed by the administrator" in lab.node.sh("dmesg | grep 'memnet_tcps: session' | tail -n 1")
     open_port(lab, 8101)
     lab.host.sh(f"memnetctl link add third tcps {NODE_SAN} channels 1 && memnetctl link set third netns apart")
     offload.wait_link(lab, name="third")
@@ -125,7 +126,7 @@ def says(lab, job, wanted):
 
 
 def test_port_taken_while_the_link_was_down(lab):
-    """The socket hears of it, at each call, until it can have its port back; never has it another."""
+    """The socket hears of it, at each call, until it can have its port back; never has it another. A listener comes back."""
     lab.host.put("/tmp/taken.py", TAKEN)
     lab.node.put("/tmp/taker.py", TAKER)
     lab.host.sh("rm -f /tmp/lines; mkfifo /tmp/lines")
@@ -142,6 +143,7 @@ def test_port_taken_while_the_link_was_down(lab):
         says(lab, job, said)
     lab.node.sh("pkill -f '[t]aker.py'")
     taker.wait(20)
+    open_port(lab, 8202)
     lab.host.sh("echo >/tmp/lines")
     says(lab, job, ["ready", refused, refused, "0 0 8201 8202"])
     for port in (8201, 8202):

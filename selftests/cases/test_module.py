@@ -405,14 +405,27 @@ def test_privileged_ports_of_the_policy(lab):
     lab.load_tcps("privileged=443,500-600")
     lab.load_host()
     offload.wait_link(lab)
-    lab.host.put("/tmp/bind.py", "import ctypes, socket, struct, sys\nlibc = ctypes.CDLL(None, use_errno=True)\n"
-                 "fd = libc.socket(25, 1, 0)\n"
+    lab.host.put("/tmp/bind.py", "import ctypes, os, socket, struct, sys\nlibc = ctypes.CDLL(None, use_errno=True)\n"
+                 "os.setuid(int(sys.argv[2]))\nfd = libc.socket(25, 1, 0)\n"
                  "r = libc.bind(fd, struct.pack('=HH4s8x', 2, socket.htons(int(sys.argv[1])), bytes(4)), 16)\n"
                  "print(ctypes.get_errno() if r else 0)\n")
-    got = {port: lab.host.sh(f"userland python3 /tmp/bind.py {port}").strip() for port in (80, 443, 499, 500, 600, 601, 1024)}
+    start = "/proc/sys/net/ipv4/ip_unprivileged_port_start"
+
+    def errno(port, uid=0):
+        return lab.host.sh(f"userland python3 /tmp/bind.py {port} {uid}").strip()
+
     want = {80: "13", 443: "0", 499: "13", 500: "0", 600: "0", 601: "13", 1024: "0"}
+    got = {port: errno(port) for port in want}
     assert got == want, f"errno by port: {got}"
     assert offload.counters(lab.node)["tcps.policy_denials"] >= 3
+    # what the node lets its own users have is not for hosts; what the host lets its own have is vouched for
+    lab.node.sh(f"echo 0 >{start}")
+    got = [errno(80), errno(443), errno(443, 1000)]
+    lab.host.sh(f"echo 0 >{start}")
+    got += [errno(80, 1000), errno(443, 1000)]
+    assert got == ["13", "0", "13", "13", "0"], got
+    for guest in (lab.node, lab.host):
+        guest.sh(f"echo 1024 >{start}")
     again(lab)
 
 

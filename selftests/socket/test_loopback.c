@@ -71,6 +71,23 @@ TEST(loopback_connect)
 	expect_eof(fd);
 }
 
+/* listen() called again is heard on loopback, too. */
+TEST(loopback_backlog_raised)
+{
+	int server = fresh(), conn[20];
+	unsigned int i;
+
+	OK(bind_to(server, any_at(0)));
+	OK(listen(server, 1));
+	OK(listen(server, 64));
+	for (i = 0; i < 20; i++) {
+		conn[i] = native();
+		OK(connect_to(conn[i], loopback(port_of(server))));
+	}
+	for (i = 0; i < 20; i++)
+		OK(close(accept_one(server)));
+}
+
 TEST(loopback_connect_refused)
 {
 	int held = native(), fd = fresh();
