@@ -155,3 +155,51 @@ void memnet_listeners_evict(struct memnet_link *link)
 		memnet_link_put(move(mn, NULL));
 	spin_unlock_bh(&listeners_lock);
 }
+
+/* The endpoint of the listener after the first @skip of a list that have none on the node. */
+static struct memnet_endpoint *find_waiting(struct list_head *list, struct net *net, u32 *skip)
+{
+	struct memnet_endpoint *ep;
+	struct memnet_sock *mn;
+
+	lockdep_assert_held(&listeners_lock);
+	list_for_each_entry(mn, list, link_node) {
+		ep = READ_ONCE(mn->ep);
+		if (!ep || READ_ONCE(ep->lc) || !net_eq(sock_net(&mn->inet.sk), net))
+			continue;
+		if (*skip)
+			--*skip;
+		else if (refcount_inc_not_zero(&ep->refs))
+			return ep;
+	}
+	return NULL;
+}
+
+/**
+ * memnet_listeners_waiting() - a listener that nobody can reach
+ * @net: namespace
+ * @skip: how many to pass over
+ * @name: MEMNET_LINK_NAME_MAX + 1 bytes for the name of its link, which is down; "" without one
+ *
+ * Return: its endpoint, with a reference, or NULL.
+ */
+struct memnet_endpoint *memnet_listeners_waiting(struct net *net, u32 skip, char *name)
+{
+	struct memnet_endpoint *ep;
+	struct memnet_link *link;
+
+	name[0] = 0;
+	rcu_read_lock();
+	spin_lock_bh(&listeners_lock);
+	ep = find_waiting(&homeless, net, &skip);
+	list_for_each_entry_rcu(link, &memnet_links, list) {
+		if (ep)
+			break;
+		ep = find_waiting(&link->listeners, net, &skip);
+		if (ep)
+			strscpy(name, link->cfg.name, MEMNET_LINK_NAME_MAX + 1);
+	}
+	spin_unlock_bh(&listeners_lock);
+	rcu_read_unlock();
+	return ep;
+}

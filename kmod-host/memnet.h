@@ -455,6 +455,7 @@ void memnet_listener_leave(struct memnet_sock *mn);
 struct memnet_link *memnet_listener_link(struct memnet_sock *mn);
 bool memnet_listeners_restore(struct memnet_link *link);
 void memnet_listeners_evict(struct memnet_link *link);
+struct memnet_endpoint *memnet_listeners_waiting(struct net *net, u32 skip, char *name);
 
 /* endpoint.c */
 extern unsigned long memnet_max_pages;

@@ -108,7 +108,23 @@ static struct memnet_endpoint *find_socket(struct net *net, struct memnet_link *
 	return ep;
 }
 
-/* The cursor is link << 40 | channel << 32 | index. */
+#define WAITING BIT_ULL(63)
+
+/* The cursor is WAITING | their number. */
+static int waiting_next(struct net *net, u64 *cursor, struct memnet_nl_socket_info *out)
+{
+	u32 n = *cursor & WAITING ? *cursor & U32_MAX : 0;
+	struct memnet_endpoint *ep = memnet_listeners_waiting(net, n, out->link);
+
+	if (!ep)
+		return 0;
+	fill_socket(ep, out);
+	*cursor = WAITING | (n + 1);
+	memnet_endpoint_put(ep);
+	return 1;
+}
+
+/* The cursor is link << 40 | channel << 32 | index, and then that of waiting_next(). */
 static int socket_next(struct net *net, u64 *cursor, struct memnet_nl_socket_info *out)
 {
 	u32 want_link = *cursor >> 40, channel = *cursor >> 32 & 0xff, n = 0;
@@ -116,6 +132,8 @@ static int socket_next(struct net *net, u64 *cursor, struct memnet_nl_socket_inf
 	struct memnet_endpoint *ep = NULL;
 	struct memnet_link *link;
 
+	if (*cursor & WAITING)
+		return waiting_next(net, cursor, out);
 	rcu_read_lock();
 	list_for_each_entry_rcu(link, &memnet_links, list) {
 		if (n++ < want_link)
@@ -138,7 +156,7 @@ static int socket_next(struct net *net, u64 *cursor, struct memnet_nl_socket_inf
 	}
 	rcu_read_unlock();
 	if (!ep)
-		return 0;
+		return waiting_next(net, cursor, out);
 	memnet_endpoint_put(ep);
 	return 1;
 }

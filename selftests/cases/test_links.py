@@ -5,7 +5,7 @@ import time
 
 from selftests.cases import offload
 from selftests.cases.test_failure import ADD, DELETE, LISTEN, UNLISTEN, alive
-from selftests.lab.lab import NODE_EXT, NODE_SAN
+from selftests.lab.lab import HOST_SAN6, NODE_EXT, NODE_SAN, NODE_SAN6
 
 
 def setup(lab):
@@ -15,7 +15,8 @@ def setup(lab):
 def shown(lab, where=""):
     """Who sees which sockets: local ports by link."""
     rows = json.loads(lab.host.sh(f"{where} memnetctl -j socket show"))
-    return {link: sorted({r["local_port"] for r in rows if r["link"] == link}) for link in {r["link"] for r in rows}}
+    links = {r.get("link") for r in rows}       # None: a listener that waits for one
+    return {link: sorted({r["local_port"] for r in rows if r.get("link") == link}) for link in links}
 
 
 HOLD = f"""
@@ -76,7 +77,7 @@ def test_two_links_to_one_node(lab):
     lab.client.until(f"! nc -z -w 2 {NODE_EXT} 8102", timeout=30, what="the port to be closed")
     open_port(lab, 8101)
     offload.wait_link(lab, name="third")
-    assert not shown(lab, inside), shown(lab, inside)
+    assert shown(lab, inside) == {None: [8102]}, shown(lab, inside)
     lab.host.sh(f"memnetctl link add fourth tcps {NODE_SAN} channels 1 && memnetctl link set fourth netns apart")
     offload.wait_link(lab, name="fourth")
     for port in (8101, 8102):
@@ -192,3 +193,26 @@ def test_more_sockets_than_a_channel_has(lab):
 
 
 test_more_sockets_than_a_channel_has.timeout = 400
+
+
+def test_ipv6_fabric(lab):
+    """A link whose transport is IPv6 serves sockets of both versions; the allow-list holds for it."""
+    serve = f"memnetctl tcps listen {NODE_SAN6} allow"
+    lab.host.sh(DELETE, timeout=offload.patience(lab, 30))
+    lab.node.sh(f"{serve} 2001:db8::/32")
+    lab.host.sh(f"memnetctl link add six tcps {NODE_SAN6}")
+    offload.wait_link(lab, "failed", name="six")
+    lab.node.sh(f"memnetctl tcps unlisten {NODE_SAN6} && {serve} {HOST_SAN6}/128", timeout=offload.patience(lab, 30))
+    offload.wait_link(lab, name="six")
+    assert HOST_SAN6 in lab.node.sh("memnetctl tcps show")
+    with offload.Watch(lab) as w:
+        for v6 in (False, True):
+            for side in ("connect", "accept"):
+                lab.host.sh(f"mnmany {offload.memnet(v6)} --side {side} --bytes 10000 --bound 50 idle 5", timeout=60)
+    w.proves(connects=10, accepts=10)
+    offload.idle(lab)
+    lab.host.sh("memnetctl link del six", timeout=offload.patience(lab, 30))
+    lab.node.sh(f"memnetctl tcps unlisten {NODE_SAN6}", timeout=offload.patience(lab, 30))
+    lab.host.sh(ADD)
+    alive(lab)
+    offload.idle(lab)

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Allocations that fail: what is established loses nothing, what is refused says so, and nothing is left.
+
+The kernel fails a share of those made below a module (fault-injection.rst: failslab, fail_page_alloc, by stack trace).
+"""
+import time
+
+from selftests.cases import offload
+from selftests.cases.test_failure import ADD, DELETE, alive
+
+KERNELS = ["debug"]
+
+FAULTS = "/sys/kernel/debug"
+
+
+def setup(lab):
+    offload.up(lab)
+
+
+class Faults:
+    """A share, in percent, of a module's allocations fails during a with block; .count is how many did."""
+
+    MOST = 1000000
+
+    def __init__(self, vm, module, share):
+        self.vm, self.module, self.share = vm, module, share
+
+    def write(self, **values):
+        for name, value in values.items():
+            for kind in ("failslab", "fail_page_alloc"):
+                self.vm.sh(f"echo {value} >{FAULTS}/{kind}/{name.replace('_', '-')}")
+
+    def __enter__(self):
+        size, start = self.vm.sh(f"grep '^{self.module} ' /proc/modules | awk '{{print $2, $6}}'").split()
+        assert int(start, 16), start
+        self.write(probability=0, interval=1, times=self.MOST, space=0, verbose=0, stacktrace_depth=32, ignore_gfp_wait="N",
+                   require_start=start, require_end=hex(int(start, 16) + int(size)))
+        self.vm.sh(f"echo 0 >{FAULTS}/fail_page_alloc/min-order")
+        self.write(probability=self.share)
+        return self
+
+    def __exit__(self, *_):
+        self.write(probability=0)
+        left = self.vm.sh(f"cat {FAULTS}/failslab/times {FAULTS}/fail_page_alloc/times").split()
+        self.count = sum(self.MOST - int(n) for n in left)
+
+
+def test_streams_lose_nothing(lab):
+    """The node forwards and both sides receive as before, only slower: nobody hears of it."""
+    notes = []
+    for vm, module in ((lab.node, "memnet_tcps"), (lab.node, "memnet_core"), (lab.host, "memnet_core")):
+        job = lab.host.bg(f"mnstream {offload.memnet()} --streams 4 --send 4M --recv 4M --side connect --bound 250")
+        sent = offload.counters(lab.host)["core.bytes_sent"]
+        end = time.monotonic() + offload.patience(lab, 60)
+        while offload.counters(lab.host)["core.bytes_sent"] < sent + 200000:
+            assert time.monotonic() < end and not job.done, job.output()
+        with Faults(vm, module, 10) as f:
+            rc, out = job.wait(offload.patience(lab, 260))
+        assert rc == 0, out
+        assert f.count, f"nothing failed below {module} of the {vm.name}"
+        offload.idle(lab)
+        notes.append(f"{vm.name} {module}: {f.count} failed")
+    return "; ".join(notes)
+
+
+test_streams_lose_nothing.timeout = 900
+
+
+def test_anything_may_be_refused(lab):
+    """Sockets and links are made and ended all the while: some fail, the rest works, and afterwards everything."""
+    notes = []
+    for vm, module in ((lab.host, "memnet"), (lab.host, "memnet_core"), (lab.node, "memnet_tcps"), (lab.node, "memnet_core")):
+        with Faults(vm, module, 4) as f:
+            end = time.monotonic() + 20
+            while time.monotonic() < end:
+                for what in ("--side connect short 5", "--side accept short 5"):
+                    lab.host.sh(f"mnmany {offload.memnet()} --bytes 10000 --bound 20 {what}", timeout=90, check=False)
+                lab.host.sh(f"mnstream {offload.memnet()} --streams 2 --send 200K --recv 200K --async 2 --recv-async 2 --bound 20",
+                            timeout=90, check=False)
+                lab.host.sh(f"for i in $(seq 50); do {DELETE}; {ADD} && break; sleep 0.1; done", timeout=90, check=False)
+                try:
+                    offload.wait_link(lab, timeout=10)
+                except AssertionError:
+                    pass            # it goes on trying
+        assert f.count, f"nothing failed below {module} of the {vm.name}"
+        alive(lab, timeout=60)
+        offload.idle(lab, timeout=150)
+        notes.append(f"{vm.name} {module}: {f.count} failed")
+    return "; ".join(notes)
+
+
+test_anything_may_be_refused.timeout = 900
