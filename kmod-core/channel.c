@@ -126,6 +126,12 @@ static void start_work(struct work_struct *work)
 		memnet_channel_fail(ch, WIRE_REASON_RESOURCES);
 }
 
+static void broke_work(struct work_struct *work)
+{
+	memnet_channel_fail(container_of(work, struct memnet_channel, life.broke),
+			    WIRE_REASON_TRANSPORT);
+}
+
 /**
  * memnet_channel_alloc() - make a channel
  * @ops: the owner's calls
@@ -153,6 +159,7 @@ struct memnet_channel *memnet_channel_alloc(const struct memnet_channel_ops *ops
 	init_completion(&ch->cm.done);
 	INIT_DELAYED_WORK(&ch->life.beat, beat_work);
 	INIT_WORK(&ch->cm.start, start_work);
+	INIT_WORK(&ch->life.broke, broke_work);
 	memnet_stat_inc(MEMNET_STAT_CHANNELS);
 	return ch;
 }
@@ -173,6 +180,17 @@ void memnet_channel_put(struct memnet_channel *ch)
 }
 EXPORT_SYMBOL_GPL(memnet_channel_put);
 
+/**
+ * memnet_channel_broke() - the device says that a queue is broken
+ * @ch: channel
+ *
+ * Any context, hard interrupts of some drivers included.
+ */
+void memnet_channel_broke(struct memnet_channel *ch)
+{
+	queue_work(memnet_wq, &ch->life.broke);
+}
+
 static void qp_event(struct ib_event *event, void *context)
 {
 	struct memnet_channel *ch = context;
@@ -185,7 +203,7 @@ static void qp_event(struct ib_event *event, void *context)
 	case IB_EVENT_QP_LAST_WQE_REACHED:
 		break;
 	default:
-		memnet_channel_fail(ch, WIRE_REASON_TRANSPORT);
+		memnet_channel_broke(ch);
 	}
 }
 
@@ -298,7 +316,8 @@ int memnet_channel_start(struct memnet_channel *ch)
 	if (!ok)
 		return -ECONNRESET;
 	memnet_tx_begin(ch);
-	ch->tx.stopped = false;
+	/* Who fails it from here on stops it behind us. */
+	ch->tx.stopped = READ_ONCE(ch->life.state) != MEMNET_CH_HELLO;
 	ret = memnet_window_register(ch);
 	if (!ret) {
 		msg.hello.table_addr = cpu_to_le64(ch->win.mr->iova);
@@ -436,9 +455,13 @@ void memnet_channel_stop(struct memnet_channel *ch, u32 reason)
 	struct rdma_cm_id *id = ch->rdma.id;
 
 	memnet_channel_leave(ch, reason);
+	/* Who failed it before us may not have come to this yet. */
+	memnet_tx_stop(ch);
 	await_goodbye(ch);
 	cancel_work_sync(&ch->cm.start);
 	cancel_delayed_work_sync(&ch->life.beat);
+	/* One that sleeps for memory would post to a queue pair that is gone. */
+	cancel_work_sync(&ch->rx.work);
 	if (ch->rdma.qp) {
 		struct ib_qp_attr attr = { .qp_state = IB_QPS_ERR };
 
@@ -463,7 +486,12 @@ void memnet_channel_detach(struct memnet_channel *ch)
 	if (ch->rdma.id)
 		rdma_destroy_id(ch->rdma.id);
 	ch->rdma.id = NULL;
+	/* What the last callbacks have queued. */
 	cancel_work_sync(&ch->cm.start);
+	cancel_work_sync(&ch->life.broke);
+	cancel_delayed_work_sync(&ch->life.beat);
+	cancel_work_sync(&ch->rx.work);
+	cancel_work_sync(&ch->tx.work);
 	spin_lock_bh(&ch->life.lock);
 	change_state(ch, MEMNET_CH_STOPPED);
 	spin_unlock_bh(&ch->life.lock);

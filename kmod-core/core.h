@@ -311,6 +311,7 @@ struct memnet_channel {
 		unsigned long		beat_at;	/* jiffies when beat_seen last changed */
 		unsigned int		silent;		/* looks since then */
 		struct delayed_work	beat;
+		struct work_struct	broke;		/* the device said so */
 		u8			proof[WIRE_MAC];  /* what the peer's HELLO must carry */
 		bool			leaving;	/* GOODBYE was posted, to be there by: */
 		unsigned long		leave_by;
@@ -341,6 +342,7 @@ void memnet_channel_hello(struct memnet_channel *ch, const struct wire_msg *msg)
 bool memnet_channel_come_up(struct memnet_channel *ch);
 void memnet_channel_fail(struct memnet_channel *ch, u32 reason);
 void memnet_channel_leave(struct memnet_channel *ch, u32 reason);
+void memnet_channel_broke(struct memnet_channel *ch);
 void memnet_channel_stop(struct memnet_channel *ch, u32 reason);
 void memnet_channel_detach(struct memnet_channel *ch);
 

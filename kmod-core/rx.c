@@ -23,6 +23,7 @@
 #include "core.h"
 
 #define RESERVE_PAGES	64
+#define STARVING_DELAY	(HZ / 50)
 
 static void rx_queue_work(struct memnet_channel *ch)
 {
@@ -269,7 +270,8 @@ static void rx_work(struct work_struct *work)
 {
 	struct memnet_channel *ch = container_of(work, struct memnet_channel, rx.work);
 	struct memnet_rx *rx;
-	bool deferring;
+	bool deferring, starving;
+	LIST_HEAD(list);
 
 	while (READ_ONCE(ch->rx.reserve_len) < RESERVE_PAGES) {
 		struct page *page = alloc_page(GFP_KERNEL | __GFP_NOWARN);
@@ -285,19 +287,22 @@ static void rx_work(struct work_struct *work)
 		if (page)
 			__free_page(page);
 	}
-	for (;;) {
-		spin_lock_bh(&ch->rx.lock);
-		rx = list_first_entry_or_null(&ch->rx.starving, struct memnet_rx, node);
-		if (rx)
-			list_del_init(&rx->node);
-		deferring = ch->rx.deferring;
-		spin_unlock_bh(&ch->rx.lock);
-		if (!rx)
-			break;
+	spin_lock_bh(&ch->rx.lock);
+	list_splice_init(&ch->rx.starving, &list);
+	spin_unlock_bh(&ch->rx.lock);
+	while ((rx = list_first_entry_or_null(&list, struct memnet_rx, node))) {
+		list_del_init(&rx->node);
 		rx_repost(rx, GFP_KERNEL);
 	}
+	spin_lock_bh(&ch->rx.lock);
+	deferring = ch->rx.deferring;
+	starving = !list_empty(&ch->rx.starving);
+	spin_unlock_bh(&ch->rx.lock);
 	if (deferring)
 		rx_work_deferred(ch);
+	/* The work is queued again, and may not keep its CPU busy with that. */
+	if (starving)
+		schedule_timeout_uninterruptible(STARVING_DELAY);
 }
 
 /* Copies a payload into the free tail of the last page of @skb, if it fits there. */

@@ -309,9 +309,11 @@ EXPORT_SYMBOL_GPL(memnet_tx_send);
 static void tx_mark(struct memnet_channel *ch)
 {
 	lockdep_assert_held(&ch->tx.lock);
-	if (ch->tx.unsignalled)
-		memnet_tx_queue_write(ch, 0, 0, 0, 0, MEMNET_TX_NOTIFY | MEMNET_TX_RESERVE);
-	else if (tx_used(ch))
+	if (ch->tx.unsignalled &&
+	    !memnet_tx_queue_write(ch, 0, 0, 0, 0, MEMNET_TX_NOTIFY | MEMNET_TX_RESERVE))
+		return;
+	/* A ring without an entry for the marker has signalled ones. */
+	if (tx_used(ch))
 		memnet_tx_notify(ch);
 }
 
@@ -459,7 +461,7 @@ static void tx_event(struct ib_cq *cq, void *context)
 
 static void tx_cq_error(struct ib_event *event, void *context)
 {
-	memnet_channel_fail(context, WIRE_REASON_TRANSPORT);
+	memnet_channel_broke(context);
 }
 
 /**
