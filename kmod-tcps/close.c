@@ -32,8 +32,7 @@ void tcps_close_finish(struct tcps_endpoint *ep, bool abort, int error)
 
 	tcps_native_release(ep, abort);
 	tcps_endpoint_purge(ep);
-	__skb_queue_purge(&ep->rx.pending);
-	__skb_queue_purge(&ep->rx.over);
+	tcps_rx_purge(ep);
 	timer_shutdown_sync(&ep->timer);
 	tcps_endpoint_change_state(ep, TCPS_CLOSED);
 	ep->owed = 0;

@@ -94,12 +94,23 @@ static int do_listen(struct tcps_endpoint *ep, u32 backlog)
 	return 0;
 }
 
+/*
+ * A destination with a scope ties the socket to a device, and does so for good. That would let it
+ * share a port with what is tied to another one.
+ */
+static void unscope(struct tcps_endpoint *ep)
+{
+	if (READ_ONCE(ep->sock->sk->sk_bound_dev_if) != ep->bound_dev)
+		sock_bindtoindex(ep->sock->sk, ep->bound_dev, true);
+}
+
 /* Makes a connection attempt undone; the socket stays bound as it was. */
 static void disconnect(struct tcps_endpoint *ep)
 {
 	struct sockaddr_storage none = { .ss_family = AF_UNSPEC };
 
 	kernel_connect(ep->sock, (memnet_sockaddr *)&none, sizeof(none), O_NONBLOCK);
+	unscope(ep);
 }
 
 static int native_connect(struct tcps_endpoint *ep)
@@ -129,9 +140,12 @@ static int do_connect(struct tcps_endpoint *ep, const struct wire_connect *conne
 	if (policy < 0)
 		return policy;
 	ep->peer = connect->addr;
+	ep->bound_dev = READ_ONCE(ep->sock->sk->sk_bound_dev_if);
 	ret = native_connect(ep);
-	if (ret && ret != -EINPROGRESS)
+	if (ret && ret != -EINPROGRESS) {
+		unscope(ep);
 		return ret;
+	}
 	/* Routes can lead back here for addresses that are not ours. */
 	if (!policy && tcps_policy_is_local_route(ep->sock->sk)) {
 		disconnect(ep);

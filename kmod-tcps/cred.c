@@ -15,7 +15,9 @@
  */
 #include <linux/cred.h>
 #include <linux/hashtable.h>
+#include <linux/random.h>
 #include <linux/sched/task.h>
+#include <linux/siphash.h>
 #include <linux/slab.h>
 #include <linux/init_task.h>
 
@@ -25,7 +27,8 @@
 #define UID_COUNT 0x3fffffffU
 #define MAX_IDLE 1024
 
-static DEFINE_HASHTABLE(owners, 8);
+static DEFINE_HASHTABLE(owners, 12);
+static siphash_key_t key; /* hosts choose what is hashed */
 static DEFINE_XARRAY_ALLOC(numbers);
 static DEFINE_MUTEX(owners_lock);
 static LIST_HEAD(idle);
@@ -67,11 +70,16 @@ static void free_owner(struct tcps_owner *owner)
 	kfree(owner);
 }
 
+static u64 hash(const struct tcps_session *s, u32 uid)
+{
+	return siphash_2u64(s->host_id, uid, &key);
+}
+
 static struct tcps_owner *find(const struct tcps_session *s, u32 uid)
 {
 	struct tcps_owner *owner;
 
-	hash_for_each_possible(owners, owner, node, s->host_id ^ uid)
+	hash_for_each_possible(owners, owner, node, hash(s, uid))
 		if (owner->host_id == s->host_id && owner->uid == uid &&
 		    tcps_same_host(&owner->addr, &s->addr))
 			return owner;
@@ -99,7 +107,7 @@ static struct tcps_owner *make_owner(const struct tcps_session *s, u32 uid)
 	owner->addr = s->addr;
 	owner->uid = uid;
 	INIT_LIST_HEAD(&owner->idle);
-	hash_add(owners, &owner->node, s->host_id ^ uid);
+	hash_add(owners, &owner->node, hash(s, uid));
 	return owner;
 }
 
@@ -156,6 +164,14 @@ void tcps_owner_put(struct tcps_owner *owner)
 const struct cred *tcps_owner_privileged(const struct tcps_owner *owner)
 {
 	return make_cred(owner->cred->fsuid, true);
+}
+
+/**
+ * tcps_cred_init() - before the first host
+ */
+void tcps_cred_init(void)
+{
+	get_random_bytes(&key, sizeof(key));
 }
 
 /**

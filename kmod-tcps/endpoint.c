@@ -352,8 +352,7 @@ void tcps_endpoint_destroy(struct tcps_endpoint *ep)
 	tcps_native_release(ep, true);
 	timer_shutdown_sync(&ep->timer);
 	tcps_endpoint_purge(ep);
-	__skb_queue_purge(&ep->rx.pending);
-	__skb_queue_purge(&ep->rx.over);
+	tcps_rx_purge(ep);
 	tcps_endpoint_unlist(ep);
 }
 

@@ -118,6 +118,7 @@ static int send_data(struct tcps_endpoint *ep)
 			return ret;
 		}
 		ep->rx.pos += len;
+		ep->tc->unsent -= len;
 		ep->rx.fin |= fin;
 		if (!last) {
 			cb->offset += len;

@@ -267,6 +267,19 @@ void tcps_listener_put(struct tcps_listener *l)
 	kfree_sensitive(l);
 }
 
+/* One that was not listed: its device may have gone while it was being set up. */
+static void abandon(struct tcps_listener *l)
+{
+	spin_lock_bh(&l->lock);
+	l->closing = true;
+	spin_unlock_bh(&l->lock);
+	cancel_delayed_work_sync(&l->setup);
+	if (l->id)
+		rdma_destroy_id(l->id);
+	l->id = NULL;
+	tcps_listener_put(l);
+}
+
 /**
  * tcps_listener_create() - serve hosts on an address
  * @net: namespace
@@ -311,7 +324,7 @@ int tcps_listener_create(struct net *net, const struct memnet_nl_tcps_cfg *cfg, 
 		list_add_tail(&l->node, &tcps_listeners);
 	mutex_unlock(&tcps_mutex);
 	if (ret)
-		tcps_listener_put(l);
+		abandon(l);
 	return ret;
 }
 

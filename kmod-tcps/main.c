@@ -73,7 +73,7 @@ module_param_named(allow_local, tcps_allow_local, bool, 0644);
 MODULE_PARM_DESC(allow_local, "Hosts may connect to services of the node itself (default N)");
 
 struct workqueue_struct *tcps_wq;
-struct workqueue_struct *tcps_session_wq;
+struct workqueue_struct *tcps_session_wq, *tcps_end_wq;
 atomic_long_t tcps_pages;
 atomic_long_t tcps_messages;
 atomic_long_t tcps_extra;
@@ -214,9 +214,15 @@ static int __init tcps_init(void)
 	tcps_session_wq = alloc_workqueue("memnet_tcps_session", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
 	if (!tcps_session_wq)
 		goto err_wq;
+	/* Sessions that begin wait for others to end: those do not stand in line behind them. */
+	tcps_end_wq = alloc_workqueue("memnet_tcps_end", WQ_MEM_RECLAIM | WQ_UNBOUND,
+				      WQ_MAX_ACTIVE);
+	if (!tcps_end_wq)
+		goto err_session_wq;
 	ret = tcps_endpoint_init();
 	if (ret)
-		goto err_session_wq;
+		goto err_end_wq;
+	tcps_cred_init();
 	ret = memnet_nl_register_tcps(&tcps_nl_ops);
 	if (ret)
 		goto err_endpoint;
@@ -230,6 +236,8 @@ err_netlink:
 	tcps_listener_destroy_all(WIRE_REASON_UNLOAD);
 err_endpoint:
 	tcps_endpoint_exit();
+err_end_wq:
+	destroy_workqueue(tcps_end_wq);
 err_session_wq:
 	destroy_workqueue(tcps_session_wq);
 err_wq:
@@ -241,6 +249,7 @@ static void __exit tcps_exit(void)
 {
 	memnet_nl_unregister_tcps();
 	tcps_listener_destroy_all(WIRE_REASON_UNLOAD);
+	destroy_workqueue(tcps_end_wq);
 	destroy_workqueue(tcps_session_wq);
 	destroy_workqueue(tcps_wq);
 	tcps_cred_exit();

@@ -17,6 +17,7 @@
 #include <linux/tcp.h>
 #include <net/addrconf.h>
 #include <net/dst.h>
+#include <net/ip6_fib.h>
 #include <net/route.h>
 
 #include "tcps.h"
@@ -77,12 +78,14 @@ bool tcps_policy_privileged(const struct memnet_nl_tcps_cfg *cfg, __be16 port)
  * @in:		then this
  * @in6:	else this
  * @port:	port
+ * @scope:	device it is on, of an IPv6 address that needs one
  */
 struct target {
 	bool v4;
 	__be32 in;
 	struct in6_addr in6;
 	__be16 port;
+	u32 scope;
 };
 
 static struct target target_of(const struct sockaddr_storage *addr)
@@ -98,6 +101,7 @@ static struct target target_of(const struct sockaddr_storage *addr)
 		return t;
 	}
 	t.port = in6->sin6_port;
+	t.scope = in6->sin6_scope_id;
 	t.v4 = ipv6_addr_v4mapped(&in6->sin6_addr);
 	if (t.v4)
 		t.in = in6->sin6_addr.s6_addr32[3];
@@ -148,6 +152,7 @@ int tcps_policy_bind(const struct sockaddr_storage *addr)
  * @net:	its namespace
  * @any:	at every address
  * @only_v6:	of IPv6
+ * @dev:	but only for what comes by this device, if not 0
  * @at:		else at this one, and the port
  */
 struct listening {
@@ -156,6 +161,7 @@ struct listening {
 	struct net *net;
 	bool any;
 	bool only_v6;
+	u32 dev;
 	struct target at;
 };
 
@@ -186,6 +192,7 @@ int tcps_policy_listen_add(struct tcps_endpoint *ep)
 	l->at = target_of(&addr);
 	l->any = is_any(&l->at);
 	l->only_v6 = ipv6_only_sock(ep->sock->sk);
+	l->dev = READ_ONCE(ep->sock->sk->sk_bound_dev_if);
 	spin_lock(&listening_lock);
 	hash_add(listening, &l->node, (__force u16)l->at.port);
 	spin_unlock(&listening_lock);
@@ -218,7 +225,7 @@ static bool is_ours(struct net *net, const struct target *t)
 
 	spin_lock(&listening_lock);
 	hash_for_each_possible(listening, l, node, (__force u16)t->port) {
-		if (l->at.port != t->port || !net_eq(l->net, net))
+		if (l->at.port != t->port || !net_eq(l->net, net) || (l->dev && l->dev != t->scope))
 			continue;
 		/* A listener at :: takes IPv4 as well, unless it was told not to. */
 		found = l->any ? l->at.v4 == t->v4 || (t->v4 && !l->only_v6) :
@@ -264,11 +271,17 @@ int tcps_policy_connect(struct net *net, const struct sockaddr_storage *addr)
 bool tcps_policy_is_local_route(const struct sock *sk)
 {
 	struct dst_entry *dst;
-	bool local;
+	bool local = false;
 
 	rcu_read_lock();
 	dst = __sk_dst_get((struct sock *)sk);
-	local = dst && dst->dev && dst->dev->flags & IFF_LOOPBACK;
+	/* In a VRF the device is not the loopback one. */
+	if (dst && dst->ops->family == AF_INET)
+		local = container_of(dst, struct rtable, dst)->rt_flags & RTCF_LOCAL;
+	else if (dst)
+		local = container_of(dst, struct rt6_info, dst)->rt6i_flags & RTF_LOCAL;
+	if (dst && dst->dev && dst->dev->flags & IFF_LOOPBACK)
+		local = true;
 	rcu_read_unlock();
 	return local;
 }

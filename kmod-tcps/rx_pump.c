@@ -10,8 +10,9 @@
  *
  * Where the host has a receive job (recv_job.c) it has the bytes, whatever the window.
  *
- * Nothing is read while something is pending or the channel is dry, so TCP's own window holds the
- * sender back. When the host's window is dry it is asked once, by WANT_WINDOW.
+ * Nothing is read while something is pending, the channel is dry, or much is pending for all of its
+ * endpoints, so TCP's own window holds the sender back. When the host's window is dry it is asked
+ * once, by WANT_WINDOW.
  *
  * TCP enlarges a receive buffer for a program that reads (tcp_rcv_space_adjust()), and takes the
  * pump for one. It may do so only while the pump takes all there is, so that the network is what
@@ -34,6 +35,7 @@
 #include "tcps.h"
 
 #define BUDGET 65536 /* bytes in one turn */
+#define MAX_UNSENT (4 * BUDGET) /* bytes read on one channel beyond which no more is */
 #define COPY_SIZE SKB_WITH_OVERHEAD(PAGE_SIZE)
 #define READER 65536 /* bytes after which an application is one that reads */
 
@@ -142,7 +144,8 @@ static int step_over(struct tcps_endpoint *ep, struct sk_buff *job, u32 room)
 	if (ret <= 0) {
 		__skb_unlink(skb, &ep->rx.pending);
 		kfree_skb(skb);
-		return 0; /* nothing behind it yet; errors are told by the socket's state */
+		/* Nothing behind it yet, or the socket's error, which is told here only. */
+		return ret < 0 && ret != -EAGAIN && ret != -ENOTCONN ? ret : 0;
 	}
 	skb_put(skb, ret);
 	TCPS_CB(skb)->len = ret;
@@ -188,6 +191,18 @@ static void moderate(struct tcps_endpoint *ep, struct sock *sk)
 }
 
 /**
+ * tcps_rx_purge() - the host gets no more
+ * @ep: endpoint; called in its channel's worker, or when that is halted
+ */
+void tcps_rx_purge(struct tcps_endpoint *ep)
+{
+	ep->tc->unsent -= ep->rx.read - ep->rx.pos;
+	ep->rx.read = ep->rx.pos;
+	__skb_queue_purge(&ep->rx.pending);
+	__skb_queue_purge(&ep->rx.over);
+}
+
+/**
  * tcps_rx_pump() - take from TCP what the host may have
  * @ep: endpoint that has or had a connection
  * @events: TCPS_EV_*
@@ -211,6 +226,10 @@ void tcps_rx_pump(struct tcps_endpoint *ep, int events)
 		tcps_stall(ep, -EAGAIN);
 		return;
 	}
+	if (ep->tc->unsent > MAX_UNSENT) {
+		tcps_stall(ep, -EBUSY);
+		return;
+	}
 	error = tcps_recv_job_begin(ep, &round.job);
 	if (error == -EPROTO) {
 		memnet_stat_inc(MEMNET_STAT_PROTOCOL_ERRORS);
@@ -231,6 +250,7 @@ void tcps_rx_pump(struct tcps_endpoint *ep, int events)
 		round.failed = step_over(ep, round.job, desc.count);
 		lock_sock(sk);
 	}
+	ep->tc->unsent += ep->rx.read - before;
 	unread = tcps_native_unread(sk);
 	mark = at_mark(sk);
 	ep->rx.behind = unread;

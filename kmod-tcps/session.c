@@ -281,7 +281,7 @@ static void end_work(struct work_struct *work)
 void tcps_session_end(struct tcps_session *s, u32 reason)
 {
 	if (!cmpxchg(&s->reason, 0, reason))
-		queue_work(tcps_session_wq, &s->end);
+		queue_work(tcps_end_wq, &s->end);
 }
 
 static bool has_channels(const struct tcps_session *s)
@@ -321,8 +321,10 @@ void tcps_session_end_all(struct tcps_listener *l, u32 reason, bool wait)
 		if (found)
 			tcps_session_put(found);
 	} while (found && wait);
-	if (wait)
+	if (wait) {
+		flush_workqueue(tcps_end_wq);
 		flush_workqueue(tcps_session_wq);
+	}
 }
 
 /* ---- admission ---- */

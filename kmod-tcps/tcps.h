@@ -204,6 +204,7 @@ bool tcps_same_host(const struct sockaddr_storage *a, const struct sockaddr_stor
  * @gens:	generations of the node's half of the indices
  * @next:	where to look for a free index of the node's half
  * @count:	entries of @endpoints
+ * @unsent:	worker: bytes read from TCP that wait on rx.pending of all endpoints
  * @tx_bytes:	payload sent to the host
  * @tx_messages: messages sent to the host
  * @rx_bytes:	payload from the host
@@ -230,6 +231,7 @@ struct tcps_channel {
 	u32				next;
 	atomic_t			count;
 
+	u64				unsent;
 	u64				tx_bytes;
 	u64				tx_messages;
 	u64				rx_bytes;
@@ -365,6 +367,7 @@ struct tcps_callbacks {
  * @told:	worker: CLOSED was sent
  * @local:	worker: local address
  * @peer:	worker: remote address
+ * @bound_dev:	worker: device it was tied to by BIND, or 0, while it connects
  * @owner:	worker: whose credentials it acts under
  * @uid:	owner on the host
  * @timer:	bounds of closing
@@ -463,6 +466,7 @@ struct tcps_endpoint {
 	bool				told;
 	struct wire_addr		local;
 	struct wire_addr		peer;
+	int				bound_dev;
 	struct tcps_owner		*owner;
 	u32				uid;
 	struct timer_list		timer;
@@ -542,6 +546,7 @@ void tcps_tx_window(struct tcps_endpoint *ep);
 void tcps_tx_window_release(struct tcps_endpoint *ep);
 bool tcps_under_pressure(const struct tcps_session *s);
 bool tcps_admits(const struct tcps_session *s);
+void tcps_rx_purge(struct tcps_endpoint *ep);
 void tcps_rx_pump(struct tcps_endpoint *ep, int events);
 
 /* recv_job.c */
@@ -596,12 +601,13 @@ struct tcps_owner {
 struct tcps_owner *tcps_owner_get(const struct tcps_session *s, u32 uid);
 void tcps_owner_put(struct tcps_owner *owner);
 const struct cred *tcps_owner_privileged(const struct tcps_owner *owner);
+void tcps_cred_init(void);
 void tcps_cred_exit(void);
 
 /* ---- main.c, netlink.c ---- */
 
 extern struct workqueue_struct *tcps_wq;
-extern struct workqueue_struct *tcps_session_wq;
+extern struct workqueue_struct *tcps_session_wq, *tcps_end_wq;
 extern unsigned int tcps_heartbeat_ms;
 extern unsigned int tcps_max_sessions;
 extern unsigned int tcps_max_endpoints;

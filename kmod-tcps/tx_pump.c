@@ -333,6 +333,17 @@ static void set_window(struct tcps_endpoint *ep, u32 window)
 	ep->tx.window = window;
 }
 
+/* The host looks at its counter, also for what it sent before it closed. */
+static void count(struct tcps_endpoint *ep)
+{
+	spin_lock_bh(&ep->lock);
+	if (ep->in.counter_key && ep->in.count > ep->tx.counted && ep->tx.taken > ep->tx.counted) {
+		ep->tx.counted = ep->tx.taken;
+		ep->owed |= TCPS_OWE_COUNT;
+	}
+	spin_unlock_bh(&ep->lock);
+}
+
 /**
  * tcps_tx_window() - let the host send more, if there is reason to
  * @ep: endpoint
@@ -342,6 +353,9 @@ void tcps_tx_window(struct tcps_endpoint *ep)
 	u64 limit, opened, step, news;
 	bool empty;
 
+	if (ep->state == TCPS_CONNECTED || (ep->state == TCPS_CLOSING && !ep->told &&
+					    !(ep->owed & TCPS_OWE_CLOSED)))
+		count(ep);
 	if (ep->state != TCPS_CONNECTED || !ep->tx.window)
 		return;
 	if (tcps_under_pressure(ep->tc->session)) {
@@ -360,10 +374,6 @@ void tcps_tx_window(struct tcps_endpoint *ep)
 	if (ep->in.tell && ep->tx.taken >= ep->in.tell) {
 		ep->in.tell = 0;
 		ep->owed |= TCPS_OWE_WINDOW;
-	}
-	if (ep->in.counter_key && ep->in.count > ep->tx.counted && ep->tx.taken > ep->tx.counted) {
-		ep->tx.counted = ep->tx.taken;
-		ep->owed |= TCPS_OWE_COUNT;
 	}
 	if (ep->in.fin || ep->in.closed) {
 		ep->in.wanted = false;

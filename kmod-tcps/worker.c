@@ -64,8 +64,9 @@ static void retry_timer(struct timer_list *t)
 /**
  * tcps_stall() - an endpoint could not do what it has to
  * @ep: endpoint; called in its channel's worker
- * @err: -EAGAIN for lack of credits or room, -ENOMEM; anything else means that the channel
- *	is down, and the end of the session will find the endpoint here
+ * @err: -EAGAIN for lack of credits or room; -ENOMEM; -EBUSY where others of the channel are
+ *	stalled for one of these; anything else means that the channel is down, and the end of the
+ *	session will find the endpoint here
  */
 void tcps_stall(struct tcps_endpoint *ep, int err)
 {
