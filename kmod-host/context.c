@@ -311,13 +311,13 @@ static ssize_t context_read(struct file *file, char __user *user, size_t len, lo
 
 	if (len < sizeof(n))
 		return -EINVAL;
-	n = atomic_xchg(&ctx->finished, 0);
+	n = atomic64_xchg(&ctx->finished, 0);
 	while (!n) {
 		if (file->f_flags & O_NONBLOCK)
 			return -EAGAIN;
-		if (wait_event_interruptible(ctx->wait, atomic_read(&ctx->finished)))
+		if (wait_event_interruptible(ctx->wait, atomic64_read(&ctx->finished)))
 			return -ERESTARTSYS;
-		n = atomic_xchg(&ctx->finished, 0);
+		n = atomic64_xchg(&ctx->finished, 0);
 	}
 	return put_user(n, (u64 __user *)user) ?: sizeof(n);
 }
@@ -328,7 +328,7 @@ static __poll_t context_poll(struct file *file, poll_table *wait)
 
 	poll_wait(file, &ctx->wait, wait);
 	smp_mb();	/* between joining the queue and looking, as wq_has_sleeper() expects */
-	return atomic_read(&ctx->finished) ? EPOLLIN | EPOLLRDNORM : 0;
+	return atomic64_read(&ctx->finished) ? EPOLLIN | EPOLLRDNORM : 0;
 }
 
 static vm_fault_t context_fault(struct vm_fault *vmf)
@@ -507,7 +507,7 @@ static const struct file_operations context_ops = {
 	.uring_cmd	= memnet_uring_cmd,
 };
 
-/* Anybody may use it: what it gives is bounded by the limits of the process. */
+/* Anybody may use it: what it gives is bounded as that of verbs is, see direct.rst. */
 static struct miscdevice device = {
 	.minor	= MISC_DYNAMIC_MINOR,
 	.name	= "memnet",

@@ -39,7 +39,7 @@ struct memnet_context {
 	u64			*results[MEMNET_RESULT_PAGES];
 	atomic64_t		serial;
 	wait_queue_head_t	wait;
-	atomic_t		finished;
+	atomic64_t		finished;
 	spinlock_t		event_lock;	/* eventfd */
 	struct eventfd_ctx	*eventfd;
 	struct llist_head	spare;

@@ -483,6 +483,14 @@ static int recv_locked(struct sock *sk, struct memnet_region *region, u64 offset
 	return 0;
 }
 
+/* Of a connection that is dead the socket's error, which is told once, as by recv(). */
+static int error_of(struct sock *sk, struct memnet_endpoint *ep, const struct memnet_recv_job *job)
+{
+	if (memnet_sk(sk)->ep == ep && ep->connected && sk->sk_state == TCP_CLOSE && !job->cancel)
+		return sock_error(sk);
+	return sock_error(sk) ?: -job->error;
+}
+
 /**
  * memnet_recv_direct() - receive into registered memory and wait until bytes have come
  * @sock: an offloaded socket
@@ -527,7 +535,7 @@ int memnet_recv_direct(struct socket *sock, struct memnet_region *region, u64 of
 		if (left <= 0 && job->error == ECANCELED)
 			ret = left ? sock_intr_errno(timeo) : -EAGAIN;
 		else
-			ret = job->error == EAGAIN ? -EAGAIN : sock_error(sk) ?: -job->error;
+			ret = job->error == EAGAIN ? -EAGAIN : error_of(sk, ep, job);
 		release_sock(sk);
 	}
 	job_put(job);

@@ -327,7 +327,7 @@ void memnet_region_retire(struct memnet_region *region)
 	struct memnet_region_map *map, *tmp;
 
 	mutex_lock(&maps_mutex);
-	region->retired = true;
+	WRITE_ONCE(region->retired, true); /* see batch_queue() */
 	list_for_each_entry_safe(map, tmp, &region->maps, node) {
 		if (!unlist(map) || !refcount_dec_and_test(&map->refs))
 			continue;

@@ -11,7 +11,9 @@
 #include <linux/eventfd.h>
 #include <linux/hrtimer.h>
 #include <linux/mm.h>
+#include <linux/nsproxy.h>
 #include <linux/sched/signal.h>
+#include <linux/time_namespace.h>
 
 #include "job.h"
 
@@ -82,7 +84,7 @@ void memnet_outcome_write(struct memnet_outcome *o, u64 bytes, int error)
 	/* After the bytes, and before the counter is another's, see linux/memnet.h. */
 	cmpxchg(o->word, o->serial, MEMNET_RESULT_OVER | (u64)error << 48 | bytes);
 	if (o->notify) {
-		atomic_inc(&ctx->finished);
+		atomic64_inc(&ctx->finished);
 		spin_lock_bh(&ctx->event_lock);
 		if (ctx->eventfd)
 			memnet_eventfd_signal(ctx->eventfd);
@@ -152,6 +154,23 @@ static void arm(struct memnet_context *ctx, const struct memnet_job_ref *refs, u
 	}
 }
 
+/* The program's clock may be another one than the machine's. */
+static ktime_t deadline(s64 timeout)
+{
+#ifdef CONFIG_TIME_NS
+	ktime_t offset = timespec64_to_ktime(current->nsproxy->time_ns->offsets.monotonic);
+
+	/* As do_timens_ktime_to_host(). */
+	if (timeout < offset)
+		return 0;
+	if (offset < 0 && timeout > KTIME_MAX + offset)
+		return KTIME_MAX;
+	return timeout - offset;
+#else
+	return timeout;
+#endif
+}
+
 /**
  * memnet_results_wait() - wait for jobs
  * @ctx: context
@@ -164,7 +183,7 @@ int memnet_results_wait(struct memnet_context *ctx, struct memnet_wait *arg,
 			const struct memnet_job_ref *refs)
 {
 	u32 want = arg->flags & MEMNET_WAIT_ALL ? arg->count : 1;
-	ktime_t end = arg->timeout;
+	ktime_t end;
 	DEFINE_WAIT(wait);
 	int ret = 0;
 
@@ -173,6 +192,7 @@ int memnet_results_wait(struct memnet_context *ctx, struct memnet_wait *arg,
 		return 0;
 	if (!arg->timeout)
 		return -ETIME;
+	end = arg->timeout < 0 ? 0 : deadline(arg->timeout);
 	arm(ctx, refs, arg->count);
 	for (;;) {
 		prepare_to_wait(&ctx->wait, &wait, TASK_INTERRUPTIBLE);

@@ -138,6 +138,8 @@ static int batch_queue(struct sock *sk, struct memnet_endpoint *ep, struct batch
 
 			WRITE_ONCE(*job->outcome.word, job->outcome.serial);
 			job->entry.more |= i < n - 1;
+			/* Its region is gone: nobody will ask when it is over. */
+			job->waited |= READ_ONCE(job->map->region->retired);
 			memnet_job_append(ep, job);
 		}
 		memnet_transmit(ep);

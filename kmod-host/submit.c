@@ -130,7 +130,8 @@ int memnet_submit(struct memnet_context *ctx, struct memnet_op __user *ops, u32 
 		/* There is no limit to a count. */
 		cond_resched();
 		ret = -EINTR;
-		if (!*done || !signal_pending(current))
+		/* What io_uring has to tell its task is no signal. */
+		if (!*done || !task_sigpending(current))
 			ret = submit_some(ctx, ops + *done, count - *done, nonblock);
 		if (ret < 0) {
 			if (put_user(ret == -ERESTARTSYS ? EINTR : -ret, &ops[*done].error))

@@ -13,6 +13,7 @@
  * A child of fork() has the context's descriptor, and with it the result words, in common with its
  * parent; so the records and the list are in memory that they share, too.
  */
+#include <endian.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -145,7 +146,7 @@ static struct record *find(struct memnet_context *ctx, memnet_job job)
 static bool is_over(struct memnet_context *ctx, const struct record *r, ssize_t *result)
 {
 	bool counts = r->counter != MEMNET_NO_COUNTER;
-	uint64_t word = counts ? __atomic_load_n(&ctx->counters[r->counter], __ATOMIC_ACQUIRE) : 0;
+	uint64_t word = counts ? le64toh(__atomic_load_n(&ctx->counters[r->counter], __ATOMIC_ACQUIRE)) : 0;
 	uint64_t done = __atomic_load_n(&ctx->results[r - ctx->jobs->records], __ATOMIC_ACQUIRE);
 
 	if (done & MEMNET_RESULT_OVER) {

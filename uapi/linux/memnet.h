@@ -191,7 +191,7 @@ struct memnet_direct {
  * reading:
  *
  *	offset MEMNET_MAP_RESULTS	__u64 results[MEMNET_JOBS_MAX]
- *	offset MEMNET_MAP_COUNTERS	__u64 counters[MEMNET_COUNTERS_MAX]
+ *	offset MEMNET_MAP_COUNTERS	__le64 counters[MEMNET_COUNTERS_MAX]
  *
  * Read the counter first, then the result word, each once. The result counts
  * if MEMNET_RESULT_OVER is set. Else the job has sent all its bytes if the
