@@ -58,6 +58,9 @@ static int start_connect(struct sock *sk, const struct sockaddr *addr, int len)
 		spin_lock_bh(&ep->lock);
 		memnet_endpoint_change_state(ep, TCP_CLOSE);
 		spin_unlock_bh(&ep->lock);
+		/* The link's death may have told the socket, too. */
+		WRITE_ONCE(sk->sk_err, 0);
+		WRITE_ONCE(sk->sk_shutdown, 0);
 	}
 	return ret;
 }

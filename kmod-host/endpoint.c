@@ -125,6 +125,7 @@ void memnet_endpoint_gone(struct memnet_endpoint *ep)
 	ep->gone = true;
 	/* What was queued since it died. */
 	memnet_transmit_release(ep, &drop);
+	memnet_request_fail(ep, -ECONNRESET);
 	memnet_jobs_fail(ep, ECONNRESET);
 	if (first) {	/* a lingering close waits for it, and who wants its port */
 		memnet_endpoint_wake(ep, MEMNET_WAKE_STATE);

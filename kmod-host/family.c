@@ -267,7 +267,9 @@ const struct proto_ops memnet_stream_ops = {
 	.sendmsg	= memnet_sendmsg,
 	.recvmsg	= memnet_recvmsg,
 	.mmap		= sock_no_mmap,
-#ifndef MEMNET_HAVE_splice_pages
+#ifdef MEMNET_HAVE_splice_pages
+	.splice_eof	= memnet_splice_eof,
+#else
 	.sendpage	= memnet_sendpage,
 #endif
 };

@@ -167,6 +167,7 @@ void memnet_jobs_fail(struct memnet_endpoint *ep, int error)
 static u8 job_sent(struct memnet_endpoint *ep, struct memnet_job *job)
 {
 	u8 flags = job->outcome.ctx ? WIRE_F_COUNT : 0;
+	const struct memnet_entry *next;
 
 	list_del(&job->entry.node);
 	ep->tx.offset = 0;
@@ -174,9 +175,10 @@ static u8 job_sent(struct memnet_endpoint *ep, struct memnet_job *job)
 		ep->tx.tell = job->end;
 		flags |= WIRE_F_TELL;
 	}
-	if (!list_empty(&ep->tx.queue) || job->entry.more)
+	next = list_first_entry_or_null(&ep->tx.queue, struct memnet_entry, node);
+	if (job->entry.more || (next && next->kind != MEMNET_ENTRY_CONTROL))
 		return flags | WIRE_F_MORE;
-	if (!ep->tx.fin)
+	if (!ep->tx.fin || next)
 		return flags;
 	ep->tx.fin_sent = true;
 	return flags | WIRE_F_FIN;
@@ -340,6 +342,9 @@ void memnet_job_append(struct memnet_endpoint *ep, struct memnet_job *job)
 	list_add_tail(&job->node, &ep->tx.jobs);
 	ep->tx.n_jobs += !!job->outcome.ctx;
 	ep->tx.n_waited += job->waited;
+	/* Who sleeps for memory may now have to wait for the node as well, and has not asked it. */
+	if (ep->sk && ep->sk->sk_socket && test_bit(SOCK_NOSPACE, &ep->sk->sk_socket->flags))
+		ep->tx.want = true;
 }
 
 /**

@@ -84,6 +84,7 @@ struct link_channel {
 /**
  * struct memnet_answer - what came of a request
  * @done:	it is here
+ * @sent:	stream position when the request left
  * @error:	result, negative errno
  * @value:	of QUERY
  * @local:	local address
@@ -91,6 +92,7 @@ struct link_channel {
  */
 struct memnet_answer {
 	bool			done;
+	u64			sent;
 	int			error;
 	u64			value;
 	struct wire_addr	local;
@@ -173,6 +175,7 @@ struct memnet_endpoint {
 		bool			fin;		/* end of stream follows the queue */
 		bool			fin_sent;
 		bool			want;		/* wait for window with nothing queued */
+		bool			held;		/* the last DATA announced more */
 		bool			waiting;	/* registered with the channel */
 		bool			close;		/* CLOSE follows everything */
 		bool			close_sent;
@@ -510,7 +513,9 @@ void memnet_transmit_charge(struct sk_buff *skb, u32 bytes);
 struct sk_buff *memnet_transmit_control(struct memnet_endpoint *ep, struct wire_msg *msg,
 					gfp_t gfp);
 void memnet_transmit_add(struct memnet_endpoint *ep, struct sk_buff *skb);
-void memnet_transmit_option(struct memnet_endpoint *ep, int i);
+void memnet_transmit_option(struct memnet_endpoint *ep, int i, const struct wire_msg *msg);
+bool memnet_transmit_replace(struct memnet_endpoint *ep, const struct wire_msg *msg);
+void memnet_transmit_push(struct memnet_endpoint *ep);
 void memnet_transmit(struct memnet_endpoint *ep);
 void memnet_transmit_reap(struct memnet_endpoint *ep);
 void memnet_transmit_release(struct memnet_endpoint *ep, struct list_head *drop);
@@ -595,6 +600,7 @@ int memnet_wait_connected(struct sock *sk, long *timeo);
 int memnet_sendmsg(struct socket *sock, struct msghdr *msg, size_t len);
 int memnet_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flags);
 int memnet_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg);
+void memnet_splice_eof(struct socket *sock);
 ssize_t memnet_sendpage(struct socket *sock, struct page *page, int offset, size_t size, int flags);
 __poll_t memnet_poll(struct file *file, struct socket *sock, poll_table *wait);
 

@@ -20,6 +20,9 @@
  * Locks: lock_sock(outer) before lock_sock(native); made and released under the outer lock.
  * sk_callback_lock of the native socket for its callbacks and for copying errors.
  */
+#include <linux/cred.h>
+#include <linux/init_task.h>
+#include <linux/sched/task.h>
 #include <net/ipv6.h>
 #include <net/tcp.h>
 
@@ -84,6 +87,7 @@ static void native_error(struct sock *nsk)
 	wq = rcu_dereference(nsk->sk_wq);
 	if (skwq_has_sleeper(wq))
 		wake_up_interruptible_poll(&wq->wait, EPOLLERR | EPOLLIN | EPOLLOUT);
+	sk_wake_async(nsk, SOCK_WAKE_IO, POLL_ERR);
 	rcu_read_unlock();
 }
 
@@ -98,6 +102,10 @@ static void join(struct sock *sk, struct socket *native)
 {
 	struct sock *nsk = native->sk;
 
+	/* Who wants SIGIO has told the outer socket, whose queue says whether anybody does. */
+	lock_sock(nsk);
+	sock_set_flag(nsk, SOCK_FASYNC);
+	release_sock(nsk);
 	write_lock_bh(&nsk->sk_callback_lock);
 	rcu_assign_pointer(nsk->sk_wq, rcu_dereference_protected(sk->sk_wq, true));
 	__rcu_assign_sk_user_data_with_flags(nsk, sk, SK_USER_DATA_NOCOPY);
@@ -147,6 +155,8 @@ static int create(struct sock *sk, int family, struct socket **native)
 
 	if (ret)
 		return ret;
+	/* TCP keeps it for a while once closed, with timers only if it holds its namespace. */
+	sk_net_refcnt_upgrade((*native)->sk);
 	join(sk, *native);
 	copy_options(sk, *native);
 	return 0;
@@ -154,9 +164,9 @@ static int create(struct sock *sk, int family, struct socket **native)
 
 /**
  * memnet_native_delegate() - this socket stays native
- * @sk: socket, locked, not connected and not bound on a node
+ * @sk: socket, locked, not connected
  *
- * Return: 0 or a negative errno.
+ * Return: 0 or a negative errno; -EADDRNOTAVAIL for one that is bound on a node.
  */
 int memnet_native_delegate(struct sock *sk)
 {
@@ -165,8 +175,10 @@ int memnet_native_delegate(struct sock *sk)
 	int ret;
 
 	/* Bound on the node, destined to loopback: no machine has both addresses. */
-	if (mn->ep)
+	if (mn->bound.family)
 		return -EADDRNOTAVAIL;
+	/* Left by a connect() that failed. */
+	memnet_drop_endpoint(sk, 0);
 	ret = create(sk, sk->sk_family, &native);
 	if (ret)
 		return ret;
@@ -177,6 +189,46 @@ int memnet_native_delegate(struct sock *sk)
 	memnet_native_begin(mn);
 	memnet_stat_inc(MEMNET_STAT_HOST_NATIVE);
 	return 0;
+}
+
+/*
+ * Who listens on loopback besides was asked for its right to the port by bind(), and is who made
+ * the socket; listen() may be called by another one.
+ */
+static struct cred *credentials(const struct sock *sk)
+{
+	struct cred *cred;
+
+	cred = memnet_sk(sk)->privileged ? prepare_kernel_cred(&init_task) : prepare_creds();
+	if (cred)
+		cred->fsuid = sock_i_uid((struct sock *)sk);
+	return cred;
+}
+
+/*
+ * IPv4's loopback cannot be bound to together with IPv6's: a socket for both listens at every
+ * address, but only to what comes by the loopback device.
+ */
+static int listen_at(struct socket *native, __be16 port, int backlog)
+{
+	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = port,
+				    .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = port,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sock *nsk = native->sk;
+	int ret;
+
+	sock_set_reuseaddr(nsk);
+	if (nsk->sk_family == AF_INET6) {
+		if (!ipv6_only_sock(nsk)) {
+			sock_bindtoindex(nsk, LOOPBACK_IFINDEX, true);
+			in6.sin6_addr = in6addr_any;
+		}
+		ret = kernel_bind(native, (memnet_sockaddr *)&in6, sizeof(in6));
+	} else {
+		ret = kernel_bind(native, (memnet_sockaddr *)&in, sizeof(in));
+	}
+	return ret ?: kernel_listen(native, backlog);
 }
 
 /**
@@ -192,31 +244,32 @@ int memnet_native_delegate(struct sock *sk)
  */
 int memnet_native_listen_loopback(struct sock *sk, int backlog)
 {
-	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
-	struct sockaddr_in in = { .sin_family = AF_INET,
-				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	struct memnet_sock *mn = memnet_sk(sk);
-	struct sockaddr *addr = sk->sk_family == AF_INET6 ? (struct sockaddr *)&in6 :
-							    (struct sockaddr *)&in;
-	int len = sk->sk_family == AF_INET6 ? sizeof(in6) : sizeof(in);
+	__be16 port = inet_sk(sk)->inet_sport;
+	const struct cred *old;
 	struct socket *native;
+	struct cred *own;
 	int ret;
 
 	if (mn->native)
 		return kernel_listen(mn->native, backlog);
-	in.sin_port = inet_sk(sk)->inet_sport;
-	in6.sin6_port = inet_sk(sk)->inet_sport;
+	own = credentials(sk);
+	if (!own)
+		return -ENOMEM;
+	old = override_creds(own);
 	ret = create(sk, sk->sk_family, &native);
-	if (ret)
-		return ret;
-	sock_set_reuseaddr(native->sk);
-	ret = kernel_bind(native, (memnet_sockaddr *)addr, len) ?: kernel_listen(native, backlog);
+	if (!ret) {
+		ret = listen_at(native, port, backlog);
+		if (ret)
+			sock_release(native);
+	}
+	revert_creds(old);
+	put_cred(own);
 	if (ret) {
-		sock_release(native);
 		if (ret != -EADDRINUSE || sk->sk_userlocks & SOCK_BINDPORT_LOCK)
 			return ret;
 		pr_info_ratelimited("memnet: port %u, chosen by the node, is taken on loopback: no local access to its listener\n",
-				    ntohs(in.sin_port));
+				    ntohs(port));
 		return 0;
 	}
 	/* Who sees the pointer sees what it points to. */

@@ -203,6 +203,11 @@ static int host_receive(struct memnet_channel *ch, struct memnet_rx *rx, gfp_t g
 	}
 	INIT_LIST_HEAD(&drop);
 	spin_lock_bh(&ep->lock);
+	if (ep->dying || ep->gone) {	/* while we looked */
+		spin_unlock_bh(&ep->lock);
+		memnet_endpoint_put(ep);
+		return 0;
+	}
 	switch (msg->hdr.opcode) {
 	case WIRE_DATA:
 		ret = receive_data(ep, rx);

@@ -68,7 +68,7 @@ int memnet_request_start(struct memnet_endpoint *ep, struct wire_msg *msg, bool 
 	spin_lock_bh(&ep->lock);
 	if (ep->request.busy) {
 		ret = -EALREADY;
-	} else if (!ep->lc || ep->gone) {
+	} else if (!ep->lc || ep->gone || ep->dying) {
 		ret = -ENETDOWN;
 	} else {
 		((struct wire_msg *)skb->data)->hdr.seq = cpu_to_le16(++ep->request.seq);
@@ -179,7 +179,10 @@ static void finish(struct memnet_endpoint *ep, const struct memnet_answer *answe
 	if (ep->request.opcode == WIRE_CONNECT)
 		connected(ep, answer);
 	if (to) {
-		*to = *answer;
+		to->error = answer->error;
+		to->value = answer->value;
+		to->local = answer->local;
+		to->peer = answer->peer;
 		smp_store_release(&to->done, true); /* it may be gone from here on */
 	}
 	wake_up_all(&ep->request.wait);

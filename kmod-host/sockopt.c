@@ -89,12 +89,12 @@ static void make_message(struct wire_msg *msg, int level, int name, int value)
 	memcpy(msg->setopt.value, &wire, sizeof(wire));
 }
 
-static int post_value(struct memnet_endpoint *ep, int level, int name, int value, gfp_t gfp)
+static int post_value(struct memnet_endpoint *ep, int level, int name, int value)
 {
 	struct wire_msg msg;
 
 	make_message(&msg, level, name, value);
-	return memnet_post(ep, &msg, gfp);
+	return memnet_post(ep, &msg, GFP_KERNEL);
 }
 
 /**
@@ -117,16 +117,22 @@ void memnet_option_message(struct sock *sk, int i, struct wire_msg *msg)
 static int tell(struct memnet_endpoint *ep, int i, int level, int name, int value, gfp_t gfp)
 {
 	bool ordered = i == MEMNET_OPT_NODELAY || i == MEMNET_OPT_CORK;
+	bool full = READ_ONCE(ep->tx.n_controls) >= MAX_QUEUED;
+	struct wire_msg msg;
 
-	if (!READ_ONCE(ep->connected) || (ordered && READ_ONCE(ep->tx.n_controls) < MAX_QUEUED))
-		return post_value(ep, level, name, value, gfp);
-	memnet_transmit_option(ep, i);
-	return 0;
+	make_message(&msg, level, name, value);
+	if (READ_ONCE(ep->connected) && (full || !ordered)) {
+		memnet_transmit_option(ep, i, &msg);
+		return 0;
+	}
+	if (full && memnet_transmit_replace(ep, &msg))
+		return 0;
+	return memnet_post(ep, &msg, gfp);
 }
 
 static int sync_flag(struct memnet_endpoint *ep, int name, bool value, bool *synced)
 {
-	int ret = post_value(ep, SOL_SOCKET, name, value, GFP_KERNEL);
+	int ret = post_value(ep, SOL_SOCKET, name, value);
 
 	if (!ret)
 		*synced = value;
@@ -157,8 +163,7 @@ int memnet_sync_options(struct sock *sk, struct memnet_endpoint *ep, bool all)
 		ret = sync_flag(ep, SO_KEEPALIVE, keepalive, &mn->synced.keepalive);
 	for (i = 0; all && !ret && i < MEMNET_OPT_END; i++)
 		if (mn->opt_set & BIT(i))
-			ret = post_value(ep, options[i].level, options[i].name, mn->opt[i],
-					 GFP_KERNEL);
+			ret = post_value(ep, options[i].level, options[i].name, mn->opt[i]);
 	return ret;
 }
 
@@ -167,7 +172,8 @@ int memnet_sync_options(struct sock *sk, struct memnet_endpoint *ep, bool all)
  * @sk: socket, locked
  * @on: new value
  *
- * While the socket is neither connected nor listening this can wait for memnet_sync_options().
+ * While the socket is neither connected nor listening this can wait for memnet_sync_options(). An
+ * accepted one does not know what its listener's was when the node made the child.
  * Where a cgroup's program sets the option nothing may sleep: the node is told without, and a
  * native socket, which is on loopback, is not.
  */
@@ -178,7 +184,8 @@ void memnet_keepalive(struct sock *sk, int on)
 
 	if (mn->native && !atomic)
 		memnet_native_setopt(mn, SOL_SOCKET, SO_KEEPALIVE, on);
-	if (!mn->ep || sk->sk_state == TCP_CLOSE || mn->synced.keepalive == !!on)
+	if (!mn->ep || sk->sk_state == TCP_CLOSE ||
+	    (mn->synced.keepalive == !!on && !mn->ep->connected))
 		return;
 	was = mn->synced.keepalive;
 	WRITE_ONCE(mn->synced.keepalive, !!on);
@@ -288,7 +295,17 @@ static int set_socket(struct socket *sock, int name, sockptr_t value, unsigned i
 			sock_setsockopt(sock, SOL_SOCKET, name, value, len);
 		return ret;
 	}
-	return carried(name) ? sock_setsockopt(sock, SOL_SOCKET, name, value, len) : -ENOPROTOOPT;
+	if (!carried(name))
+		return -ENOPROTOOPT;
+	ret = sock_setsockopt(sock, SOL_SOCKET, name, value, len);
+	if (!ret && (name == SO_SNDBUF || name == SO_SNDBUFFORCE)) {
+		/* Who waits for room may now wait for what nobody has asked. */
+		lock_sock(sock->sk);
+		if (mn->ep && test_bit(SOCK_NOSPACE, &sock->flags))
+			memnet_transmit_want(mn->ep);
+		release_sock(sock->sk);
+	}
+	return ret;
 }
 
 /**

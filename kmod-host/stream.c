@@ -225,6 +225,8 @@ static int send_locked(struct sock *sk, struct msghdr *msg, size_t len)
 	ret = -EPIPE;
 	if (!ep || !ep->connected)
 		goto out;
+	if (sk->sk_err || sk->sk_shutdown & SEND_SHUTDOWN)
+		goto out;
 	memnet_transmit_reap(ep);
 	while (msg_data_left(msg)) {
 		struct sk_buff *skb;
@@ -301,7 +303,26 @@ int memnet_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 	return ret;
 }
 
-#ifndef MEMNET_HAVE_splice_pages
+#ifdef MEMNET_HAVE_splice_pages
+/**
+ * memnet_splice_eof() - proto_ops.splice_eof: what announced more by itself is over
+ * @sock: socket
+ */
+void memnet_splice_eof(struct socket *sock)
+{
+	struct memnet_sock *mn = memnet_sk(sock->sk);
+
+	if (memnet_delegated(mn)) {
+		if (mn->native->ops->splice_eof)
+			mn->native->ops->splice_eof(mn->native);
+		return;
+	}
+	lock_sock(sock->sk);
+	if (!mn->delegated && mn->ep && !mn->opt[MEMNET_OPT_CORK])
+		memnet_transmit_push(mn->ep);
+	release_sock(sock->sk);
+}
+#else
 /**
  * memnet_sendpage() - proto_ops.sendpage of kernels before MSG_SPLICE_PAGES
  * @sock: socket
@@ -439,6 +460,14 @@ static int copy_out(struct memnet_endpoint *ep, struct msghdr *msg, u32 skip, u3
 	return copied;
 }
 
+/* Nothing more will come; after a reset the rest of the stream may still be on its way. */
+static bool has_ended(struct sock *sk, struct memnet_endpoint *ep)
+{
+	if (sk->sk_state == TCP_CLOSE)
+		return at_end(ep);
+	return sk->sk_err || sk->sk_shutdown & RCV_SHUTDOWN;
+}
+
 static int recv_locked(struct sock *sk, struct msghdr *msg, size_t len, int flags)
 {
 	long timeo = sock_rcvtimeo(sk, flags & MSG_DONTWAIT);
@@ -473,15 +502,13 @@ static int recv_locked(struct sock *sk, struct msghdr *msg, size_t len, int flag
 			continue;
 		if (copied && (signal_pending(current) || !timeo))
 			break;
-		if (copied && (sk->sk_err || sk->sk_shutdown & RCV_SHUTDOWN ||
-			       sk->sk_state == TCP_CLOSE)) {
+		if (copied && has_ended(sk, ep)) {
 			/* The last bytes may have come with the end, after we looked. */
 			if (readable(ep) > (flags & MSG_PEEK ? copied : 0))
 				continue;
 			break;
 		}
 		if (!copied) {
-			/* After a reset the rest of the stream may still be on its way. */
 			if (at_end(ep)) {
 				if (readable(ep))
 					continue;
@@ -504,8 +531,9 @@ static int recv_locked(struct sock *sk, struct msghdr *msg, size_t len, int flag
 				break;
 			}
 		}
-		if (flags & MSG_PEEK)
-			memnet_rcv_window_need(ep, target);
+		/* As much as there will be before some of it is read. */
+		if (flags & MSG_PEEK && !memnet_rcv_window_need(ep, target) && copied)
+			break;
 		memnet_endpoint_get(ep);
 		release_sock(sk);
 		if (readable(ep) <= (flags & MSG_PEEK ? copied : 0) && !at_end(ep))
@@ -662,7 +690,7 @@ static int ioctl_outq(struct sock *sk, enum wire_query what, u64 *value)
 		return 0;
 	if (ret)
 		return ret;	/* the endpoint may be gone */
-	*value = answer.value + (ep->tx.end - ep->tx.sent);
+	*value = answer.value + (READ_ONCE(ep->tx.end) - answer.sent);
 	return 0;
 }
 

@@ -205,6 +205,13 @@ static u64 entry_len(struct memnet_entry *entry)
 	return memnet_entry_skb(entry)->len;
 }
 
+/* An option behind it would have pushed what was sent before. */
+static bool payload_follows(const struct memnet_endpoint *ep, const struct memnet_entry *entry)
+{
+	return !list_is_last(&entry->node, &ep->tx.queue) &&
+	       list_next_entry(entry, node)->kind != MEMNET_ENTRY_CONTROL;
+}
+
 /* One message of what is at the head of the queue. Returns 1 when the window is dry. */
 static int send_data(struct memnet_endpoint *ep, struct memnet_entry *entry)
 {
@@ -225,7 +232,8 @@ static int send_data(struct memnet_endpoint *ep, struct memnet_entry *entry)
 							   WIRE_MAX_PAYLOAD));
 		goto out;
 	}
-	flags = last && ep->tx.fin ? WIRE_F_FIN : !last || entry->more ? WIRE_F_MORE : 0;
+	flags = last && ep->tx.fin ? WIRE_F_FIN :
+		payload_follows(ep, entry) || entry->more ? WIRE_F_MORE : 0;
 	ret = send_buffer(ep, memnet_entry_skb(entry), &msg, len, flags);
 	if (ret < 0)
 		return ret;
@@ -240,6 +248,7 @@ static int send_data(struct memnet_endpoint *ep, struct memnet_entry *entry)
 	ret = 0;
 out:
 	if (!ret) {
+		ep->tx.held = msg.hdr.flags & WIRE_F_MORE;
 		ep->lc->moved.tx_messages++;
 		ep->lc->moved.tx_bytes += ep->tx.sent - from;
 	}
@@ -337,6 +346,8 @@ static int send_aside(struct memnet_endpoint *ep)
 		ret = send_control(ep, ep->request.skb);
 		if (ret)
 			return ret;
+		if (ep->request.answer)
+			ep->request.answer->sent = ep->tx.sent;
 		kfree_skb(ep->request.skb);
 		ep->request.skb = NULL;
 	}
@@ -387,16 +398,83 @@ void memnet_transmit_add(struct memnet_endpoint *ep, struct sk_buff *skb)
 	WRITE_ONCE(ep->tx.n_controls, ep->tx.n_controls + 1);
 }
 
+static bool replace(struct memnet_endpoint *ep, const struct wire_msg *msg)
+{
+	struct memnet_entry *entry;
+	struct wire_msg *queued;
+	bool found = false;
+
+	lockdep_assert_held(&ep->lock);
+	if (!ep->tx.n_controls)
+		return false;
+	list_for_each_entry(entry, &ep->tx.queue, node) {
+		if (entry->kind != MEMNET_ENTRY_CONTROL)
+			continue;
+		queued = (struct wire_msg *)memnet_entry_skb(entry)->data;
+		if (queued->hdr.opcode != WIRE_SETOPT ||
+		    queued->setopt.level != msg->setopt.level ||
+		    queued->setopt.name != msg->setopt.name)
+			continue;
+		memcpy(queued->setopt.value, msg->setopt.value, sizeof(queued->setopt.value));
+		found = true;
+	}
+	return found;
+}
+
+/**
+ * memnet_transmit_replace() - values of an option that wait in the queue give way to a new one
+ * @ep: endpoint, not locked
+ * @msg: SETOPT
+ *
+ * Return: whether there was one.
+ */
+bool memnet_transmit_replace(struct memnet_endpoint *ep, const struct wire_msg *msg)
+{
+	bool found;
+
+	spin_lock_bh(&ep->lock);
+	found = replace(ep, msg);
+	spin_unlock_bh(&ep->lock);
+	return found;
+}
+
 /**
  * memnet_transmit_option() - the node is to have an option's value as it is when its turn comes
  * @ep: connected endpoint, not locked
  * @i: as of memnet_option_message()
+ * @msg: what that says now
  */
-void memnet_transmit_option(struct memnet_endpoint *ep, int i)
+void memnet_transmit_option(struct memnet_endpoint *ep, int i, const struct wire_msg *msg)
 {
 	spin_lock_bh(&ep->lock);
 	if (!ep->gone && ep->state != TCP_CLOSE) {
+		/* One that was set before may come later. */
+		if (!(BIT(i) & ORDERED))
+			replace(ep, msg);
 		ep->tx.options |= BIT(i);
+		memnet_transmit(ep);
+	}
+	spin_unlock_bh(&ep->lock);
+}
+
+/**
+ * memnet_transmit_push() - no more follows what announced it
+ * @ep: endpoint, not locked, of a socket that is not corked
+ */
+void memnet_transmit_push(struct memnet_endpoint *ep)
+{
+	struct memnet_entry *last = NULL;
+
+	spin_lock_bh(&ep->lock);
+	if (!list_empty(&ep->tx.queue))
+		last = list_last_entry(&ep->tx.queue, struct memnet_entry, node);
+	if (last) {
+		if (last->kind == MEMNET_ENTRY_DATA)
+			last->more = false;
+	} else if (ep->tx.held && ep->connected && !ep->gone && ep->state != TCP_CLOSE) {
+		/* Corked it is not, and told so the node's TCP pushes. */
+		ep->tx.held = false;
+		ep->tx.options |= BIT(MEMNET_OPT_CORK);
 		memnet_transmit(ep);
 	}
 	spin_unlock_bh(&ep->lock);

@@ -313,6 +313,5 @@ def test_options_behind_a_full_window(lab):
                    what="SO_KEEPALIVE and TCP_KEEPIDLE to be the node's")
     job.kill()
     job.wait(10)
-    lab.host.sh("pkill -f '[o]ptions.py'")
     offload.idle(lab)
     return f"40000 options took {grown} buffers"

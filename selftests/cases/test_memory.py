@@ -18,7 +18,7 @@ def setup(lab):
 
 
 class Faults:
-    """A share, in percent, of a module's allocations fails during a with block; .count is how many did."""
+    """From begin() to the end of a with block a share, in percent, of a module's allocations fails; .count is how many did."""
 
     MOST = 1000000
 
@@ -26,9 +26,11 @@ class Faults:
         self.vm, self.module, self.share = vm, module, share
 
     def write(self, **values):
-        for name, value in values.items():
-            for kind in ("failslab", "fail_page_alloc"):
-                self.vm.sh(f"echo {value} >{FAULTS}/{kind}/{name.replace('_', '-')}")
+        self.vm.sh("\n".join(f"echo {value} >{FAULTS}/{kind}/{name.replace('_', '-')}" for name, value in values.items()
+                             for kind in ("failslab", "fail_page_alloc")))
+
+    def begin(self):
+        self.write(probability=self.share)
 
     def __enter__(self):
         size, start = self.vm.sh(f"grep '^{self.module} ' /proc/modules | awk '{{print $2, $6}}'").split()
@@ -36,7 +38,6 @@ class Faults:
         self.write(probability=0, interval=1, times=self.MOST, space=0, verbose=0, stacktrace_depth=32, ignore_gfp_wait="N",
                    require_start=start, require_end=hex(int(start, 16) + int(size)))
         self.vm.sh(f"echo 0 >{FAULTS}/fail_page_alloc/min-order")
-        self.write(probability=self.share)
         return self
 
     def __exit__(self, *_):
@@ -49,12 +50,13 @@ def test_streams_lose_nothing(lab):
     """The node forwards and both sides receive as before, only slower: nobody hears of it."""
     notes = []
     for vm, module in ((lab.node, "memnet_tcps"), (lab.node, "memnet_core"), (lab.host, "memnet_core")):
-        job = lab.host.bg(f"mnstream {offload.memnet()} --streams 4 --send 4M --recv 4M --side connect --bound 250")
-        sent = offload.counters(lab.host)["core.bytes_sent"]
-        end = time.monotonic() + offload.patience(lab, 60)
-        while offload.counters(lab.host)["core.bytes_sent"] < sent + 200000:
-            assert time.monotonic() < end and not job.done, job.output()
         with Faults(vm, module, 10) as f:
+            sent = offload.counters(lab.host)["core.bytes_sent"]
+            job = lab.host.bg(f"mnstream {offload.memnet()} --streams 4 --send 4M --recv 4M --side connect --bound 250")
+            end = time.monotonic() + offload.patience(lab, 60)
+            while offload.counters(lab.host)["core.bytes_sent"] < sent + 200000:
+                assert time.monotonic() < end and not job.done, job.output()
+            f.begin()
             rc, out = job.wait(offload.patience(lab, 260))
         assert rc == 0, out
         assert f.count, f"nothing failed below {module} of the {vm.name}"
@@ -71,6 +73,7 @@ def test_anything_may_be_refused(lab):
     notes = []
     for vm, module in ((lab.host, "memnet"), (lab.host, "memnet_core"), (lab.node, "memnet_tcps"), (lab.node, "memnet_core")):
         with Faults(vm, module, 4) as f:
+            f.begin()
             end = time.monotonic() + 20
             while time.monotonic() < end:
                 for what in ("--side connect short 5", "--side accept short 5"):

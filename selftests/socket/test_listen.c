@@ -43,6 +43,22 @@ TEST(listen_again)
 	OK(close(accept_one(fd)));
 }
 
+/* The right to a low port is asked for by bind(), of who calls that. */
+TEST(listen_without_privilege)
+{
+	int fd = fresh();
+	union addr addr;
+
+	if (geteuid())
+		SKIP("nothing to lose");
+	addr_any(&addr, tested.v6, tested.v6 ? 86 : 85);
+	OK(bind(fd, &addr.sa, addr_len(&addr)));
+	become_nobody();
+	OK(listen(fd, 4));
+	call(port_of(fd), "echo");
+	OK(close(accept_one(fd)));
+}
+
 TEST(listen_connected)
 {
 	int fd = dial("echo");

@@ -3,7 +3,9 @@
  * Loopback stays this machine's own, whatever the family: a socket under test
  * reaches a native listener here, and a native client reaches ours.
  */
+#include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -86,6 +88,77 @@ TEST(loopback_backlog_raised)
 	}
 	for (i = 0; i < 20; i++)
 		OK(close(accept_one(server)));
+}
+
+/* A socket whose connect() to elsewhere failed is as good as new. */
+TEST(loopback_after_a_refusal)
+{
+	int server = native(), fd = fresh(), hold;
+	unsigned int port = closed_port(&hold);
+
+	OK(bind_to(server, loopback(0)));
+	OK(listen(server, 4));
+	FAILS(connect_to(fd, peer_at(port)), ECONNREFUSED);
+	OK(connect_to(fd, loopback(port_of(server))));
+	talk(fd, accept_one(server));
+}
+
+/* A listener for both versions is one for both loopbacks, unless it is not to be. */
+TEST_FOR(loopback_of_both_versions, ONLY_V6, 0)
+{
+	int server = fresh(), only = fresh(), one = 1, fd;
+	union addr v4;
+
+	OK(bind_to(server, any_at(0)));
+	OK(listen(server, 4));
+	fd = OK(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+	CHECK(addr_parse(&v4, "127.0.0.1", port_of(server)));
+	OK(connect_to(fd, &v4));
+	talk(fd, accept_one(server));
+	fd = native();
+	OK(connect_to(fd, loopback(port_of(server))));
+	talk(fd, accept_one(server));
+
+	OK(setsockopt(only, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one)));
+	OK(bind_to(only, any_at(0)));
+	OK(listen(only, 4));
+	fd = OK(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+	CHECK(addr_parse(&v4, "127.0.0.1", port_of(only)));
+	FAILS(connect_to(fd, &v4), ECONNREFUSED);
+}
+
+static volatile int ios;
+
+static void on_io(int sig)
+{
+	(void)sig;
+	ios++;
+}
+
+/* SIGIO, of a connection and of a listener. */
+TEST(loopback_sigio)
+{
+	int server = fresh(), client = native(), fd;
+	long until;
+
+	signal(SIGIO, on_io);
+	OK(bind_to(server, any_at(0)));
+	OK(listen(server, 4));
+	OK(fcntl(server, F_SETOWN, getpid()));
+	OK(fcntl(server, F_SETFL, O_ASYNC));
+	OK(connect_to(client, loopback(port_of(server))));
+	for (until = now_ms() + LONG_MS; !ios && now_ms() < until;)
+		nap_ms(5);
+	CHECK(ios);
+	fd = accept_one(server);
+	OK(fcntl(server, F_SETFL, 0));
+	OK(fcntl(fd, F_SETOWN, getpid()));
+	OK(fcntl(fd, F_SETFL, O_ASYNC));
+	ios = 0;
+	EQ(send(client, "x", 1, 0), 1);
+	for (until = now_ms() + LONG_MS; !ios && now_ms() < until;)
+		nap_ms(5);
+	CHECK(ios);
 }
 
 TEST(loopback_connect_refused)

@@ -262,6 +262,18 @@ TEST_BOTH(reset_after_data)
 	EQ(recv(fd, &byte, 1, 0), 0);
 }
 
+/* More than a window holds: what is on its way still fills the buffer. */
+TEST_BOTH(reset_after_data_waitall)
+{
+	static char buf[40000];
+	int fd = meet("data-rst 40000 4");
+	char byte;
+
+	await_error(fd);
+	EQ(recv(fd, buf, sizeof(buf), MSG_WAITALL), (long long)sizeof(buf));
+	FAILS(recv(fd, &byte, 1, 0), ECONNRESET);
+}
+
 /* But a send() in between takes the error. */
 TEST_BOTH(reset_after_data_send)
 {
