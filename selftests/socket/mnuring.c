@@ -7,9 +7,9 @@
  * A socket to an echo sends by jobs that are submitted by a command of the ring, and receives by
  * others; the ring's poll and read tell of their ends. Every byte is checked. Then what the command
  * refuses, and a socket whose peer never reads: what is too much for it is taken in part, then
- * waited for by the ring, and fails when the connection is reset. All of it again with a kernel
- * thread that submits (IORING_SETUP_SQPOLL). Exit status 0: all was as it should be; 77: no
- * io_uring here.
+ * waited for by the ring, and fails when the connection is reset; and a command that waits while
+ * the program puts others in its place. All of it again with a kernel thread that submits
+ * (IORING_SETUP_SQPOLL). Exit status 0: all was as it should be; 77: no io_uring here.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -265,40 +265,96 @@ static bool refused(struct ring *r, memnet_region from)
 	return submit(r, &op, 1, &job) == -ENOTSOCK && op.error == ENOTSOCK;
 }
 
+/* Submits until a command waits, whose mark is the number of jobs taken before; that, or -1. */
+static int fill_up(struct ring *r, int fd, struct memnet_op *ops, memnet_region from)
+{
+	struct memnet_uring_submit arg;
+	struct io_uring_cqe cqe;
+	struct io_uring_sqe sqe;
+	memnet_job jobs[JOBS];
+	int n, taken = 0;
+
+	what = "jobs until no more fit";
+	if (fd < 0)
+		return -1;
+	for (;;) {
+		fill_ops(ops, JOBS, MEMNET_OP_SEND, 0, fd, from, SIZE);
+		if (memnet_uring_prepare(ctx, ops, JOBS, &arg) != JOBS)
+			return -1;
+		sqe = command(MEMNET_URING_SUBMIT, &arg);
+		if (!ring_submit(r, &sqe, (uint64_t)taken))
+			return -1;
+		if (!ring_next(r, 1000, &cqe))
+			break;
+		n = memnet_uring_submitted(ctx, ops, JOBS, cqe.res, jobs);
+		if (n <= 0 || cqe.user_data != (uint64_t)taken)
+			return -1;
+		taken += n;
+	}
+	what = "as many as there may be";
+	return taken < FULL ? -1 : taken;
+}
+
 /* A socket with as many jobs as it may have: the ring waits with the next, until it is shut. */
 static bool full(struct ring *r, memnet_region from)
 {
 	static struct memnet_op ops[JOBS];	/* outlives the command */
-	struct memnet_uring_submit arg;
+	int fd = peer_open("never-read"), taken = fill_up(r, fd, ops, from);
 	struct io_uring_cqe cqe;
-	struct io_uring_sqe sqe;
-	unsigned int taken = 0;
 	memnet_job jobs[JOBS];
-	int fd = peer_open("never-read"), n;
 
-	what = "jobs until no more fit";
-	if (fd < 0)
-		return false;
-	for (;;) {
-		fill_ops(ops, JOBS, MEMNET_OP_SEND, 0, fd, from, SIZE);
-		if (memnet_uring_prepare(ctx, ops, JOBS, &arg) != JOBS)
-			return false;
-		sqe = command(MEMNET_URING_SUBMIT, &arg);
-		if (!ring_submit(r, &sqe, taken))
-			return false;
-		if (!ring_next(r, 1000, &cqe))
-			break;	/* it waits */
-		n = memnet_uring_submitted(ctx, ops, JOBS, cqe.res, jobs);
-		if (n <= 0 || cqe.user_data != taken)
-			return false;
-		taken += (unsigned int)n;
-	}
-	what = "as many as there may be";
-	if (taken < FULL)
+	if (taken < 0)
 		return false;
 	what = "the end of waiting";
-	if (shutdown(fd, SHUT_WR) || !ring_next(r, WAIT_MS, &cqe) || cqe.user_data != taken ||
+	if (shutdown(fd, SHUT_WR) || !ring_next(r, WAIT_MS, &cqe) ||
+	    cqe.user_data != (uint64_t)taken ||
 	    memnet_uring_submitted(ctx, ops, JOBS, cqe.res, jobs) != -1 || errno != EPIPE)
+		return false;
+	close(fd);
+	return true;
+}
+
+/* A command that waits for another to wait no more, while the program uses its entry again. */
+static bool recycled(struct ring *r, memnet_region from)
+{
+	static struct memnet_op ops[JOBS], last;
+	struct io_uring_sqe sqe, nop = { .opcode = IORING_OP_NOP };
+	unsigned int workers[2] = { 1, 1 };
+	struct memnet_uring_submit arg;
+	int fd, taken, i, results[2];
+	struct io_uring_cqe cqe;
+	memnet_job jobs[JOBS];
+	char tag[PEER_TAG];
+
+	what = "one worker";
+	if (syscall(SYS_io_uring_register, r->fd, IORING_REGISTER_IOWQ_MAX_WORKERS, workers, 2))
+		return false;
+	fd = peer_open("sink wait=1 tag=%s", peer_tag(tag));
+	taken = fill_up(r, fd, ops, from);
+	if (taken < 0)
+		return false;
+	what = "a command behind it";
+	fill_ops(&last, 1, MEMNET_OP_SEND, 0, fd, from, 1);
+	if (memnet_uring_prepare(ctx, &last, 1, &arg) != 1)
+		return false;
+	sqe = command(MEMNET_URING_SUBMIT, &arg);
+	if (!ring_submit(r, &sqe, (uint64_t)taken + 1))
+		return false;
+	what = "others in its place";
+	for (i = 0; i < ENTRIES; i++)
+		if (!ring_submit(r, &nop, 1000000) || !ring_next(r, WAIT_MS, &cqe) ||
+		    cqe.user_data != 1000000)
+			return false;
+	what = "both in the end";
+	if (peer_go(tag, ""))
+		return false;
+	for (i = 0; i < 2; i++) {
+		if (!ring_next(r, WAIT_MS, &cqe) || cqe.user_data - (uint64_t)taken > 1)
+			return false;
+		results[cqe.user_data - (uint64_t)taken] = cqe.res;
+	}
+	if (memnet_uring_submitted(ctx, ops, JOBS, results[0], jobs) < 1 ||
+	    memnet_uring_submitted(ctx, &last, 1, results[1], jobs) != 1)
 		return false;
 	close(fd);
 	return true;
@@ -340,7 +396,8 @@ int main(int argc, char **argv)
 			perror("mnuring: io_uring");
 			return errno == ENOSYS || errno == EPERM ? 77 : 1;
 		}
-		if (!echo(&r, out, from, in, to, rounds) || !refused(&r, from) || !full(&r, from)) {
+		if (!echo(&r, out, from, in, to, rounds) || !refused(&r, from) || !full(&r, from) ||
+		    !recycled(&r, from)) {
 			fprintf(stderr, "mnuring: %s: %s: %m\n", i ? "polled" : "entered", what);
 			return 1;
 		}
