@@ -50,10 +50,10 @@ test-programs: user
 install: modules_install user_install
 
 modules_install: modules
-	$(MAKE) -C $(KDIR) M=$(TOP) $(if $(DESTDIR),INSTALL_MOD_PATH=$(DESTDIR)) modules_install
+	$(MAKE) -C $(KDIR) M=$(TOP) $(if $(DESTDIR),INSTALL_MOD_PATH=$(abspath $(DESTDIR))) modules_install
 
 user_install: user
-	$(MAKE) -C userlib OUT=$(OUT) DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) install
+	$(MAKE) -C userlib OUT=$(OUT) DESTDIR=$(if $(DESTDIR),$(abspath $(DESTDIR))) PREFIX=$(PREFIX) install
 
 demo: prepare
 	@cd $(TOP) && PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m selftests.demo

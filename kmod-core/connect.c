@@ -135,8 +135,10 @@ int memnet_channel_connect(struct memnet_channel *ch, struct net *net, struct so
 	if (IS_ERR(id))
 		return PTR_ERR(id);
 	ch->rdma.id = id;
-	ret = rdma_resolve_addr(id, NULL, dst, STEP_MS) ?: cm_wait(ch) ?:
-	      rdma_resolve_route(id, STEP_MS) ?: cm_wait(ch);
+	ret = rdma_resolve_addr(id, NULL, dst, STEP_MS);
+	if (ret) /* there is no route: no event will tell */
+		memnet_channel_fail(ch, WIRE_REASON_UNREACHABLE);
+	ret = ret ?: cm_wait(ch) ?: rdma_resolve_route(id, STEP_MS) ?: cm_wait(ch);
 	if (ret)
 		return ret;
 	/* A host that was given no identity has that of its adapter, another for each link. */

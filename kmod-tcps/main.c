@@ -40,8 +40,18 @@ unsigned int tcps_heartbeat_ms = 5000;
 module_param_named(heartbeat_ms, tcps_heartbeat_ms, uint, 0444);
 MODULE_PARM_DESC(heartbeat_ms, "Time of silence after which a link is dead, 100 to 600000 (default 5000)");
 
+/* Parameters that have bounds, at load time and later. */
+#define BOUNDED(name, min, max)									\
+	static int set_##name(const char *value, const struct kernel_param *kp)			\
+	{											\
+		return param_set_uint_minmax(value, kp, min, max);				\
+	}											\
+	static const struct kernel_param_ops ops_##name = { .set = set_##name,			\
+							    .get = param_get_uint };		\
+	module_param_cb(name, &ops_##name, &tcps_##name, 0644)
+
 unsigned int tcps_max_sessions = 64;
-module_param_named(max_sessions, tcps_max_sessions, uint, 0644);
+BOUNDED(max_sessions, 1, UINT_MAX);
 MODULE_PARM_DESC(max_sessions,
 		 "Sessions at a time on one address, one for each link of a host (default 64)");
 
@@ -56,7 +66,7 @@ MODULE_PARM_DESC(max_pages,
 		 "Pages held for all hosts above which windows shrink (default: 1/8 of memory)");
 
 unsigned int tcps_max_window = 256 * 1024;
-module_param_named(max_window, tcps_max_window, uint, 0644);
+BOUNDED(max_window, 4096, 1 << 30);
 MODULE_PARM_DESC(max_window, "Bytes a host may send ahead on one socket (default 262144)");
 
 unsigned int tcps_copybreak = 1024;
@@ -65,7 +75,7 @@ MODULE_PARM_DESC(copybreak,
 		 "Payloads up to this size are copied, larger ones passed on as pages (default 1024)");
 
 unsigned int tcps_orphan_s = 60;
-module_param_named(orphan_s, tcps_orphan_s, uint, 0644);
+BOUNDED(orphan_s, 0, 86400);
 MODULE_PARM_DESC(orphan_s, "Seconds a closed socket may take to send what is queued (default 60)");
 
 bool tcps_allow_local;

@@ -444,7 +444,7 @@ static void warn_if_immune(const char *path, bool follow)
 
 	if (((st.st_mode & S_ISUID) && st.st_uid != geteuid()) ||
 	    ((st.st_mode & SGID_EXEC) == SGID_EXEC && st.st_gid != getegid()) ||
-	    fgetxattr(fd, "security.capability", NULL, 0) > 0)
+	    (getuid() && fgetxattr(fd, "security.capability", NULL, 0) > 0))
 		say("warning: %s gains privileges when executed; its sockets stay native", path);
 	else if (head.ehdr.e_ident[EI_CLASS] != (sizeof(long) == 8 ? ELFCLASS64 : ELFCLASS32))
 		say("warning: %s is of another word size; its sockets stay native", path);

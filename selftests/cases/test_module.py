@@ -258,6 +258,7 @@ def test_bad_parameters_of_the_node(lab):
         (f"listen=10.9.0.2 {allow} secret=short", "a secret has 16 to 64 characters"),
         (f"listen=10.9.0.2 {allow} privileged=90-80", "privileged=90-80 is not a port or a range"),
         (f"listen=10.9.0.2 {allow} privileged=0", "privileged=0 is not a port or a range"),
+        ("max_sessions=0", "parameter"), ("max_window=4294967295", "parameter"), ("orphan_s=86401", "parameter"),
         ("heartbeat_ms=99", "heartbeat_ms=99 is not 100 to 600000"),
         (f"listen=10.9.0.2 {allow} heartbeat_ms=600001", "heartbeat_ms=600001 is not 100 to 600000")))
     # what the node says of the heartbeat is what the host's link has
@@ -455,7 +456,7 @@ def test_node_not_there(lab):
     offload.down(lab)
     lab.load_core()
     notes = []
-    for address, reason in ((NODE_SAN, "nobody serves"), ("10.9.0.99", "reach")):
+    for address, reason in ((NODE_SAN, "nobody serves"), ("10.9.0.99", "reach"), ("203.0.113.1", "reach")):     # no route
         lab.load_host(tcps=address)
         end = time.monotonic() + offload.patience(lab, 15)
         now = offload.link(lab)

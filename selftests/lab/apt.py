@@ -29,26 +29,32 @@ FILES = {"/usr/include/libelf.h": "libelf-dev", "/usr/include/openssl/opensslv.h
          "/usr/include/x86_64-linux-gnu/sys/types.h": "libc6-dev", LIBELF: "libelf1"}
 
 
-def _mirrors():
+def _uris(folder):
+    """What apt is told to fetch bookworm from, in its order; of a list of mirrors the first."""
+    for f in [folder / "sources.list", *sorted((folder / "sources.list.d").glob("*"))]:
+        if f.suffix not in (".list", ".sources") or not f.is_file():
+            continue
+        text = f.read_text(errors="replace")
+        if f.suffix == ".list":
+            found = re.findall(r"^\s*deb\s+(?:\[[^]]*\]\s*)?(\S+)\s+bookworm", text, re.M)
+        else:
+            stanzas = [s for s in re.split(r"\n\s*\n", text) if re.search(r"^Suites:.*\bbookworm", s, re.M)]
+            found = [u for s in stanzas for u in re.findall(r"^URIs:\s*(\S+)", s, re.M)]
+        for uri in found:
+            m = re.match(r"mirror\+file:(?://)?(/.*)", uri)
+            if m:
+                lines = Path(m.group(1)).read_text().split("\n") if Path(m.group(1)).is_file() else []
+                uri = next((l.split()[0] for l in lines if l.strip() and not l.startswith("#")), "")
+            yield uri.rstrip("/")
+
+
+def _mirrors(folder=Path("/etc/apt")):
     """(archive URI, security URI) of this machine."""
-    texts = []
-    for f in [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))]:
-        if f.suffix in (".list", ".sources") and f.is_file():
-            texts.append(f.read_text(errors="replace"))
-    main = sec = None
-    for text in texts:
-        for line in text.splitlines():
-            m = re.match(r"\s*URIs:\s*(\S+)", line) or re.match(r"\s*deb\s+(?:\[[^]]*\]\s*)?(\S+)\s+bookworm", line)
-            if not m:
-                continue
-            uri = m.group(1).rstrip("/")
-            if uri.endswith("-security"):
-                sec = sec or uri
-            elif uri.endswith("/debian"):
-                main = main or uri
+    uris = list(_uris(folder))
+    main = next((u for u in uris if u.endswith("/debian")), None)
     if not main:
-        raise LabError("no Debian mirror in this machine's apt sources")
-    return main, sec or main + "-security"
+        raise LabError("no mirror of Debian 12 in this machine's apt sources")
+    return main, next((u for u in uris if u.endswith("-security")), main + "-security")
 
 
 def _keyring():
@@ -94,6 +100,7 @@ def update(force=False):
             if not stamp.exists():
                 raise
             say(f"package lists not refreshed, using the old ones: {str(e).splitlines()[-1]}")
+            return
         stamp.parent.mkdir(parents=True, exist_ok=True)
         stamp.touch()
 
@@ -128,9 +135,15 @@ def fetch(packages):
     with lock("debs"):
         missing = [f"{p}={v}" for p, (v, pre) in want.items() if not found(pre)]
         if missing:
+            # apt downloads under the final name: what an interrupted one has left is not to be believed
             tmp = store / "partial"
-            tmp.mkdir(exist_ok=True)
-            _apt("apt-get", "download", "-q", *missing, cwd=tmp, timeout=1800)
+            shutil.rmtree(tmp, ignore_errors=True)
+            tmp.mkdir()
+            try:
+                _apt("apt-get", "download", "-q", *missing, cwd=tmp, timeout=1800)
+            except LabError:
+                update(force=True)      # superseded since the lists were fetched?
+                raise
             for f in tmp.iterdir():
                 f.rename(store / f.name)
     paths = [found(pre) for _, pre in want.values()]

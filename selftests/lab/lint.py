@@ -24,7 +24,7 @@ KERNELS = ("6.12", "6.1")
 
 def main():
     """Run everything; the exit code."""
-    apt.need("perl", "sparse", "gcc", "make", "rsync")
+    apt.need("perl", "sparse", "gcc", "make", "rsync", apt.LIBELF)
     apt.need_packages(["python3-yaml", "python3-jsonschema"])     # of the generator, which Debian's python3 runs
     source = kernels.source("6.12")
     scripts = source / "scripts"

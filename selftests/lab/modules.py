@@ -58,8 +58,9 @@ def make(kernel, folder, *args, timeout=1800):
     """make -C kdir M=folder; what it said."""
     argv = ["make", "-C", kernel.kdir, f"M={folder}", "CONFIG_DEBUG_INFO_BTF_MODULES=", f"-j{os.cpu_count() or 1}", *args,
             "modules"]
-    text = run(argv, timeout=timeout, what=f"building {folder} for {kernel.name}")
-    return text
+    # not the options of a make that called us
+    env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "MAKELEVEL")}
+    return run(argv, timeout=timeout, what=f"building {folder} for {kernel.name}", env=env)
 
 
 def build_module(source, name):

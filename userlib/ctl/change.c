@@ -410,15 +410,19 @@ static void read_listen_option(struct words *w, struct listen_request *r)
 		once(w, r->n_ports);
 		r->n_ports = read_ports(w, r->ports);
 	} else if (is_option(w, "max-hosts")) {
+		once(w, r->max_sessions);
 		r->max_sessions = (uint32_t)word_number(w, "the number of hosts", 1, UINT32_MAX);
 	} else if (is_option(w, "max-channels")) {
+		once(w, r->max_channels);
 		r->max_channels = (uint32_t)word_number(w, "the number of channels", 1,
 							UINT32_MAX);
 	} else if (is_option(w, "max-sockets")) {
+		once(w, r->max_endpoints);
 		r->max_endpoints = (uint32_t)word_number(w, "the number of sockets", 1,
 							 UINT32_MAX);
 	} else if (is_option(w, "max-pages")) {
-		r->max_pages = word_number(w, "the number of pages", 1, UINT64_MAX);
+		once(w, r->max_pages);
+		r->max_pages = word_number(w, "the number of pages", 1, INT64_MAX);
 	} else {
 		word_wrong(w, "no such option; there are " LISTEN_OPTIONS);
 	}

@@ -119,7 +119,8 @@ uint64_t word_number(struct words *w, const char *what, uint64_t min, uint64_t m
 	char *end;
 
 	errno = 0;
-	value = strtoull(word, &end, 0);
+	/* 010 is ten */
+	value = strtoull(word, &end, word[0] == '0' && (word[1] | 0x20) == 'x' ? 16 : 10);
 	if (*word < '0' || *word > '9' || *end || errno || value < min || value > max) {
 		snprintf(why, sizeof(why), "%s is a number from %llu to %llu", what,
 			 (unsigned long long)min, (unsigned long long)max);
