@@ -317,7 +317,7 @@ int memnet_channel_start(struct memnet_channel *ch)
 		return -ECONNRESET;
 	memnet_tx_begin(ch);
 	/* Who fails it from here on stops it behind us. */
-	ch->tx.stopped = READ_ONCE(ch->life.state) != MEMNET_CH_HELLO;
+	ch->tx.stopped = READ_ONCE(ch->life.state) >= MEMNET_CH_FAILED;
 	ret = memnet_window_register(ch);
 	if (!ret) {
 		msg.hello.table_addr = cpu_to_le64(ch->win.mr->iova);
@@ -491,7 +491,7 @@ void memnet_channel_detach(struct memnet_channel *ch)
 	cancel_work_sync(&ch->life.broke);
 	cancel_delayed_work_sync(&ch->life.beat);
 	cancel_work_sync(&ch->rx.work);
-	cancel_work_sync(&ch->tx.work);
+	flush_work(&ch->tx.work); /* somebody may have begun to wait */
 	spin_lock_bh(&ch->life.lock);
 	change_state(ch, MEMNET_CH_STOPPED);
 	spin_unlock_bh(&ch->life.lock);

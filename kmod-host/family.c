@@ -267,9 +267,10 @@ const struct proto_ops memnet_stream_ops = {
 	.sendmsg	= memnet_sendmsg,
 	.recvmsg	= memnet_recvmsg,
 	.mmap		= sock_no_mmap,
-#ifdef MEMNET_HAVE_splice_pages
+#ifdef MEMNET_HAVE_splice_eof
 	.splice_eof	= memnet_splice_eof,
-#else
+#endif
+#ifndef MEMNET_HAVE_splice_pages
 	.sendpage	= memnet_sendpage,
 #endif
 };

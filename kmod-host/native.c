@@ -207,24 +207,29 @@ static struct cred *credentials(const struct sock *sk)
 
 /*
  * IPv4's loopback cannot be bound to together with IPv6's: a socket for both listens at every
- * address, but only to what comes by the loopback device.
+ * address, but only to what comes by the loopback device. Where a native program has the port at
+ * some address of this machine, IPv6's has to do.
  */
 static int listen_at(struct socket *native, __be16 port, int backlog)
 {
 	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = port,
 				    .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+	struct sockaddr_in6 any = { .sin6_family = AF_INET6, .sin6_port = port };
 	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = port,
 				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	struct sock *nsk = native->sk;
-	int ret;
+	int ret = -EADDRINUSE;
 
 	sock_set_reuseaddr(nsk);
 	if (nsk->sk_family == AF_INET6) {
 		if (!ipv6_only_sock(nsk)) {
 			sock_bindtoindex(nsk, LOOPBACK_IFINDEX, true);
-			in6.sin6_addr = in6addr_any;
+			ret = kernel_bind(native, (memnet_sockaddr *)&any, sizeof(any));
+			if (ret)
+				sock_bindtoindex(nsk, 0, true);
 		}
-		ret = kernel_bind(native, (memnet_sockaddr *)&in6, sizeof(in6));
+		if (ret == -EADDRINUSE)
+			ret = kernel_bind(native, (memnet_sockaddr *)&in6, sizeof(in6));
 	} else {
 		ret = kernel_bind(native, (memnet_sockaddr *)&in, sizeof(in));
 	}

@@ -303,7 +303,7 @@ int memnet_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 	return ret;
 }
 
-#ifdef MEMNET_HAVE_splice_pages
+#ifdef MEMNET_HAVE_splice_eof
 /**
  * memnet_splice_eof() - proto_ops.splice_eof: what announced more by itself is over
  * @sock: socket
@@ -322,7 +322,9 @@ void memnet_splice_eof(struct socket *sock)
 		memnet_transmit_push(mn->ep);
 	release_sock(sock->sk);
 }
-#else
+#endif
+
+#ifndef MEMNET_HAVE_splice_pages
 /**
  * memnet_sendpage() - proto_ops.sendpage of kernels before MSG_SPLICE_PAGES
  * @sock: socket
@@ -532,8 +534,11 @@ static int recv_locked(struct sock *sk, struct msghdr *msg, size_t len, int flag
 			}
 		}
 		/* As much as there will be before some of it is read. */
-		if (flags & MSG_PEEK && !memnet_rcv_window_need(ep, target) && copied)
+		if (flags & MSG_PEEK && !memnet_rcv_window_need(ep, target) && copied) {
+			if (readable(ep) > copied)
+				continue;
 			break;
+		}
 		memnet_endpoint_get(ep);
 		release_sock(sk);
 		if (readable(ep) <= (flags & MSG_PEEK ? copied : 0) && !at_end(ep))

@@ -108,7 +108,7 @@ void tcps_close_begin(struct tcps_endpoint *ep)
 		return;
 	}
 	tcps_endpoint_change_state(ep, TCPS_CLOSING);
-	ep->owed = 0;
+	ep->owed &= TCPS_OWE_COUNT;
 	if (flags & WIRE_F_LINGER)
 		time = msecs_to_jiffies(min_t(u32, linger_ms, LINGER_MAX_MS));
 	else

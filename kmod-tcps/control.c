@@ -30,6 +30,16 @@ static void answer_connect(struct tcps_endpoint *ep, int error)
 	ep->owed |= TCPS_OWE_CONNECT_REPLY;
 }
 
+/*
+ * An address with a scope ties the socket to a device, and does so for good, though the call fails.
+ * That would let it share a port with what is tied to another one.
+ */
+static void unscope(struct tcps_endpoint *ep)
+{
+	if (READ_ONCE(ep->sock->sk->sk_bound_dev_if) != ep->bound_dev)
+		sock_bindtoindex(ep->sock->sk, ep->bound_dev, true);
+}
+
 static int do_bind(struct tcps_endpoint *ep, const struct wire_bind *bind)
 {
 	const struct cred *cred = ep->owner->cred, *own = NULL, *old;
@@ -56,9 +66,12 @@ static int do_bind(struct tcps_endpoint *ep, const struct wire_bind *bind)
 		memnet_stat_inc(MEMNET_STAT_TCPS_DENIED);
 		return -EACCES;
 	}
+	ep->bound_dev = READ_ONCE(ep->sock->sk->sk_bound_dev_if);
 	old = override_creds(cred);
 	ret = kernel_bind(ep->sock, (memnet_sockaddr *)&addr, len);
 	revert_creds(old);
+	if (ret)
+		unscope(ep);
 	if (own)
 		put_cred(own);
 	if (!ret)
@@ -92,16 +105,6 @@ static int do_listen(struct tcps_endpoint *ep, u32 backlog)
 	tcps_endpoint_change_state(ep, TCPS_LISTENING);
 	memnet_stat_inc(MEMNET_STAT_TCPS_LISTENS);
 	return 0;
-}
-
-/*
- * A destination with a scope ties the socket to a device, and does so for good. That would let it
- * share a port with what is tied to another one.
- */
-static void unscope(struct tcps_endpoint *ep)
-{
-	if (READ_ONCE(ep->sock->sk->sk_bound_dev_if) != ep->bound_dev)
-		sock_bindtoindex(ep->sock->sk, ep->bound_dev, true);
 }
 
 /* Makes a connection attempt undone; the socket stays bound as it was. */
@@ -262,22 +265,21 @@ int tcps_control_option(struct tcps_endpoint *ep, u32 level, u32 name, const u8 
 	return ret;
 }
 
-/* Bytes sent by the host that the peer has not acknowledged, or that were not even sent. */
-static u64 unacknowledged(struct tcps_endpoint *ep, bool unsent)
+/*
+ * Of the first @pos bytes of the host those that the peer has not acknowledged, or that were not
+ * even sent; negative where it has acknowledged more by now.
+ */
+static u64 unacknowledged(struct tcps_endpoint *ep, u64 pos, bool unsent)
 {
 	const struct tcp_sock *tp = tcp_sk(ep->sock->sk);
-	u64 queued;
 
 	if (ep->state != TCPS_CONNECTED)
 		return 0;
-	spin_lock_bh(&ep->lock);
-	queued = ep->in.pos - ep->tx.taken;
-	spin_unlock_bh(&ep->lock);
-	return queued + (READ_ONCE(tp->write_seq) -
+	return pos - ep->tx.taken + (READ_ONCE(tp->write_seq) -
 			 (unsent ? READ_ONCE(tp->snd_nxt) : READ_ONCE(tp->snd_una)));
 }
 
-static void handle(struct tcps_endpoint *ep, const struct wire_msg *msg)
+static void handle(struct tcps_endpoint *ep, const struct wire_msg *msg, u64 pos)
 {
 	u64 value = 0;
 	int ret;
@@ -297,7 +299,8 @@ static void handle(struct tcps_endpoint *ep, const struct wire_msg *msg)
 			ret = do_listen(ep, le32_to_cpu(msg->listen.backlog));
 			break;
 		case WIRE_QUERY:
-			value = unacknowledged(ep, le32_to_cpu(msg->ask.what) == WIRE_QUERY_UNSENT);
+			value = unacknowledged(ep, pos,
+					       le32_to_cpu(msg->ask.what) == WIRE_QUERY_UNSENT);
 			ret = 0;
 			break;
 		default:
@@ -333,7 +336,7 @@ void tcps_control_run(struct tcps_endpoint *ep)
 		spin_unlock_bh(&ep->lock);
 		if (!skb)
 			return;
-		handle(ep, msg);
+		handle(ep, msg, TCPS_CB(skb)->addr);
 		tcps_skb_free(ep, skb);
 	}
 }

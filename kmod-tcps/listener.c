@@ -267,9 +267,11 @@ void tcps_listener_put(struct tcps_listener *l)
 	kfree_sensitive(l);
 }
 
-/* One that was not listed: its device may have gone while it was being set up. */
-static void abandon(struct tcps_listener *l)
+/* Takes no more requests; @reason is for those that wait. */
+static void shut(struct tcps_listener *l, u32 reason)
 {
+	struct request *request, *next;
+
 	spin_lock_bh(&l->lock);
 	l->closing = true;
 	spin_unlock_bh(&l->lock);
@@ -277,7 +279,12 @@ static void abandon(struct tcps_listener *l)
 	if (l->id)
 		rdma_destroy_id(l->id);
 	l->id = NULL;
-	tcps_listener_put(l);
+	cancel_work_sync(&l->accept);
+	list_for_each_entry_safe(request, next, &l->requests, node) {
+		memnet_cm_reject(request->id, reason);
+		rdma_destroy_id(request->id);
+		kfree(request);
+	}
 }
 
 /**
@@ -323,29 +330,18 @@ int tcps_listener_create(struct net *net, const struct memnet_nl_tcps_cfg *cfg, 
 	if (!ret)
 		list_add_tail(&l->node, &tcps_listeners);
 	mutex_unlock(&tcps_mutex);
-	if (ret)
-		abandon(l);
+	if (ret) {
+		/* Its device may have gone, and come, while it was being set up. */
+		shut(l, WIRE_REASON_ADMIN);
+		tcps_listener_put(l);
+	}
 	return ret;
 }
 
 /* Ends a listener that is off the list, and begins to end its sessions. */
 static void destroy(struct tcps_listener *l, u32 reason)
 {
-	struct request *request, *next;
-
-	spin_lock_bh(&l->lock);
-	l->closing = true;
-	spin_unlock_bh(&l->lock);
-	cancel_delayed_work_sync(&l->setup);
-	if (l->id)
-		rdma_destroy_id(l->id);
-	l->id = NULL;
-	cancel_work_sync(&l->accept);
-	list_for_each_entry_safe(request, next, &l->requests, node) {
-		memnet_cm_reject(request->id, reason);
-		rdma_destroy_id(request->id);
-		kfree(request);
-	}
+	shut(l, reason);
 	pr_info("memnet_tcps: no longer serving hosts on %pISpc\n", &l->cfg.addr);
 	tcps_session_end_all(l, reason, reason == WIRE_REASON_UNLOAD);
 	tcps_listener_put(l);

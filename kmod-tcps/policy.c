@@ -101,12 +101,14 @@ static struct target target_of(const struct sockaddr_storage *addr)
 		return t;
 	}
 	t.port = in6->sin6_port;
-	t.scope = in6->sin6_scope_id;
 	t.v4 = ipv6_addr_v4mapped(&in6->sin6_addr);
 	if (t.v4)
 		t.in = in6->sin6_addr.s6_addr32[3];
 	else
 		t.in6 = in6->sin6_addr;
+	/* Of any other address it is just a number. */
+	if (ipv6_addr_type(&in6->sin6_addr) & IPV6_ADDR_LINKLOCAL)
+		t.scope = in6->sin6_scope_id;
 	return t;
 }
 
@@ -122,8 +124,15 @@ static bool is_any(const struct target *t)
 
 static bool is_own(struct net *net, const struct target *t)
 {
-	if (t->v4)
-		return inet_addr_type(net, t->in) == RTN_LOCAL;
+	bool own;
+
+	if (t->v4) {
+		/* VRFs have tables of their own. */
+		rcu_read_lock();
+		own = inet_addr_type(net, t->in) == RTN_LOCAL || __ip_dev_find(net, t->in, false);
+		rcu_read_unlock();
+		return own;
+	}
 	return ipv6_chk_addr(net, &t->in6, NULL, 0);
 }
 

@@ -214,10 +214,12 @@ static int receive_locked(struct tcps_endpoint *ep, struct memnet_rx *rx, struct
 	switch (rx->msg.hdr.opcode) {
 	case WIRE_DATA:
 		return receive_data(ep, rx);
+	case WIRE_QUERY:
+		TCPS_CB(*marker)->addr = ep->in.pos;
+		fallthrough;
 	case WIRE_BIND:
 	case WIRE_LISTEN:
 	case WIRE_CONNECT:
-	case WIRE_QUERY:
 	case WIRE_SETOPT:
 		return receive_request(ep, &rx->msg, marker, ordered);
 	case WIRE_ACCEPTED:

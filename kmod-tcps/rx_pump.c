@@ -35,7 +35,6 @@
 #include "tcps.h"
 
 #define BUDGET 65536 /* bytes in one turn */
-#define MAX_UNSENT (4 * BUDGET) /* bytes read on one channel beyond which no more is */
 #define COPY_SIZE SKB_WITH_OVERHEAD(PAGE_SIZE)
 #define READER 65536 /* bytes after which an application is one that reads */
 
@@ -226,7 +225,7 @@ void tcps_rx_pump(struct tcps_endpoint *ep, int events)
 		tcps_stall(ep, -EAGAIN);
 		return;
 	}
-	if (ep->tc->unsent > MAX_UNSENT) {
+	if (ep->tc->unsent > TCPS_MAX_UNSENT) {
 		tcps_stall(ep, -EBUSY);
 		return;
 	}

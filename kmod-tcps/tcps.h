@@ -197,6 +197,7 @@ bool tcps_same_host(const struct sockaddr_storage *a, const struct sockaddr_stor
  * @stalled:	worker: endpoints that could not send
  * @orphans:	worker: endpoints whose linger time is over and that still send
  * @dry:	worker: the last message was refused for lack of credits
+ * @busy:	worker: endpoints are stalled for @unsent alone
  * @dead:	the worker does nothing any more
  * @waiter:	tells when sending may work again
  * @retry:	tells when there may be memory again
@@ -222,6 +223,7 @@ struct tcps_channel {
 	struct list_head		stalled;
 	struct list_head		orphans;
 	bool				dry;
+	bool				busy;
 	bool				dead;
 	struct memnet_waiter		waiter;
 	struct timer_list		retry;
@@ -241,6 +243,7 @@ struct tcps_channel {
 };
 
 #define TCPS_CHANNEL_RESUMED	0	/* bit of flags: stalled endpoints may try again */
+#define TCPS_MAX_UNSENT		262144	/* unsent bytes beyond which no more are read */
 
 /* worker.c */
 struct tcps_channel *tcps_channel_create(struct tcps_session *s,
@@ -482,7 +485,7 @@ struct tcps_endpoint {
  * @copied:	rx.pending: small pieces are copied into it
  * @placed:	rx.pending: goes by RDMA write
  * @key:	rx.pending: where to
- * @addr:	rx.pending: where to
+ * @addr:	rx.pending: where to. in.control: bytes that had come before QUERY
  */
 struct tcps_cb {
 	u32	offset;

@@ -64,9 +64,9 @@ static void retry_timer(struct timer_list *t)
 /**
  * tcps_stall() - an endpoint could not do what it has to
  * @ep: endpoint; called in its channel's worker
- * @err: -EAGAIN for lack of credits or room; -ENOMEM; -EBUSY where others of the channel are
- *	stalled for one of these; anything else means that the channel is down, and the end of the
- *	session will find the endpoint here
+ * @err: -EAGAIN for lack of credits or room; -ENOMEM; -EBUSY where others of the channel have too
+ *	much unsent, until they have not; anything else means that the channel is down, and the
+ *	end of the session will find the endpoint here
  */
 void tcps_stall(struct tcps_endpoint *ep, int err)
 {
@@ -83,6 +83,8 @@ void tcps_stall(struct tcps_endpoint *ep, int err)
 			tc->credit_stalls++;
 		tc->dry = true;
 		memnet_tx_wait(tc->ch, &tc->waiter);
+	} else if (err == -EBUSY) {
+		tc->busy = true;
 	}
 }
 
@@ -122,6 +124,11 @@ static void channel_work(struct work_struct *work)
 	list = llist_reverse_order(llist_del_all(&tc->ready));
 	llist_for_each_entry_safe(ep, next, list, ready)
 		run(ep, atomic_xchg(&ep->events, 0));
+	/* What they waited for may have gone after they had looked. */
+	if (tc->busy && tc->unsent <= TCPS_MAX_UNSENT) {
+		tc->busy = false;
+		resumed(tc);
+	}
 	memnet_tx_reap(tc->ch);
 }
 
