@@ -28,7 +28,8 @@
  * by RESET, which names the position up to which bytes still follow, because what came before the
  * error can still be read.
  *
- * Runs in the channel's worker. Locks: lock_sock; endpoint.lock for rx.limit.
+ * Runs in the channel's worker, whose field unsent is, too. Locks: lock_sock; endpoint.lock for
+ * rx.limit.
  */
 #include <net/tcp.h>
 

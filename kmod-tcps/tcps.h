@@ -23,8 +23,8 @@
  * Contexts. Messages come in softirq (receive.c) and native sockets call back in softirq
  * (native.c): both only note what happened and kick the endpoint. All else of an endpoint, every
  * use of its native socket included, happens in its channel's worker, one work item, so the
- * worker's fields need no lock. Nothing in it waits for the network. Sessions begin and end on an
- * unbound work queue.
+ * worker's fields need no lock. Nothing in it waits for the network. Sessions begin and end on
+ * unbound work queues, one for each, since those that begin wait for others to end.
  *
  * Locks, outermost first: tcps_mutex (listeners and sessions), session.lock (mutex, its
  * channels), lock_sock of a native socket, sk_callback_lock, endpoint.lock (BH), the channel's
