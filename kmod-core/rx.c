@@ -240,8 +240,11 @@ static void rx_done(struct ib_cq *cq, struct ib_wc *wc)
 	rx_queue_work(ch);
 }
 
-/* Dispatches deferred messages in order until none is left. */
-static void rx_work_deferred(struct memnet_channel *ch)
+/*
+ * Dispatches deferred messages in order until none is left, or memory for one is missing: the work
+ * is queued again then, and true returned.
+ */
+static bool rx_work_deferred(struct memnet_channel *ch)
 {
 	struct memnet_rx *rx;
 
@@ -254,14 +257,13 @@ static void rx_work_deferred(struct memnet_channel *ch)
 			ch->rx.deferring = false;
 		spin_unlock_bh(&ch->rx.lock);
 		if (!rx)
-			return;
+			return false;
 		if (rx_process(rx, GFP_KERNEL)) {
 			spin_lock_bh(&ch->rx.lock);
 			list_add(&rx->node, &ch->rx.deferred);
 			spin_unlock_bh(&ch->rx.lock);
 			rx_queue_work(ch);
-			cond_resched();
-			return;
+			return true;
 		}
 	}
 }
@@ -299,7 +301,7 @@ static void rx_work(struct work_struct *work)
 	starving = !list_empty(&ch->rx.starving);
 	spin_unlock_bh(&ch->rx.lock);
 	if (deferring)
-		rx_work_deferred(ch);
+		starving |= rx_work_deferred(ch);
 	/* The work is queued again, and may not keep its CPU busy with that. */
 	if (starving)
 		schedule_timeout_uninterruptible(STARVING_DELAY);

@@ -204,7 +204,7 @@ static int listen_by_params(void)
 
 static int __init tcps_init(void)
 {
-	int ret = -ENOMEM;
+	int ret;
 
 	if (tcps_heartbeat_ms < MEMNET_HEARTBEAT_MIN || tcps_heartbeat_ms > MEMNET_HEARTBEAT_MAX) {
 		pr_err("memnet_tcps: heartbeat_ms=%u is not %u to %u\n", tcps_heartbeat_ms,
@@ -216,11 +216,16 @@ static int __init tcps_init(void)
 	/* A native socket takes about a page. */
 	if (!tcps_max_endpoints)
 		tcps_max_endpoints = min(totalram_pages() / 8, (unsigned long)WIRE_MAX_SLOTS);
+	ret = tcps_endpoint_init();
+	if (ret)
+		return ret;
+	tcps_cred_init();
+	ret = -ENOMEM;
 	/* A worker with many endpoints does not keep the CPU's other work waiting. */
 	tcps_wq = alloc_workqueue("memnet_tcps",
 				  WQ_MEM_RECLAIM | WQ_HIGHPRI | WQ_CPU_INTENSIVE | WQ_PERCPU, 0);
 	if (!tcps_wq)
-		return ret;
+		goto err_cred;
 	tcps_session_wq = alloc_workqueue("memnet_tcps_session", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
 	if (!tcps_session_wq)
 		goto err_wq;
@@ -229,13 +234,9 @@ static int __init tcps_init(void)
 				      WQ_MAX_ACTIVE);
 	if (!tcps_end_wq)
 		goto err_session_wq;
-	ret = tcps_endpoint_init();
-	if (ret)
-		goto err_end_wq;
-	tcps_cred_init();
 	ret = memnet_nl_register_tcps(&tcps_nl_ops);
 	if (ret)
-		goto err_endpoint;
+		goto err_end_wq;
 	ret = listen_by_params();
 	if (ret)
 		goto err_netlink;
@@ -244,14 +245,15 @@ static int __init tcps_init(void)
 err_netlink:
 	memnet_nl_unregister_tcps();
 	tcps_listener_destroy_all(WIRE_REASON_UNLOAD);
-err_endpoint:
-	tcps_endpoint_exit();
 err_end_wq:
 	destroy_workqueue(tcps_end_wq);
 err_session_wq:
 	destroy_workqueue(tcps_session_wq);
 err_wq:
 	destroy_workqueue(tcps_wq);
+err_cred:
+	tcps_cred_exit();
+	tcps_endpoint_exit();
 	return ret;
 }
 
