@@ -204,6 +204,14 @@ static void read_config(const char *path)
 	fclose(file);
 }
 
+/* Somebody else's home, as after su and sudo, is not asked for settings. */
+static bool may_look(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) || errno != EACCES;
+}
+
 static void read_configs(void)
 {
 	const char *base = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
@@ -217,7 +225,7 @@ static void read_configs(void)
 		len = snprintf(path, sizeof(path), "%s/.config/memnet/run.conf", home);
 	else
 		return;
-	if (len < (int)sizeof(path))
+	if (len < (int)sizeof(path) && may_look(path))
 		read_config(path);
 }
 
@@ -289,9 +297,11 @@ static void find_preload(char *path, size_t size)
 	const char *given = getenv("MEMNET_PRELOAD");
 
 	if (given && *given) {
-		if (!file_is_there(given))
+		char whole[PATH_MAX];	/* the program, and those it starts, may be elsewhere */
+
+		if (!realpath(given, whole) || !file_is_there(whole))
 			die(EXIT_OURS, "MEMNET_PRELOAD: %s: %s", given, strerror(errno));
-		snprintf(path, size, "%s", given);
+		snprintf(path, size, "%s", whole);
 		return;
 	}
 	if (find_near(path, size))
@@ -454,6 +464,23 @@ out:
 	close(fd);
 }
 
+/* A script that does not name its interpreter is the shell's, as for execvp(). */
+static void execute(char *path, int argc, char **argv)
+{
+	char **args;
+
+	execv(path, argv);
+	if (errno != ENOEXEC)
+		return;
+	args = calloc((size_t)argc + 2, sizeof(*args));
+	if (!args)
+		return;
+	args[0] = argv[0];
+	args[1] = path;
+	memcpy(args + 2, argv + 1, (size_t)argc * sizeof(*args));	/* with the NULL */
+	execv("/bin/sh", args);
+}
+
 static void parse_options(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -513,6 +540,6 @@ int main(int argc, char **argv)
 		set_preload();
 		warn_if_immune(path, true);
 	}
-	execv(path, argv);
+	execute(path, argc - optind, argv);
 	die(errno == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_EXEC, "%s: %s", path, strerror(errno));
 }

@@ -20,6 +20,8 @@ int session_open(struct session *s, unsigned int n)
 	u64 nonce = now_ms() << 20 | (rand() & 0xfffff) | 1;
 	unsigned int i;
 
+	for (i = 0; i < n; i++)
+		channels[i].with = n > 1 ? &channels[!i] : NULL;
 	for (i = 0; i < n; i++) {
 		struct wire_cm_req req = peer_request(&terms, nonce, i, n);
 
@@ -93,7 +95,7 @@ int host_ask(struct peer *p, struct wire_msg *msg, u32 index, struct inbound *re
 	static u16 seq;
 	u64 end = now_ms() + HOST_MS;
 
-	host_pump(0);	/* an attack of many requests takes longer than a heartbeat */
+	host_pump(0);
 	msg->hdr.index = cpu_to_le32(index);
 	msg->hdr.gen = cpu_to_le16(1);
 	msg->hdr.seq = cpu_to_le16(++seq);

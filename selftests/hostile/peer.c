@@ -109,11 +109,13 @@ static void make_resources(struct peer *p)
 static void reset(struct peer *p, bool as_host, const struct terms *t)
 {
 	bool (*hook)(struct peer *p, const struct wire_msg *msg, u32 len) = p->hook;
+	struct peer *with = p->with;
 	void *context = p->context;
 
 	memset(p, 0, sizeof(*p));
 	p->hook = hook;
 	p->context = context;
+	p->with = with;
 	p->as_host = as_host;
 	p->goodbye = -1;
 	p->event = -1;
@@ -283,6 +285,15 @@ static void pump_duties(struct peer *p)
 	}
 }
 
+/* An attack on one channel may take longer than the other's heartbeat. */
+static void pump_other(struct peer *p)
+{
+	if (!p || !p->up || p->dead)
+		return;
+	pump_completions(p);
+	pump_duties(p);
+}
+
 /* Does what there is to do, else waits for something; false: nothing in time. */
 bool peer_pump(struct peer *p, int ms)
 {
@@ -297,6 +308,7 @@ bool peer_pump(struct peer *p, int ms)
 
 		any |= pump_events(p);
 		pump_duties(p);
+		pump_other(p->with);
 		if (any || p->dead)
 			return any;
 		left = end - now_ms();

@@ -49,6 +49,7 @@ struct inbound {
  * @dead:	the connection is over, or never was
  * @refused:	enum wire_reason of a refusal
  * @goodbye:	reason the peer's GOODBYE gave, -1 for none
+ * @with:	another channel of the session, or NULL; kept alive by whoever pumps this one
  * @hook:	called for every message; true: it need not go to the inbox
  */
 struct peer {
@@ -78,6 +79,7 @@ struct peer {
 	struct inbound		inbox[PEER_INBOX];
 	unsigned int		inbox_head, inbox_tail;
 	unsigned long		received;
+	struct peer		*with;
 	bool			(*hook)(struct peer *p, const struct wire_msg *msg, u32 len);
 	void			*context;
 };

@@ -16,7 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(os.environ.get("MEMNET_CACHE") or Path.home() / ".cache" / "memnet")
+ROOT = Path(os.environ.get("MEMNET_CACHE") or Path.home() / ".cache" / "memnet").expanduser().absolute()
+os.environ["MEMNET_CACHE"] = str(ROOT)      # the same for children that work in another folder
 TREE = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 

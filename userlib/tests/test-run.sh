@@ -25,6 +25,13 @@ if [ -e /sys/module/memnet ]; then
 else
 	check "says that the module is missing" 125 'memnet is not loaded' "$R" true
 fi
+ln -s "$OUT/libmemnet-preload.so" "$tmp/link.so"
+check "a relative preload is the same everywhere" 0 "^$OUT/libmemnet-preload.so$" \
+	sh -c "cd '$tmp' && MEMNET_PRELOAD=./link.so '$R' -f printenv LD_PRELOAD"
+check "a preload there is not" 125 'MEMNET_PRELOAD: none.so: No such file' env MEMNET_PRELOAD=none.so "$R" -f true
+printf 'echo "$0 $*"; exit 3\n' >"$tmp/plain"
+chmod +x "$tmp/plain"
+check "a script without an interpreter" 3 "^$tmp/plain a b$" env "$R" -f "$tmp/plain" a b
 check "the program's code" 7 '' "$R" -f sh -c 'exit 7'
 check "the program's options are its own" 0 '^-x$' "$R" -f echo -x
 check "preload is set" 0 "^$OUT/libmemnet-preload.so$" "$R" -f printenv LD_PRELOAD
@@ -47,6 +54,22 @@ check "a line that is none" 125 'run.conf:1: "fallback": expected' "$R" true
 printf 'fallback = maybe\n' >"$conf"
 check "a bad value" 125 'run.conf:1: "maybe": neither' "$R" true
 rm "$conf"
+
+if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null; then
+	nobody="setpriv --reuid 65534 --regid 65534 --clear-groups $tmp/public/memnet-run"
+	mkdir -m 700 "$tmp/home"
+	mkdir -p "$tmp/public" "$tmp/own/.config/memnet"
+	cp "$R" "$OUT/libmemnet-preload.so" "$tmp/public"
+	printf 'off = 1\n' >"$tmp/own/.config/memnet/run.conf"
+	chmod 600 "$tmp/own/.config/memnet/run.conf"
+	chmod 755 "$tmp"
+	check "another's home" 0 '' env -u XDG_CONFIG_HOME HOME="$tmp/home" $nobody -f true
+	check "settings that cannot be read" 125 'run.conf: Permission denied' \
+		env -u XDG_CONFIG_HOME HOME="$tmp/own" $nobody -f true
+else
+	skip "another's home" "needs root and setpriv"
+	skip "settings that cannot be read" "needs root and setpriv"
+fi
 
 check "warns of a static program" 0 'statically linked' "$R" -f "$R" --version
 printf '#!%s --version\n' "$R" >"$tmp/script"
