@@ -8,10 +8,10 @@
 #	make unit		the tests that need no virtual machine
 #	make bench-send		what sending costs the host, in instructions, beside native TCP
 #	make lab		a shell in both machines, modules loaded (KERNEL=)
-#	make lint		checkpatch, sparse, W=1, kernel-doc
+#	make lint		checkpatch, sparse, W=1, kernel-doc, the netlink header against its specification
 #	make clean
 #
-# check, demo, bench-send, lab and lint get what they need by themselves (Debian 12: apt, as root) and keep what
+# check, demo, unit, bench-send, lab and lint get what they need by themselves (Debian 12: apt, as root) and keep what
 # they download or build under MEMNET_CACHE, default ~/.cache/memnet.
 
 KDIR ?= /lib/modules/$(shell uname -r)/build

@@ -5,12 +5,12 @@
  * alloc -> setup (queue pair, buffers, receives posted) -> connect.c connects or accepts ->
  * start (registers the window table, sends HELLO) -> up, when the peer's HELLO has come -> fail
  * (once, from any context, for the first reason) -> stop (process context: queue pair to error,
- * drained, everything returned in reverse order) -> put.
+ * drained, everything returned in reverse order) -> detach (the id is returned) -> put.
  *
  * While a channel is up its worker writes a heartbeat into slot 0 of the peer's window table
  * ten times in the agreed period and looks at its own slot 0: this needs no credit and proves
- * that the peer's worker runs. A period without a change, and without a message, in which we
- * looked as often as the peer should have written, is the peer's death: a machine that stood
+ * that the peer's worker runs. Nine tenths of it without a change, and without a message, in which
+ * we looked as often as the peer should have written, are the peer's death: a machine that stood
  * still with all its guests, and then finds that time has passed, has to look again.
  *
  * life.lock (BH) guards state, reason and the HELLO flag and is taken last. The owner must not

@@ -9,7 +9,7 @@
  *
  * The rdma_cm handler runs under the id's handler lock and only records progress or fails the
  * channel. It never asks rdma_cm to destroy the id: the channel owns it and returns it in
- * memnet_channel_stop().
+ * memnet_channel_detach().
  */
 #include <linux/random.h>
 #include <rdma/ib_cm.h>

@@ -3,6 +3,7 @@
  * memnet_core.ko as memnet.ko and memnet_tcps.ko see it: channels, and what is sent and
  * received on them.
  *
+ *   main.c      parameters, load and unload
  *   channel.c   life of a channel: set-up, start, failure, stop; heartbeat and worker
  *   connect.c   rdma_cm: connecting (host) and accepting (node), handshake data
  *   tx.c        the send queue: ring of work requests, credits, batches, completions
@@ -13,7 +14,7 @@
  *   auth.c      proof of the shared secret
  *   wire.c      checking of messages; wire.h is the format
  *   stats.c     counters of all three modules
- *   netlink.c   the generic netlink family
+ *   netlink.c   the generic netlink family; netlink_parse.c and netlink_put.c read and write
  */
 #ifndef MEMNET_CORE_H
 #define MEMNET_CORE_H

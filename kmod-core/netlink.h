@@ -91,7 +91,7 @@ struct memnet_nl_link_cfg {
  * @reason: why it last went down or was refused, empty if never
  * @channels_up: channels that are connected
  * @version: protocol version agreed on, 0 while not connected
- * @features: feature bits agreed on
+ * @features: feature bits it is configured for; those of both sides while it is up
  * @transport_netns: cookie (net->net_cookie) of the namespace of its connections
  * @served_netns: cookie of the namespace whose sockets it serves
  * @sockets: sockets on it, orphans included
@@ -196,7 +196,7 @@ struct memnet_nl_session_info {
 
 /**
  * struct memnet_nl_socket_info - a socket of the host, or an endpoint of the node
- * @link: host: name of the link, empty before the socket has one
+ * @link: host: name of the link, empty for a listener that waits for one
  * @session: node: number of the session
  * @channel: channel of the link or session
  * @id: index of the endpoint on the channel
@@ -240,7 +240,8 @@ struct memnet_nl_socket_info {
  * @link_set_netns: let the link of that name and transport namespace serve @target, over which
  *	the caller's authority has been checked; takes its own reference; -ENOENT
  * @link_next: iterate over the links whose transport or served namespace is @net
- * @socket_next: iterate over the sockets of @net, orphans included
+ * @socket_next: iterate over the sockets of @net on a link, orphans included, and the listeners
+ *	that wait for one
  */
 struct memnet_nl_host_ops {
 	int (*link_add)(struct net *net, const struct memnet_nl_link_cfg *cfg,

@@ -15,7 +15,7 @@
  * @MEMNET_STAT_BYTES_PLACED: bytes written into the peer's memory by RDMA
  * @MEMNET_STAT_POSTS: ib_post_send calls
  * @MEMNET_STAT_SIGNALLED: signalled work requests
- * @MEMNET_STAT_WINDOW_WRITES: window words written to the peer
+ * @MEMNET_STAT_WINDOW_WRITES: window words, heartbeats and counters of jobs written to the peer
  * @MEMNET_STAT_CREDIT_ONLY: messages that carried only credits
  * @MEMNET_STAT_CREDIT_STALLS: sends that waited for credits or room
  * @MEMNET_STAT_RX_DEFERRED: messages that waited for memory

@@ -62,7 +62,8 @@ typedef __u64 u64;
  * @WIRE_BIND:		host: request, bind to a local address; REPLY carries the real one
  * @WIRE_LISTEN:	host: request, start or change listening
  * @WIRE_CONNECT:	host: request; REPLY when established or failed
- * @WIRE_SETOPT:	host: set an option, in stream order; REPLY only when asked for
+ * @WIRE_SETOPT:	host: set an option, TCP_NODELAY and TCP_CORK in stream order unless
+ *			asked to REPLY
  * @WIRE_QUERY:		host: request, ask for a value of the native socket
  * @WIRE_ACCEPTED:	host: so many children of a listener were collected
  * @WIRE_CLOSE:		host: last message of an endpoint
@@ -390,8 +391,8 @@ enum wire_reason {
  * @features: WIRE_FEATURE_*
  * @depth: receive work requests the host has posted: the node's first credits
  * @reserved: zero
- * @slots: entries of the window table, both halves together; with all channels not more than
- *	WIRE_MAX_SLOTS
+ * @slots: entries of the window table, both halves together: a power of two, at least
+ *	WIRE_MIN_SLOTS; with all channels not more than WIRE_MAX_SLOTS
  * @host_id: identity of the host, stable over reboots
  * @boot_id: changes with each boot
  * @nonce: names the session; all channels carry the same

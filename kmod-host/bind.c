@@ -9,7 +9,8 @@
  *
  * A listening socket whose link died keeps its place: memnet_listener_restore(), called from
  * listener.c, opens a new endpoint with the address the old one really had. If the node
- * refuses, the socket gets the error. So does a socket that is only bound, at its next call.
+ * refuses, the socket gets the error, of a port in use at the tenth try. So does a socket that is
+ * only bound, at its next call.
  *
  * All under lock_sock(), which waits for the node release.
  *

@@ -5,8 +5,8 @@
  * A context may be shared by threads, inherited by fork() and passed to other processes: a region
  * is known by its number there and stays the memory of the process that registered it. Closing
  * the file deregisters what is left; jobs under way go on. Everything user space passes is
- * checked here, and in submit.c; what an operation does is told in region.c, job.c, recv_job.c,
- * area.c and result.c.
+ * checked here, and in submit.c; what an operation does is told in region.c, direct.c, job.c,
+ * send_job.c, recv_job.c, area.c and result.c.
  *
  * Results and counters are mapped read-only. The context outlives its file as long as jobs write
  * results and nodes write counters.

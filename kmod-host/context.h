@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* An open /dev/memnet, see context.c; counters and results, see area.c. */
+/* An open /dev/memnet, see context.c; counters, see area.c; results, see result.c. */
 #ifndef MEMNET_CONTEXT_H
 #define MEMNET_CONTEXT_H
 

@@ -3,8 +3,8 @@
  * Listening sockets and the links they listen through.
  *
  * A listener is on its link's list. When the link has died and is up again, its listeners are set
- * up again on the new session; those of a link that was deleted, or serves their namespace no
- * longer, wait without a link for the next one that does. One whose port is taken on the node is
+ * up again on the new session; those of a link that was deleted, or by then serves their namespace
+ * no longer, wait without a link for the next one that does. One whose port is taken on the node is
  * tried again every second: it may be taken by what is left of the last session.
  *
  * Locks: listeners_lock (BH, inside lock_sock(), nothing inside it) for all lists of listeners

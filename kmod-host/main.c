@@ -2,8 +2,9 @@
 /*
  * memnet.ko: parameters, load and unload. What cannot be meant fails the load and says so.
  *
- * Every endpoint on a channel holds the module, orphans included, and every socket does (struct
- * proto_ops.owner), so it can only be unloaded when no socket lives; then the links go.
+ * Every endpoint on a channel holds the module, orphans included, and so do every socket (struct
+ * proto_ops.owner) and every open /dev/memnet: it can be unloaded when there is none; then the
+ * links go.
  */
 #include <linux/module.h>
 #include <linux/netlink.h>

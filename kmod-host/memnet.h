@@ -391,7 +391,7 @@ static inline struct memnet_sock *memnet_sk(const struct sock *sk)
  * @state:	changed by link_change_state() only
  * @reason:	why it last went down
  * @attempts:	since it was last up
- * @reconnects:	times it came up again
+ * @reconnects:	times it came up, the first included
  * @n_channels:	channels to connect
  * @lc:		channels while up; entries are replaced, never reused
  * @listeners:	listening sockets, see listener.c

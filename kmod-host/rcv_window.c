@@ -119,7 +119,8 @@ void memnet_rcv_window_take(struct memnet_endpoint *ep, u32 bytes, struct sk_buf
  * memnet_rcv_window_open() - bytes were taken
  * @ep: endpoint, locked
  *
- * Opens the node's window again, at least by a quarter of it at a time.
+ * Opens the node's window again, at least by half of it at a time, or by WIRE_INITIAL_WINDOW where
+ * that is less.
  */
 void memnet_rcv_window_open(struct memnet_endpoint *ep)
 {

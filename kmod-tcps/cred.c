@@ -4,9 +4,10 @@
  *
  * Native sockets are made, bound, listened on and connected under credentials without any
  * capability and with a uid of their own for each (host, uid), so the kernel's checks do the
- * work: who may share a port by SO_REUSEPORT, who may bind below 1024, which options need a
- * privilege. These uids begin at 0x40000000 and mean nobody on the node. A host is an id at an
- * address, as it is for sessions: who claims another's id does not get its ports.
+ * work: who may share a port by SO_REUSEPORT, which options need a privilege (of ports below 1024
+ * the listener's list decides, control.c). These uids begin at 0x40000000 and mean nobody on the
+ * node. A host is an id at an address, as it is for sessions: who claims another's id does not get
+ * its ports.
  *
  * An owner lives while endpoints use it, and for a while longer, so that a user keeps its uid; a
  * bounded number of unused ones is kept, the oldest goes first.

@@ -8,8 +8,8 @@
  * lives until CLOSED is sent, and leaves the table around that: an index of the host's half
  * before, because the host may use it again at once, one of ours afterwards, because we may.
  *
- * References: one of the table, one of the ready list, one of the stalled list. receive() finds
- * an endpoint under RCU and needs none. What an endpoint holds is returned by
+ * References: one of the table, one each of the ready, the stalled and the starved list. receive()
+ * finds an endpoint under RCU and needs none. What an endpoint holds is returned by
  * tcps_endpoint_purge(), in the worker or when the session ends; the last reference only frees
  * memory.
  */

@@ -342,7 +342,7 @@ struct tcps_callbacks {
  * @v6:		the native socket is AF_INET6
  * @events:	TCPS_EV_*; atomic
  * @ready:	on the channel's ready list
- * @refs:	table, ready list, stalled list
+ * @refs:	table, ready list, stalled list, the session's starved list
  * @lock:	guards @in and @rx.limit
  * @in:		what the host sent: @in.queue holds payload and, in their place in the stream,
  *		options; @in.control the other requests; @in.jobs memory it receives to.

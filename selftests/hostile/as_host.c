@@ -7,6 +7,8 @@
 
 #include "attack.h"
 
+#define BEYOND_ALL	(64U << 20)	/* bytes: more than all buffers on the way */
+
 /* ---- endpoints --------------------------------------------------------------------------- */
 
 ATTACK(open_their_half, host_say(p, WIRE_OPEN, p->slots / 2))
@@ -290,13 +292,19 @@ static int data_again(struct peer *p)
 	return host_data(p, index, 0, 100, 0) ?: host_data(p, index, 0, 100, 0);
 }
 
+/*
+ * The window opens as the target takes what was sent; but we take nothing of its echo, so there is
+ * an end to that.
+ */
 static int data_beyond_window(struct peer *p)
 {
 	u32 index = host_connected(p);
+	u64 pos;
 
-	return host_data(p, index, 0, WIRE_MAX_PAYLOAD, 0) ?:
-	       host_data(p, index, WIRE_MAX_PAYLOAD, WIRE_MAX_PAYLOAD, 0) ?:
-	       host_data(p, index, 2 * WIRE_MAX_PAYLOAD, WIRE_MAX_PAYLOAD, 0);
+	for (pos = 0; pos < BEYOND_ALL; pos += WIRE_MAX_PAYLOAD)
+		if (host_data(p, index, pos, WIRE_MAX_PAYLOAD, 0))
+			return -1;
+	return 0;
 }
 
 static int data_one_beyond(struct peer *p)

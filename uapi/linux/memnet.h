@@ -57,7 +57,10 @@ struct memnet_port_range {
 
 #define MEMNET_INFO_VERSION	1
 
-/* memnet_info.flags: neither is set until bind() or connect() decides */
+/*
+ * memnet_info.flags: neither is set until bind(), listen() or connect() decides,
+ * nor while a socket that is not connected has lost its link
+ */
 #define MEMNET_INFO_OFFLOADED	0x1	/* served by a node */
 #define MEMNET_INFO_NATIVE	0x2	/* delegated to a native socket */
 
