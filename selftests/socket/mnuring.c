@@ -7,7 +7,7 @@
  * A socket to an echo sends by jobs that are submitted by a command of the ring, and receives by
  * others; the ring's poll and read tell of their ends. Every byte is checked. Then what the command
  * refuses, and a socket whose peer never reads: what is too much for it is taken in part, then
- * waited for by the ring, and fails when the connection is reset; and a command that waits while
+ * waited for by the ring, and fails when the socket is shut; and a command that waits while
  * the program puts others in its place. All of it again with a kernel thread that submits
  * (IORING_SETUP_SQPOLL). Exit status 0: all was as it should be; 77: no io_uring here.
  */
