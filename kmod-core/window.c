@@ -142,7 +142,6 @@ int memnet_window_setup(struct memnet_channel *ch)
  */
 int memnet_window_register(struct memnet_channel *ch)
 {
-	ib_update_fast_reg_key(ch->win.mr, ib_inc_rkey(ch->win.mr->rkey));
 	return memnet_tx_queue_reg(ch, ch->win.mr, IB_ACCESS_LOCAL_WRITE | IB_ACCESS_REMOTE_WRITE,
 				   NULL, 0);
 }

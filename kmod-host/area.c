@@ -108,7 +108,6 @@ static int area_register(struct memnet_area *area, struct memnet_channel *ch)
 		ret = ret < 0 ? ret : -EINVAL;
 		goto dereg;
 	}
-	ib_update_fast_reg_key(area->mr, ib_inc_rkey(area->mr->rkey));
 	ret = memnet_tx_register(ch, area->mr, IB_ACCESS_LOCAL_WRITE | IB_ACCESS_REMOTE_WRITE);
 	if (ret)
 		goto dereg;

@@ -411,7 +411,6 @@ static struct ib_mr *chunk_register(struct memnet_region_map *map, struct memnet
 		ret = ret < 0 ? ret : -EINVAL;
 		goto dereg;
 	}
-	ib_update_fast_reg_key(mr, ib_inc_rkey(mr->rkey));
 	ret = memnet_tx_register(ch, mr, IB_ACCESS_LOCAL_WRITE | IB_ACCESS_REMOTE_WRITE);
 	if (ret)
 		goto dereg;
