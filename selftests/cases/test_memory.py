@@ -37,8 +37,8 @@ class Faults:
 
     def __enter__(self):
         size, start = self.vm.sh(f"grep '^{self.module} ' /proc/modules | awk '{{print $2, $6}}'").split()
-        fin, behind = self.vm.sh("sort /proc/kallsyms | grep -A1 ' tcp_send_fin$' | cut -d' ' -f1").split()
-        assert int(start, 16) and int(fin, 16), (start, fin)
+        fin, behind = self.vm.sh("grep -m1 -A1 ' tcp_send_fin$' /proc/kallsyms | cut -d' ' -f1").split()
+        assert int(start, 16) and 0 < int(behind, 16) - int(fin, 16) < 4096, (start, fin, behind)
         self.write(probability=0, interval=1, times=self.MOST, space=0, verbose=0, stacktrace_depth=32, ignore_gfp_wait="N",
                    require_start=start, require_end=hex(int(start, 16) + int(size)), reject_start="0x" + fin, reject_end="0x" + behind)
         self.vm.sh(f"echo 0 >{FAULTS}/fail_page_alloc/min-order")
