@@ -80,13 +80,12 @@ EXPORT_SYMBOL_GPL(memnet_domain_put);
  * In the agreed period. A peer is dead after one look less without a sign of life: the last may
  * have come a beat before its end and been seen a look later, so that is known within the period.
  */
-#define BEATS	10
 
 static void beat_work(struct work_struct *work)
 {
 	struct memnet_channel *ch =
 		container_of(to_delayed_work(work), struct memnet_channel, life.beat);
-	unsigned long beat = msecs_to_jiffies(ch->cfg.heartbeat_ms / BEATS), heard;
+	unsigned long beat = msecs_to_jiffies(ch->cfg.heartbeat_ms / MEMNET_BEATS), heard;
 	u64 word = 0, unused = 0;
 	bool late;
 
@@ -109,8 +108,8 @@ static void beat_work(struct work_struct *work)
 		ch->life.silent = 0;
 	}
 	/* The machine may have stood still, so neither looks nor time alone say it. */
-	if (++ch->life.silent >= BEATS - 1 &&
-	    time_after_eq(jiffies, ch->life.beat_at + (BEATS - 1) * beat)) {
+	if (++ch->life.silent >= MEMNET_BEATS - 1 &&
+	    time_after_eq(jiffies, ch->life.beat_at + (MEMNET_BEATS - 1) * beat)) {
 		memnet_channel_fail(ch, WIRE_REASON_HEARTBEAT);
 		return;
 	}

@@ -109,6 +109,20 @@ static int cm_connect(struct memnet_channel *ch)
 	return rdma_connect(ch->rdma.id, &param);
 }
 
+/*
+ * Soft-RoCE puts off its timer for what was lost whenever something is sent (reset_retry_timer() in
+ * drivers/infiniband/sw/rxe). A heartbeat must not always be in time for that: what was lost twice
+ * would never be sent again. (A host does not know yet how often the node wants to hear of it.)
+ */
+static void help_timer(const struct memnet_channel *ch, struct rdma_cm_id *id)
+{
+	u32 beat_us = ch->cfg.heartbeat_ms * 1000 / MEMNET_BEATS;
+
+	/* two thirds of a beat at most, in units of 4.096 microseconds, as a power of 2 */
+	if (memnet_is_soft_roce(id->device))
+		rdma_set_ack_timeout(id, ilog2(max(beat_us / 6, 1U)));
+}
+
 static int init_proof(struct memnet_channel *ch)
 {
 	return memnet_auth_proof(&ch->cfg, !ch->cfg.host_side, ch->life.proof);
@@ -151,6 +165,7 @@ int memnet_channel_connect(struct memnet_channel *ch, struct net *net, struct so
 			return PTR_ERR(new);
 		*domain = new;
 	}
+	help_timer(ch, id);
 	ret = memnet_channel_setup(ch, id, *domain) ?: cm_connect(ch) ?: cm_wait(ch) ?:
 	      init_proof(ch) ?: memnet_channel_start(ch);
 	if (ret)
@@ -202,6 +217,7 @@ int memnet_channel_accept(struct memnet_channel *ch, struct rdma_cm_id *id,
 	ret = init_proof(ch) ?: memnet_channel_setup(ch, id, *domain);
 	if (ret)
 		return ret;
+	help_timer(ch, id);
 	ch->tx.credits = le16_to_cpu(req->depth);
 	rep.depth = cpu_to_le16(ch->rx.depth);
 	rep.challenge = cpu_to_le64(ch->cfg.who.node_challenge);

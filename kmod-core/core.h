@@ -41,6 +41,7 @@
 #endif
 #define MEMNET_TX_SGE		20	/* header, linear part, MAX_SKB_FRAGS and one to spare */
 #define MEMNET_MAX_SECRET	64
+#define MEMNET_BEATS		10	/* heartbeats in the time after which a peer is dead */
 
 struct memnet_channel;
 
@@ -356,6 +357,12 @@ static inline struct memnet_channel *memnet_channel_get(struct memnet_channel *c
 static inline bool memnet_channel_is_up(const struct memnet_channel *ch)
 {
 	return READ_ONCE(ch->life.state) == MEMNET_CH_UP;
+}
+
+/* The driver needs help at times; what with is told where it is given. */
+static inline bool memnet_is_soft_roce(const struct ib_device *dev)
+{
+	return dev->ops.driver_id == RDMA_DRIVER_RXE;
 }
 
 /* connect.c */

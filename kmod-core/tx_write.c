@@ -84,18 +84,6 @@ int memnet_tx_queue_place(struct memnet_channel *ch, struct sk_buff *skb, u32 of
 }
 EXPORT_SYMBOL_GPL(memnet_tx_queue_place);
 
-/*
- * Soft-RoCE carries out a registration again when it sends again what was posted before it, finds
- * the region registered and breaks the queue pair (req_retry(), rxe_reg_fast_mr() in
- * drivers/infiniband/sw/rxe). An invalidation it does not begin before all in front of it is
- * complete, so nothing is sent again that lies in front of the registration behind it; the key must
- * be right for both.
- */
-static bool is_soft_roce(const struct memnet_channel *ch)
-{
-	return ch->rdma.dev->ops.driver_id == RDMA_DRIVER_RXE;
-}
-
 /**
  * memnet_tx_queue_reg() - queue the registration of a memory region
  * @ch: channel, in a batch
@@ -116,7 +104,14 @@ int memnet_tx_queue_reg(struct memnet_channel *ch, struct ib_mr *mr, int access,
 		return -ENOTCONN;
 	if (!memnet_tx_has_room(ch, RESERVE_GRANT + 1))
 		return -EAGAIN;
-	if (is_soft_roce(ch)) {
+	/*
+	 * Soft-RoCE carries out a registration again when it sends again what was posted before it,
+	 * finds the region registered and breaks the queue pair (req_retry(), rxe_reg_fast_mr() in
+	 * drivers/infiniband/sw/rxe). An invalidation it does not begin before all in front of it
+	 * is complete, so nothing is sent again that lies in front of the registration behind it;
+	 * the key must be right for both.
+	 */
+	if (memnet_is_soft_roce(ch->rdma.dev)) {
 		tx = memnet_tx_next(ch, IB_WR_LOCAL_INV, 0);
 		tx->wr.send.ex.invalidate_rkey = mr->rkey;
 	} else {

@@ -74,6 +74,25 @@ def test_every_mix(lab):
     return "\n".join(notes)
 
 
+def test_packets_of_the_san_are_lost(lab):
+    """Soft-RoCE sends again what was lost, with memory being registered all the while; the link lives, nothing is lost."""
+    size = 256 if offload.small(lab) else 2048
+    before = offload.link(lab)["counters"]["reconnects"]
+    for vm in lab.guests:
+        vm.sh("tc qdisc add dev san0 root netem loss 1%")
+    try:
+        out = stream(lab, offload.memnet(), f"--threads 4 --max 256K --direct 1 --recv-direct 1 --async 1 --recv-async 1 --streams 8 "
+                     f"--each --send {size}K --recv {size}K", "block", bound=200)
+        drops = [vm.sh("tc -s qdisc show dev san0 | grep -o 'dropped [0-9]*'").split()[1] for vm in lab.guests]
+    finally:
+        for vm in lab.guests:
+            vm.sh("tc qdisc del dev san0 root")
+    assert offload.link(lab)["counters"]["reconnects"] == before
+    assert all(int(n) for n in drops), drops
+    clean(lab)
+    return f"{' and '.join(drops)} packets were lost; " + out.splitlines()[-1]
+
+
 def test_full_pipelines(lab):
     """More small jobs than a socket may have under way, if the node is not faster: a loop is told so and goes on when some
     are over; threads wait."""
@@ -356,3 +375,4 @@ for _name, _test in list(globals().items()):
     if _name.startswith("test_"):
         _test.timeout = 300
 test_every_mix.timeout = 600
+test_packets_of_the_san_are_lost.timeout = 600
