@@ -41,7 +41,7 @@
 #endif
 #define MEMNET_TX_SGE		20	/* header, linear part, MAX_SKB_FRAGS and one to spare */
 #define MEMNET_MAX_SECRET	64
-#define MEMNET_BEATS		10	/* heartbeats in the time after which a peer is dead */
+#define MEMNET_BEATS		6	/* heartbeats in the time after which a peer is dead */
 
 struct memnet_channel;
 

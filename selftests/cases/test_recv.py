@@ -76,7 +76,7 @@ def test_every_mix(lab):
 
 def test_packets_of_the_san_are_lost(lab):
     """Soft-RoCE sends again what was lost, with memory being registered all the while; the link lives, nothing is lost."""
-    size = 256 if offload.small(lab) else 2048
+    size = 256 if offload.small(lab) else 1024
     before = offload.link(lab)["counters"]["reconnects"]
     for vm in lab.guests:
         vm.sh("tc qdisc add dev san0 root netem loss 1%")
