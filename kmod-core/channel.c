@@ -80,7 +80,6 @@ EXPORT_SYMBOL_GPL(memnet_domain_put);
  * In the agreed period. A peer is dead after one look less without a sign of life: the last may
  * have come a beat before its end and been seen a look later, so that is known within the period.
  */
-
 static void beat_work(struct work_struct *work)
 {
 	struct memnet_channel *ch =

@@ -102,7 +102,8 @@ int memnet_tx_queue_reg(struct memnet_channel *ch, struct ib_mr *mr, int access,
 	lockdep_assert_held(&ch->tx.lock);
 	if (ch->tx.stopped)
 		return -ENOTCONN;
-	if (!memnet_tx_has_room(ch, RESERVE_GRANT + 1))
+	/* What waiters wait for; of two entries one may come from the reserve. */
+	if (!memnet_tx_has_room(ch, RESERVE_GRANT))
 		return -EAGAIN;
 	/*
 	 * Soft-RoCE carries out a registration again when it sends again what was posted before it,
