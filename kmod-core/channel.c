@@ -5,13 +5,14 @@
  * alloc -> setup (queue pair, buffers, receives posted) -> connect.c connects or accepts ->
  * start (registers the window table, sends HELLO) -> up, when the peer's HELLO has come -> fail
  * (once, from any context, for the first reason) -> stop (process context: queue pair to error,
- * drained, everything returned in reverse order) -> detach (the id is returned) -> put.
+ * drained, everything returned in reverse order) -> detach (the id goes to retire.c) -> put.
  *
  * While a channel is up its worker writes a heartbeat into slot 0 of the peer's window table
- * ten times in the agreed period and looks at its own slot 0: this needs no credit and proves
- * that the peer's worker runs. Nine tenths of it without a change, and without a message, in which
- * we looked as often as the peer should have written, are the peer's death: a machine that stood
- * still with all its guests, and then finds that time has passed, has to look again.
+ * MEMNET_BEATS times in the agreed period and looks at its own slot 0: this needs no credit and
+ * proves that the peer's worker runs. All but one of these parts without a change, and without a
+ * message, in which we looked as often as the peer should have written, are the peer's death: a
+ * machine that stood still with all its guests, and then finds that time has passed, has to look
+ * again.
  *
  * life.lock (BH) guards state, reason and the HELLO flag and is taken last. The owner must not
  * use a channel after memnet_channel_stop() except to detach and put it; sending on a failed one
@@ -463,7 +464,8 @@ void memnet_channel_stop(struct memnet_channel *ch, u32 reason)
 	if (ch->rdma.qp) {
 		struct ib_qp_attr attr = { .qp_state = IB_QPS_ERR };
 
-		rdma_disconnect(id);
+		if (!memnet_cm_is_mute(id))
+			rdma_disconnect(id);
 		ib_modify_qp(ch->rdma.qp, &attr, IB_QP_STATE);
 		memnet_tx_drain(ch);
 		ib_drain_rq(ch->rdma.qp);
@@ -481,9 +483,7 @@ EXPORT_SYMBOL_GPL(memnet_channel_stop);
  */
 void memnet_channel_detach(struct memnet_channel *ch)
 {
-	if (ch->rdma.id)
-		rdma_destroy_id(ch->rdma.id);
-	ch->rdma.id = NULL;
+	memnet_cm_retire(ch);
 	/* What the last callbacks have queued. */
 	cancel_work_sync(&ch->cm.start);
 	cancel_work_sync(&ch->life.broke);

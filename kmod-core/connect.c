@@ -8,8 +8,8 @@
  * connection is established. Every wait is bounded, and a failing channel ends it.
  *
  * The rdma_cm handler runs under the id's handler lock and only records progress or fails the
- * channel. It never asks rdma_cm to destroy the id: the channel owns it and returns it in
- * memnet_channel_detach().
+ * channel. It never asks rdma_cm to destroy the id: the channel owns it and gives it to
+ * memnet_cm_retire() in memnet_channel_detach().
  */
 #include <linux/random.h>
 #include <rdma/ib_cm.h>
@@ -66,6 +66,7 @@ static int cm_event(struct rdma_cm_id *id, struct rdma_cm_event *event)
 		memnet_channel_fail(ch, WIRE_REASON_DISCONNECTED);
 		break;
 	case RDMA_CM_EVENT_DEVICE_REMOVAL:
+		ch->cm.removed = true;
 		memnet_channel_fail(ch, WIRE_REASON_DEVICE);
 		break;
 	default:
@@ -106,6 +107,11 @@ static int cm_connect(struct memnet_channel *ch)
 		.rnr_retry_count	= memnet_rnr_retry,
 	};
 
+	if (memnet_cm_is_mute(ch->rdma.id)) {
+		memnet_channel_fail(ch, WIRE_REASON_UNREACHABLE);
+		return -ENETDOWN;
+	}
+	ch->cm.talked = true;
 	return rdma_connect(ch->rdma.id, &param);
 }
 
@@ -206,6 +212,7 @@ int memnet_channel_accept(struct memnet_channel *ch, struct rdma_cm_id *id,
 	int ret;
 
 	ch->rdma.id = id;
+	ch->cm.talked = true;
 	if (!*domain) {
 		struct memnet_domain *new = memnet_domain_create(id->device);
 

@@ -299,6 +299,8 @@ struct memnet_channel {
 	struct {
 		struct completion	done;
 		int			status;
+		bool			talked;		/* the peer may know of the id */
+		bool			removed;  /* the device goes; under the handler lock */
 		struct work_struct	start;		/* node: connection established */
 	} cm;
 
@@ -371,6 +373,11 @@ int memnet_channel_connect(struct memnet_channel *ch, struct net *net, struct so
 int memnet_channel_accept(struct memnet_channel *ch, struct rdma_cm_id *id,
 			  const struct wire_cm_req *req, struct memnet_domain **domain);
 void memnet_cm_reject(struct rdma_cm_id *id, u32 reason);
+
+/* retire.c */
+bool memnet_cm_is_mute(const struct rdma_cm_id *id);
+void memnet_cm_retire(struct memnet_channel *ch);
+void memnet_cm_retire_exit(void);
 
 /* tx.c */
 #define MEMNET_TX_NOTIFY	0x1	/* tell waiters as soon as this is complete */

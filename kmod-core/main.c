@@ -54,6 +54,7 @@ static int __init core_init(void)
 static void __exit core_exit(void)
 {
 	memnet_netlink_exit();
+	memnet_cm_retire_exit();
 	destroy_workqueue(memnet_wq);
 	rcu_barrier();
 }

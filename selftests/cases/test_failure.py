@@ -267,6 +267,65 @@ def test_cable_pulled_and_plugged(lab):
     return note
 
 
+def interface_goes(lab, vm):
+    """The network interface under soft-RoCE is set down and up under load: a refused packet must not spoil the device."""
+    job = blocked(lab)
+    jobs = load(lab)
+    under_way(lab, jobs)
+    cause = uptime(lab)
+    vm.sh("ip link set san0 down", timeout=60)
+    if vm is lab.node:
+        cause = uptime(lab)     # only the silence tells, and a busy node takes its time for the command
+    ended(lab, jobs)
+    note = told(lab, job, cause)
+    vm.sh("ip link set san0 up", timeout=60)
+    alive(lab, timeout=60)
+    offload.idle(lab, timeout=60)
+    return note
+
+
+def test_interface_of_the_host_set_down_and_up(lab):
+    return interface_goes(lab, lab.host)
+
+
+def test_interface_of_the_node_set_down_and_up(lab):
+    return interface_goes(lab, lab.node)
+
+
+def while_down(lab, command):
+    """One of these while the host's interface is down.  Idle: what virtio_net has not sent by then, it and rxe keep."""
+    job = blocked(lab)
+    cause = uptime(lab)
+    lab.host.sh("ip link set san0 down", timeout=60)
+    told(lab, job, cause)
+    lab.host.sh(command, timeout=bound(lab) + 20)
+    lab.host.sh("ip link set san0 up", timeout=60)
+
+
+def test_link_deleted_while_the_interface_is_down(lab):
+    while_down(lab, DELETE)
+    lab.host.sh(ADD)
+    alive(lab, timeout=60)
+    offload.idle(lab, timeout=60)
+
+
+def test_rdma_device_goes_while_the_interface_is_down(lab):
+    """What waits for the interface does not keep the device."""
+    while_down(lab, RDMA_GOES)
+    lab.host.sh(RDMA_COMES)
+    alive(lab, timeout=60)
+    offload.idle(lab, timeout=60)
+
+
+def test_modules_go_while_the_interface_is_down(lab):
+    """Nor the modules."""
+    while_down(lab, "rmmod memnet memnet_core")
+    lab.host.sh(f"{RDMA_GOES} && {RDMA_COMES}")
+    setup_host(lab)
+    alive(lab, timeout=60)
+    offload.idle(lab, timeout=60)
+
+
 def test_everything_stands_still(lab):
     """The machine under both guests stops for longer than the heartbeat: neither side takes the other for dead."""
     job = blocked(lab)
