@@ -30,8 +30,8 @@ struct retired {
 };
 
 static LIST_HEAD(retired_ids);
-static DEFINE_MUTEX(retired_mutex);	/* the list; an id's handler lock is taken outside of it */
-static bool retired_ending;		/* the module goes: nothing waits; written under the mutex */
+static DEFINE_MUTEX(retired_mutex);	/* both; taken inside of an id's handler lock */
+static bool retired_ending;		/* the module goes: nothing waits */
 
 static void retired_look(struct work_struct *work);
 static DECLARE_DELAYED_WORK(retired_work, retired_look);
