@@ -10,6 +10,9 @@
  * kept until the interface can send, or the device goes.
  *
  * An id that is kept keeps its network namespace and its entry in the device's GID table.
+ *
+ * A work looks at those that wait every second, and at once when a device goes. An id on the list
+ * is the list's; one taken off it is its taker's, who destroys it without a lock.
  */
 #include <linux/netdevice.h>
 #include <net/sch_generic.h>
@@ -148,6 +151,7 @@ void memnet_cm_retire_exit(void)
 	mutex_lock(&retired_mutex);
 	retired_ending = true;
 	mutex_unlock(&retired_mutex);
-	cancel_delayed_work_sync(&retired_work);
 	retired_look(&retired_work.work);
+	/* No handler is left that might queue it, but one that ran meanwhile may have. */
+	cancel_delayed_work_sync(&retired_work);
 }
