@@ -22,6 +22,7 @@
 #include <linux/slab.h>
 
 #include "core.h"
+#include "trace.h"
 
 static const u8 allowed[] = {
 	[MEMNET_CH_NEW]		= BIT(MEMNET_CH_SETUP) | BIT(MEMNET_CH_FAILED),
@@ -37,6 +38,7 @@ static bool change_state(struct memnet_channel *ch, enum memnet_channel_state ne
 	lockdep_assert_held(&ch->life.lock);
 	if (!(allowed[ch->life.state] & BIT(next)))
 		return false;
+	trace_memnet_channel_state(ch, next);
 	WRITE_ONCE(ch->life.state, next);
 	return true;
 }

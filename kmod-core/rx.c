@@ -21,6 +21,7 @@
 #include <linux/slab.h>
 
 #include "core.h"
+#include "trace.h"
 
 #define RESERVE_PAGES	64
 #define STARVING_DELAY	(HZ / 50)
@@ -220,6 +221,7 @@ static void rx_done(struct ib_cq *cq, struct ib_wc *wc)
 	WRITE_ONCE(ch->rx.heard, jiffies);
 	memnet_stat_inc(MEMNET_STAT_MSG_RECEIVED);
 	memnet_stat_add(MEMNET_STAT_BYTES_RECEIVED, rx->len);
+	trace_memnet_message_received(ch, &rx->msg, rx->len);
 	grant = le16_to_cpu(rx->msg.hdr.grant);
 	if (grant)
 		memnet_tx_granted(ch, grant);

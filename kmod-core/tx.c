@@ -27,6 +27,7 @@
  */
 #include <linux/slab.h>
 
+#include "trace.h"
 #include "tx.h"
 
 static void tx_nop_done(struct ib_cq *cq, struct ib_wc *wc)
@@ -166,6 +167,7 @@ static struct memnet_tx *tx_message(struct memnet_channel *ch, struct wire_msg *
 	tx->wr.send.num_sge = nr + 1;
 	memnet_stat_inc(MEMNET_STAT_MSG_SENT);
 	memnet_stat_add(MEMNET_STAT_BYTES_SENT, len);
+	trace_memnet_message_sent(ch, msg, len);
 	return tx;
 }
 

@@ -18,6 +18,7 @@
 #include <linux/slab.h>
 
 #include "context.h"
+#include "trace.h"
 
 #define S(state) BIT(TCP_##state)
 
@@ -48,6 +49,8 @@ bool memnet_endpoint_change_state(struct memnet_endpoint *ep, u8 next)
 	lockdep_assert_held(&ep->lock);
 	if (!(allowed[ep->state] & BIT(next)))
 		return false;
+	trace_memnet_endpoint_state(ep->lc ? ep->lc->ch : NULL, ep->index, ep->gen, ep->state,
+				    next);
 	WRITE_ONCE(ep->state, next);
 	if (ep->sk)	/* pairs with memnet_poll(): what the state tells is in place */
 		smp_store_release(&ep->sk->sk_state, next);

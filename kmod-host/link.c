@@ -23,6 +23,7 @@
 
 #include "context.h"
 #include "region.h"
+#include "trace.h"
 
 #define BACKOFF_MIN_MS	100
 #define BACKOFF_MAX_MS	3000
@@ -46,6 +47,7 @@ static void link_change_state(struct memnet_link *link, enum memnet_link_state n
 	lockdep_assert_held(&link->lock);
 	if (!(allowed[link->state] & BIT(next)))
 		return;
+	trace_memnet_link_state(link->cfg.name, link->state, next);
 	WRITE_ONCE(link->state, next);
 }
 
