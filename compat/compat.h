@@ -102,4 +102,16 @@
 #define memnet_custom_sockopt(sock) ((void)(sock))
 #endif
 
+/* sysctls of a namespace; their table has an empty entry at its end, as it had to before */
+#ifndef MEMNET_HAVE_net_sysctl_sz
+#define register_net_sysctl_sz(net, path, table, size)					\
+	((void)(size), register_net_sysctl(net, path, table))
+#endif
+
+#ifdef MEMNET_HAVE_ctl_table_const
+#define memnet_ctl_table const struct ctl_table
+#else
+#define memnet_ctl_table struct ctl_table
+#endif
+
 #endif /* MEMNET_COMPAT_H */

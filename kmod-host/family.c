@@ -116,6 +116,8 @@ static int memnet_create(struct net *net, struct socket *sock, int protocol, int
 		return -ESOCKTNOSUPPORT;
 	if (protocol != MEMNET_PROTO_IPV4 && protocol != MEMNET_PROTO_IPV6)
 		return -EPROTONOSUPPORT;
+	if (!kern && !memnet_group_may(net))
+		return -EACCES;
 	sock->ops = &memnet_stream_ops;
 	sock->state = SS_UNCONNECTED;
 	memnet_custom_sockopt(sock);

@@ -99,11 +99,14 @@ static int __init host_init(void)
 	ret = memnet_links_init();
 	if (ret)
 		goto areas;
+	ret = memnet_group_init();
+	if (ret)
+		goto links;
 	ret = memnet_family_init();
 	if (ret) {
 		pr_err("memnet: address family %u is not to be had: error %d\n",
 		       memnet_family_number, ret);
-		goto links;
+		goto group;
 	}
 	ret = memnet_host_netlink_init();
 	if (ret)
@@ -124,6 +127,8 @@ netlink:
 	memnet_host_netlink_exit();
 family:
 	memnet_family_exit();
+group:
+	memnet_group_exit();
 links:
 	memnet_links_exit();
 areas:
@@ -146,6 +151,7 @@ static void __exit host_exit(void)
 	memnet_context_exit();
 	memnet_host_netlink_exit();
 	memnet_family_exit();
+	memnet_group_exit();
 	memnet_links_exit();
 	memnet_areas_exit();
 	memnet_regions_exit();

@@ -568,6 +568,11 @@ void memnet_family_exit(void);
 struct sock *memnet_sock_alloc(struct net *net, struct socket *sock, int family, gfp_t gfp,
 			       int kern);
 
+/* group.c */
+int memnet_group_init(void);
+void memnet_group_exit(void);
+bool memnet_group_may(struct net *net);
+
 /* address.c */
 int memnet_sockaddr_to_wire(const struct sockaddr *addr, int len, struct wire_addr *wire);
 void memnet_wire_to_sockaddr(const struct wire_addr *wire, struct sockaddr_storage *ss);

@@ -299,6 +299,76 @@ def test_configuration_needs_privilege(lab):
     assert offload.link(lab)["state"] == "up"
 
 
+GROUPS = """
+import os, socket, sys
+knob = f"/proc/sys/net/{sys.argv[1]}"
+kind = (socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP) if "ping" in knob else (25, socket.SOCK_STREAM, 0)
+def attempt(call):
+    try:
+        call()
+        return "may"
+    except OSError as e:
+        return os.strerror(e.errno)
+def write(text):
+    with open(knob, "w") as f:
+        f.write(text)
+def member(gid, *groups):
+    # what a member of these groups may
+    pid = os.fork()
+    if pid:
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    os.setgroups(groups)
+    os.setresgid(gid, gid, gid)
+    os._exit(attempt(lambda: socket.socket(*kind).close()) == "may")
+for text in ("100 200", "0 0", "200 100", "7", "x y", "-1 5", "", "1 0", "1 4294967295", "0 4294967294"):
+    print(text, attempt(lambda: write(text)), open(knob).read().split(), member(0), member(99), member(100), member(200), member(201),
+          member(5, 3, 150), member(5, 3, 201), attempt(lambda: socket.socket(*kind).close()))
+"""
+
+
+def test_group_range(lab):
+    """Who may make sockets, as ping_group_range says who may ping; each network namespace has a range of its own."""
+    lab.host.put("/tmp/groups.py", GROUPS)
+    first = lab.host.sh("cat /proc/sys/net/memnet/group_range").split()
+    assert first == ["0", "4294967294"], first
+    run = "userland unshare -n python3 /tmp/groups.py"
+    native, memnet = (lab.host.sh(f"{run} {knob}") for knob in ("ipv4/ping_group_range", "memnet/group_range"))
+    # it does not take a number beyond 2^31, and begins with nobody
+    both = [[l for l in text.splitlines() if "42949672" not in l] for text in (native, memnet)]
+    assert both[0] == both[1] and len(both[0]) == 8, f"ping_group_range:\n{native}\ngroup_range:\n{memnet}"
+    everybody = next(l for l in memnet.splitlines() if l.startswith("0 4294967294"))
+    assert everybody == "0 4294967294 may ['0', '4294967294'] 1 1 1 1 1 1 1 may", everybody
+    assert "100 200 may ['100', '200'] 0 0 1 1 0 1 0 Permission denied" in memnet.splitlines(), memnet
+    assert lab.host.sh("cat /proc/sys/net/memnet/group_range").split() == first
+    fails(lab.host, "setpriv --reuid 65534 --clear-groups sh -c 'echo 0 1 >/proc/sys/net/memnet/group_range'", "permission denied", "can't create")
+    offload.idle(lab)
+    return memnet
+
+
+def test_tracepoints(lab):
+    """A short connection in the trace of either side: its messages and its states."""
+    tracing = "/sys/kernel/tracing"
+    for vm in lab.guests:
+        vm.sh(f"mountpoint -q {tracing} || mount -t tracefs tracefs {tracing}; echo >{tracing}/trace; echo 1 >{tracing}/events/memnet/enable")
+    lab.host.sh(f"mnmany {offload.memnet()} --bytes 1000 idle 1")
+    offload.idle(lab)
+    seen = {}
+    for vm in lab.guests:
+        vm.sh(f"echo 0 >{tracing}/events/memnet/enable")
+        seen[vm.name] = vm.sh(f"grep -o 'memnet_[a-z_]*: .*' {tracing}/trace")
+    host, node = seen["host"], seen["node"]
+    for there, back in ((host, node), (node, host)):
+        sent = [l.split(": ", 1)[1] for l in there.splitlines() if l.startswith("memnet_message_sent") and " id=0 " not in l]
+        came = [l.split(": ", 1)[1] for l in back.splitlines() if l.startswith("memnet_message_received")]
+        # each side numbers its channels by itself
+        lines = [[l.split(" ", 1)[1] for l in part] for part in (sent, came)]
+        assert len(sent) >= 3 and set(lines[0]) <= set(lines[1]), f"{lines[0]}\n{lines[1]}"
+    assert any(" len=1000" in l for l in host.splitlines()), host
+    states = [l.rsplit("state=", 1)[1] for l in host.splitlines() if l.startswith("memnet_endpoint_state")]
+    assert states[:2] == ["7->2", "2->1"] and states[-1].endswith("->7"), host
+    return f"{len(host.splitlines())} events on the host, {len(node.splitlines())} on the node"
+
+
 # --- what is given to calls -------------------------------------------------------------------------
 
 
