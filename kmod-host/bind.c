@@ -328,7 +328,9 @@ int memnet_bind(struct socket *sock, memnet_sockaddr *uaddr, int len)
 	ret = memnet_open(sk);
 	if (ret)
 		goto out;
-	memnet_sync_options(sk, mn->ep, false);
+	ret = memnet_sync_options(sk, mn->ep, false);
+	if (ret)
+		goto out;
 	ret = bind_in_turn(sk, mn->ep, &wire, privileged);
 	if (ret)
 		goto out;
@@ -415,8 +417,9 @@ int memnet_listen(struct socket *sock, int backlog)
 	ret = -EINVAL;
 	if (!ep)	/* disconnected by another thread */
 		goto out;
-	ret = 0;
-	memnet_sync_options(sk, ep, false);
+	ret = memnet_sync_options(sk, ep, false);
+	if (ret)
+		goto out;
 	sk->sk_max_ack_backlog = backlog;
 	spin_lock_bh(&ep->lock);
 	ep->listener.backlog = clamp(backlog, 1, SHRT_MAX);

@@ -45,7 +45,9 @@ static int start_connect(struct sock *sk, const struct sockaddr *addr, int len)
 	if (ret)
 		return ret;
 	ep = mn->ep;
-	memnet_sync_options(sk, ep, false);
+	ret = memnet_sync_options(sk, ep, false);
+	if (ret)
+		return ret;
 	memnet_set_names(sk, NULL, &msg.connect.addr);
 	spin_lock_bh(&ep->lock);
 	if (!memnet_endpoint_change_state(ep, TCP_SYN_SENT))

@@ -316,14 +316,15 @@ static int set_socket(struct socket *sock, int name, sockptr_t value, unsigned i
  * @value: value
  * @len: its size
  *
- * Return: 0, -EINVAL, -EFAULT, or -ENOPROTOOPT.
+ * Return: 0, -EINVAL, -EFAULT, -ENOPROTOOPT or -ENOMEM.
  */
 int memnet_setsockopt(struct socket *sock, int level, int name, sockptr_t value, unsigned int len)
 {
 	struct sock *sk = sock->sk;
 	struct memnet_sock *mn = memnet_sk(sk);
 	const struct option *o;
-	int i, v, ret = 0;
+	int i, v, was, ret = 0;
+	u32 set;
 
 	if (level == SOL_SOCKET)
 		return set_socket(sock, name, value, len);
@@ -355,14 +356,21 @@ int memnet_setsockopt(struct socket *sock, int level, int name, sockptr_t value,
 	if (i == MEMNET_OPT_V6ONLY && inet_sk(sk)->inet_num) {
 		ret = -EINVAL;
 	} else {
+		was = mn->opt[i];
+		set = mn->opt_set;
 		WRITE_ONCE(mn->opt[i], v);
 		mn->opt_set |= BIT(i);
-		if (i == MEMNET_OPT_V6ONLY)
-			sk->sk_ipv6only = v;
 		if (mn->ep)
 			ret = tell(mn->ep, i, level, name, v, GFP_KERNEL);
-		if (mn->native)
-			memnet_native_setopt(mn, level, name, v);
+		if (ret) {	/* the node has not heard of it */
+			WRITE_ONCE(mn->opt[i], was);
+			mn->opt_set = set;
+		} else {
+			if (i == MEMNET_OPT_V6ONLY)
+				sk->sk_ipv6only = v;
+			if (mn->native)
+				memnet_native_setopt(mn, level, name, v);
+		}
 	}
 	release_sock(sk);
 	return ret;

@@ -690,13 +690,17 @@ static int ioctl_outq(struct sock *sk, enum wire_query what, u64 *value)
 		return 0;
 	wire_init(&msg, WIRE_QUERY, 0, 0);
 	msg.ask.what = cpu_to_le32(what);
+	memnet_endpoint_get(ep);
 	ret = memnet_request(sk, ep, &msg, false, &answer);
-	if (ret == -ECONNRESET || ret == -ENETDOWN)
-		return 0;
-	if (ret)
-		return ret;	/* the endpoint may be gone */
-	*value = answer.value + (READ_ONCE(ep->tx.end) - answer.sent);
-	return 0;
+	/* The connection died: of what the node's TCP had taken nobody will know more. */
+	if (ret == -ECONNRESET || ret == -ENETDOWN) {
+		*value = READ_ONCE(ep->tx.sent) - READ_ONCE(ep->tx.consumed);
+		ret = 0;
+	} else if (!ret) {
+		*value = answer.value + (READ_ONCE(ep->tx.end) - answer.sent);
+	}
+	memnet_endpoint_put(ep);
+	return ret;
 }
 
 /**
