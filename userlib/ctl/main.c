@@ -331,7 +331,7 @@ static void print_usage(FILE *to)
 
 	for (i = 0; i < N_COMMANDS; i++)
 		fprintf(to, "%s memnetctl [-j] %s\n", i ? "      " : "usage:", commands[i].usage);
-	fputs("\n  -j, --json     print JSON\n"
+	fputs("\n  -j, --json     show in JSON; what shows nothing prints nothing\n"
 	      "  -h, --help     show this\n"
 	      "  -V, --version  show the version\n"
 	      "\nADDR is IPv4 or IPv6 in numbers, on the RDMA network; see memnetctl(8).\n", to);
