@@ -138,6 +138,12 @@ def test_kernel_warns(lab):
     lab.host.sh("echo '<4>WARNING: planted' >/dev/kmsg; sleep 1")
 def test_the_lab_is_new(lab):
     assert lab.host.sh("pgrep -c sleep || :").strip() in ("0", "")
+def test_the_kernel_warns_later(lab):
+    stop = lab.stop
+    def warned():
+        lab.host.sh("echo '<4>WARNING: too late for a test' >/dev/kmsg")
+        stop()
+    lab.stop = warned
 '''
 
 
@@ -150,10 +156,12 @@ def test_the_runner_counts_right(lab):
     argv = [sys.executable, TREE / "selftests/run", "--cases", cases, "--kernel", lab.kernel.name]
     p = subprocess.run([str(a) for a in argv], capture_output=True, text=True, timeout=280)
     lines = p.stdout.splitlines()
-    assert lines[-1] == "3 passed, 4 failed, 1 skipped", p.stdout[-4000:] + p.stderr[-1000:]
+    # a report fails the test it comes after, once, or else its case when the guests are off
+    assert lines[-1] == "4 passed, 5 failed, 1 skipped", p.stdout[-4000:] + p.stderr[-1000:]
     assert p.returncode == 1
-    for text in ("WARNING: planted", "this is said", "# SKIP for a reason", "skipped without a reason", "no end of"):
+    for text in ("WARNING: planted", "WARNING: too late", "this is said", "# SKIP for a reason", "skipped without a reason", "no end of"):
         assert text in p.stdout, text
+    assert f"# failed: {lab.kernel.name} planted_with:consoles" in lines, p.stdout[-4000:]
 
 
 test_the_runner_counts_right.kernels = ["6.12"]     # the runner is the same on every kernel

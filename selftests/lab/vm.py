@@ -293,8 +293,10 @@ class VM(Place):
 
     def check_console(self):
         """Excerpts of bug reports that came since the last check."""
+        over = not self.alive       # then the line it was writing gets no longer
         raw = self._console_file()
-        new, self.seen = raw[self.seen:raw.rfind(b"\n") + 1], max(self.seen, raw.rfind(b"\n") + 1)
+        end = max(self.seen, len(raw) if over else raw.rfind(b"\n") + 1)
+        new, self.seen = raw[self.seen:end], end
         return console.reports(new.decode(errors="replace"))
 
     def mark(self):
@@ -311,6 +313,7 @@ class VM(Place):
     def freeze(self):
         """Stop the guest as a machine that stands still would: its clock goes on; resume by thaw()."""
         os.kill(self.proc.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, self.proc.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)       # all of its threads
 
     def thaw(self):
         os.kill(self.proc.pid, signal.SIGCONT)
