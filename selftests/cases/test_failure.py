@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """Machines and devices that go away: every call tells, nothing hangs, nothing is left, all works again.
+And what does not even wait for a machine that stands still.
 
 The heartbeat is 5 s, as by default.  A blocked call hears of a death within that time; two processors
 that emulate three machines may add a second, and what else is waited for has twice the time.
@@ -8,9 +9,10 @@ import time
 
 from selftests.cases import offload
 from selftests.cases.test_programs import NGINX
-from selftests.lab.lab import HOST_SAN, NODE_EXT, NODE_SAN
+from selftests.lab.lab import CLIENT_EXT, HOST_SAN, NODE_EXT, NODE_SAN
 
 HEARTBEAT = 5
+STANDS = 3      # seconds a machine may stand still: five of six beats without a sign are its death, and the last may be a beat old
 SECRET, WRONG = "a-secret-of-the-lab", "another-secret-of-it"
 
 DELETE, ADD = f"memnetctl link del {offload.LINK}", f"memnetctl link add {offload.LINK} tcps {NODE_SAN}"
@@ -65,6 +67,14 @@ def told(lab, job, cause):
     late = [c for c in back if not 0 <= c["at"] - cause <= limit * 1000]
     assert rc == 0 and back and not late, f"cause: {cause}, late: {late}\n{out}"
     return "; ".join(f"{c['call']} {c['errno']} {c['at'] - cause} ms" for c in back)
+
+
+def says(lab, job, word):
+    """Wait until a program has said a word."""
+    end = time.monotonic() + offload.patience(lab, 60)
+    while word not in job.output():
+        assert not job.done and time.monotonic() < end, job.output()
+        time.sleep(0.2)
 
 
 class Nginx:
@@ -144,6 +154,78 @@ def test_node_dies(lab):
         node_back(lab)
         alive(lab)
         nginx.serves()
+    offload.idle(lab)
+    return note
+
+
+# calls that wait for the node, a thread for each; SIOCOUTQ says a number of a connection that died, as TCP's does
+LATE = f"""
+import errno, fcntl, os, select, socket, sys, termios, threading, time
+peer, here = ("{CLIENT_EXT}", 4242), ("{NODE_EXT}", 0)
+def talk():
+    s = socket.socket()
+    s.connect(peer)
+    s.sendall(b"echo\\n")
+    return s
+bound, asked, sent, idle = socket.socket(), talk(), talk(), talk()
+bound.bind(here)
+new = [socket.socket(), socket.socket()]
+def bind():
+    new[0].bind(here)
+    new[0].listen(5)
+def listen():
+    bound.listen(5)
+def connect():
+    new[1].connect(peer)
+def outq():
+    fcntl.ioctl(asked, termios.TIOCOUTQ, bytes(4))
+def send_and_recv():
+    sent.send(b"x")
+    sent.recv(1)
+calls, bad, begun = [bind, listen, connect, outq, send_and_recv], [], threading.Semaphore(0)
+def tell(call, ret, error, at, state):
+    bad.extend([call] * (state != "ok"))
+    os.write(1, f"returned call={{call.__name__}} ret={{ret}} errno={{error}} at={{at}} state={{state}}\\n".encode())
+def run(call):
+    ret, error = 0, "0"
+    begun.release()
+    try:
+        call()
+    except OSError as e:
+        ret, error = -1, errno.errorcode[e.errno]
+    tell(call, ret, error, int(time.clock_gettime(time.CLOCK_BOOTTIME) * 1000), "ok" if ret or call is outq else "no-error")
+print("ready", flush=True)
+sys.stdin.readline()
+threads = [threading.Thread(target=run, args=(call,), daemon=True) for call in calls]
+for t in threads:
+    t.start()
+for t in threads:
+    begun.acquire()
+ends = select.poll()
+ends.register(idle, 0)
+print("begun too late" if ends.poll(0) else "begun in time", flush=True)
+end = time.monotonic() + {4 * HEARTBEAT}
+for t, call in zip(threads, calls):
+    t.join(max(0, end - time.monotonic()))
+    if t.is_alive():
+        tell(call, -2, "0", -1, "hung")
+os._exit(bool(bad))
+"""
+
+
+def test_calls_begun_after_the_node_died(lab):
+    """And before anybody has noticed: they return when those do that were under way by then, and with an error."""
+    lab.host.put("/tmp/late.py", LATE)
+    lab.host.sh("rm -f /tmp/go && mkfifo /tmp/go")
+    job = lab.host.bg("exec userland memnet-run python3 /tmp/late.py <>/tmp/go")
+    says(lab, job, "ready")
+    cause = uptime(lab)
+    lab.node.kill()
+    lab.host.sh("echo >/tmp/go")
+    note = told(lab, job, cause)
+    assert "begun in time" in job.output(), job.output()
+    node_back(lab)
+    alive(lab)
     offload.idle(lab)
     return note
 
@@ -343,6 +425,134 @@ def test_everything_stands_still(lab):
     offload.puppet(lab.client)
     alive(lab)
     offload.idle(lab)
+
+
+# what a program does by itself, with bytes and a connection that have come: who waits is the last it names
+NO_NODE = """
+import errno, fcntl, select, socket, struct, sys, termios, threading, time
+peer, here, tag = (sys.argv[1], 4242), sys.argv[2], f"alone{time.time_ns()}"
+DATA = b"d" * 1000
+TCP, IP, SOCKET = socket.IPPROTO_TCP, socket.IPPROTO_IP, socket.SOL_SOCKET
+OPTIONS = [(SOCKET, socket.SO_REUSEADDR, 1), (SOCKET, socket.SO_REUSEPORT, 1), (SOCKET, socket.SO_KEEPALIVE, 1),
+           (SOCKET, socket.SO_LINGER, bytes(8)), (SOCKET, socket.SO_SNDBUF, 100000), (SOCKET, socket.SO_RCVBUF, 100000),
+           (SOCKET, socket.SO_RCVLOWAT, 1), (SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 60, 0)),
+           (SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 60, 0)), (TCP, socket.TCP_NODELAY, 1), (TCP, socket.TCP_CORK, 1),
+           (TCP, socket.TCP_CORK, 0), (TCP, socket.TCP_QUICKACK, 1), (TCP, socket.TCP_KEEPIDLE, 100), (TCP, socket.TCP_KEEPINTVL, 10),
+           (TCP, socket.TCP_KEEPCNT, 5), (TCP, socket.TCP_USER_TIMEOUT, 60000), (TCP, socket.TCP_DEFER_ACCEPT, 5),
+           (TCP, socket.TCP_SYNCNT, 5), (TCP, socket.TCP_LINGER2, 5), (IP, socket.IP_TOS, 16), (IP, socket.IP_TTL, 60)]
+
+def call(words):
+    s = socket.socket()
+    s.connect(peer)
+    s.sendall(words.encode() + b"\\n")
+    return s
+
+def unread(s):
+    return struct.unpack("i", fcntl.ioctl(s, termios.FIONREAD, bytes(4)))[0]
+
+def read(s, left):
+    got = b""
+    while len(got) < left and (more := s.recv(left - len(got))):
+        got += more
+    return got
+
+talks, ends = call("echo"), call(f"sink reply=0 tag={tag}")
+talks.sendall(DATA)
+while unread(talks) < len(DATA):
+    time.sleep(0.01)
+listens, asks = socket.socket(), socket.socket()
+listens.bind((here, 0))
+listens.listen(5)
+caller = call(f"call {here} {listens.getsockname()[1]} 1 -- echo")
+select.select([listens], [], [])
+print("ready", flush=True)
+sys.stdin.readline()
+
+slowest = (0, "")
+def does(what, wanted, call, *args):
+    global slowest
+    print(what, flush=True)
+    began = time.monotonic()
+    got = call(*args)
+    slowest = max(slowest, (time.monotonic() - began, what))
+    assert wanted is ... or got == wanted, (what, got, wanted)
+    return got
+
+# one that cannot do without the node
+bind = threading.Thread(target=asks.bind, args=((here, 0),), daemon=True)
+bind.start()
+new = does("socket", ..., socket.socket)
+for s, which in (talks, "connected"), (new, "new"):
+    does(f"setsockopt of the {which} one", [None] * len(OPTIONS), lambda: [s.setsockopt(*option) for option in OPTIONS])
+    does(f"getsockopt of the {which} one", (1, 0), lambda: (s.getsockopt(TCP, socket.TCP_NODELAY), s.getsockopt(SOCKET, socket.SO_ERROR)))
+p, e = select.poll(), select.epoll()
+p.register(talks, select.POLLIN | select.POLLOUT)
+e.register(talks, select.EPOLLIN | select.EPOLLOUT)
+does("poll", [(talks.fileno(), select.POLLIN | select.POLLOUT)], p.poll, 0)
+does("epoll", [(talks.fileno(), select.EPOLLIN | select.EPOLLOUT)], e.poll, 0)
+does("select", ([talks, listens], [talks], []), select.select, [talks, listens], [talks], [], 0)
+does("FIONREAD", len(DATA), unread, talks)
+does("send", len(DATA), talks.send, DATA)
+does("recv", DATA, talks.recv, len(DATA))
+assert does("getsockname", ..., talks.getsockname)[0] == here
+does("getpeername", peer, talks.getpeername)
+new.setblocking(False)
+does("connect", errno.EINPROGRESS, new.connect_ex, peer)
+child, who = does("accept", ..., listens.accept)
+does("getpeername of the child", who, child.getpeername)
+does("send of the child", len(DATA), child.send, DATA)
+does("shutdown", None, talks.shutdown, socket.SHUT_WR)
+does("send before close", len(DATA), ends.send, DATA)
+does("close", None, ends.close)
+does("close of the listener", None, listens.close)
+print("done, bind", "waits," if bind.is_alive() else "does not,", f"slowest {slowest[1]}: {1000 * slowest[0]:.1f} ms", flush=True)
+
+bind.join(60)
+assert asks.getsockname()[1], "not bound"
+select.select([], [new], [], 60)
+assert new.getsockopt(SOCKET, socket.SO_ERROR) == 0 and new.getpeername() == peer
+child.settimeout(60)
+assert read(child, len(DATA)) == DATA and read(talks, len(DATA) + 1) == DATA
+said = call(f"stat {tag} 10000").makefile().readline()
+assert f"in={len(DATA)} " in said and "running" not in said, said
+print("all arrived", flush=True)
+"""
+
+
+def alone(lab, command, stands=False):
+    """NO_NODE, while the node stands still where it is to do without; its line on it."""
+    limit = STANDS if stands else offload.patience(lab, 30)
+    lab.host.sh("rm -f /tmp/go && mkfifo /tmp/go")
+    job = lab.host.bg(f"exec userland {command} <>/tmp/go")
+    says(lab, job, "ready")
+    try:
+        if stands:
+            lab.node.freeze()
+        end = time.monotonic() + limit
+        lab.host.sh("echo >/tmp/go", timeout=limit)
+        while "\ndone" not in job.output() and not job.done and time.monotonic() < end:
+            time.sleep(0.02)
+        said = job.output()
+    finally:
+        lab.node.thaw()
+    assert "\ndone" in said, f"[{command}] waits: {said}"
+    rc, out = job.wait(offload.patience(lab, 90))
+    assert rc == 0 and "all arrived" in out, out
+    return next(line for line in out.splitlines() if line.startswith("done"))
+
+
+def test_what_needs_no_node(lab):
+    """What can be done without the node's answer is done while the node stands still, and reaches it later."""
+    lab.host.put("/tmp/alone.py", NO_NODE)
+    native = alone(lab, f"python3 /tmp/alone.py {NODE_SAN} {HOST_SAN}")
+    before = offload.counters(lab.host)["host.link_deaths"]
+    with offload.Watch(lab) as w:
+        memnet = alone(lab, f"memnet-run python3 /tmp/alone.py {CLIENT_EXT} {NODE_EXT}", stands=True)
+    w.proves(connects=5, accepts=1)
+    assert "bind waits" in memnet, f"the node did not stand still: {memnet}"
+    assert offload.counters(lab.host)["host.link_deaths"] == before, "the link died"
+    offload.idle(lab)
+    return f"native: {native}; {memnet}"
 
 
 def test_link_deleted_under_load(lab):

@@ -4,7 +4,7 @@ import json
 import time
 
 from selftests.cases import offload
-from selftests.cases.test_failure import ADD, DELETE, LISTEN, UNLISTEN, alive
+from selftests.cases.test_failure import ADD, DELETE, LISTEN, UNLISTEN, alive, under_way
 from selftests.lab.lab import HOST_SAN6, NODE_EXT, NODE_SAN, NODE_SAN6
 
 
@@ -89,6 +89,68 @@ def test_two_links_to_one_node(lab):
         job.wait(10)
     lab.host.sh("pkill -f '[h]old.py'; ip netns del apart", check=False)
     lab.host.sh("memnetctl link del third", timeout=offload.patience(lab, 30))
+    offload.idle(lab)
+
+
+def test_namespace_ends_under_load(lab):
+    """With its last process, whose streams are busy: the link serves its transport namespace again, in the same session."""
+    inside = "ip netns exec passing"
+    lab.host.sh("mkdir -p /run/netns; ip netns add passing && ip -n passing link set lo up && "
+                f"memnetctl link set {offload.LINK} netns passing")
+    before = offload.link(lab)
+    assert before["served_netns"] != before["transport_netns"], before
+    rc, out = lab.host.sh(f"mnmany {offload.memnet()} --bound 20 idle 1", timeout=offload.patience(lab, 30), check=False)
+    assert rc, f"two namespaces are served: {out}"
+    job = lab.host.bg(f"exec {inside} mnstream {offload.memnet()} --streams 4 --send 2G --recv 2G --side connect --bound 200")
+    under_way(lab, [job])
+    lab.host.sh("ip netns del passing")
+    under_way(lab, [job])
+    assert offload.link(lab)["served_netns"] == before["served_netns"], "it ended with its name"
+    job.kill()
+    job.wait(20)
+    end = time.monotonic() + offload.patience(lab, 30)
+    while (now := offload.link(lab))["served_netns"] != now["transport_netns"]:
+        assert time.monotonic() < end, now
+        time.sleep(0.2)
+    offload.idle(lab, timeout=60)
+    alive(lab)
+    now = offload.link(lab)
+    assert now["counters"]["reconnects"] == before["counters"]["reconnects"], (before, now)
+    offload.idle(lab)
+
+
+def test_handing_a_link_on_needs_privilege_over_both_namespaces(lab):
+    """Root of another user namespace has it over his own network namespace, and so over a link there, but over no other."""
+    def served(where="", name=offload.LINK):
+        now = json.loads(lab.host.sh(f"{where} memnetctl -j link show {name}"))
+        now = now[0] if isinstance(now, list) else now
+        return now["served_netns"], now["transport_netns"]
+
+    def refused(who, name, to, why):
+        rc, out = lab.host.sh(f"{who} memnetctl link set {name} netns {to}", check=False)
+        assert rc == 1 and why in out, f"[{who} link set {name} netns {to}] ended with {rc}: {out}"
+
+    box = lab.host.bg("exec unshare -U -r -n sh -c 'echo $$; exec sleep 1000'")
+    end = time.monotonic() + offload.patience(lab, 30)
+    while "\n" not in box.output():
+        assert not box.done and time.monotonic() < end, box.output()
+        time.sleep(0.2)
+    pid = box.output().strip()
+    there, root = f"nsenter -t {pid} -n", f"nsenter -t {pid} -U"
+    # it has no way to the node, and needs none
+    lab.host.sh(f"{there} memnetctl link add boxed tcps {NODE_SAN}")
+    before = served(), served(there, "boxed")
+    assert before[0][0] == before[0][1] and before[1][0] == before[1][1] != before[0][0], before
+    refused("setpriv --reuid 65534 --clear-groups --inh-caps=-all", offload.LINK, pid, "CAP_NET_ADMIN")
+    refused(root, offload.LINK, pid, "CAP_NET_ADMIN")
+    refused(f"{root} -n", "boxed", 1, "no CAP_NET_ADMIN over the namespace to be served")
+    assert (served(), served(there, "boxed")) == before and offload.link(lab)["state"] == "up"
+    # nothing else was in his way
+    lab.host.sh(f"{root} -n memnetctl link set boxed netns {pid}")
+    lab.host.sh(f"{there} memnetctl link del boxed", timeout=offload.patience(lab, 30))
+    box.kill()
+    box.wait(10)
+    alive(lab)
     offload.idle(lab)
 
 

@@ -9,6 +9,18 @@ from selftests.cases import offload
 
 LAB = {}
 
+# How much a socket may be sent: at first, while its program does not read, and at most (administration.rst, Memory).
+FIRST, UNREAD, LARGEST = 16 << 10, 64 << 10, 256 << 10
+
+
+def pages(n, window):
+    """What the windows of n sockets may hold, since two neighbouring pages have more than a page of payload."""
+    return n * (2 * window // 4096 + 1)
+
+
+# 64 connections that are being made, with a line for the peer each, and one whose bytes are read
+BESIDE = pages(64, 1) + pages(1, LARGEST)
+
 
 def setup(lab):
     # connections the node closed first would fill its slab for a minute, natively as well
@@ -51,21 +63,27 @@ class Lowest:
         assert rc == 0, f"[{job.cmd}] ended with {rc}:\n{out[-3000:]}"
         return out
 
-    def judge(self, least_mib=32):
+    def judge(self, held, least_mib=32):
         for name, free in self.available.items():
             assert free >= least_mib << 10, f"{name}: only {free} KiB were available"
+        for vm in self.lab.guests:
+            most = held.get(vm.name, 0) + BESIDE
+            assert self.pages[vm.name] <= most, f"{vm.name}: {self.pages[vm.name]} pages were held, the windows explain {most}"
         return f"least available KiB {self.available}, most pages held {self.pages}"
 
 
-def watched(lab, arguments, connects, accepts=0, timeout=250):
-    """mnmany over AF_MEMNET under the eyes of Lowest; (words of its last line, a note)."""
+def watched(lab, arguments, connects, accepts=0, timeout=250, **held):
+    """mnmany over AF_MEMNET under the eyes of Lowest; (words of its last line, a note).
+
+    host=, node=: how many pages the windows let that side hold.
+    """
     lowest, bound = Lowest(lab), offload.patience(lab, timeout)
     with offload.Watch(lab) as w:
         job = lab.host.bg(f"mnmany {offload.memnet()} --bound {bound - 10} {arguments}")
         out = lowest.during(job, bound)
     w.proves(connects=connects, accepts=accepts)
     offload.idle(lab, timeout=90)
-    return offload.words(out.splitlines()[-1]), f"{out.splitlines()[-1]}; {lowest.judge()}"
+    return offload.words(out.splitlines()[-1]), f"{out.splitlines()[-1]}; {lowest.judge(held)}"
 
 
 def test_1000_connections_at_once(lab):
@@ -83,8 +101,9 @@ def test_10000_short_connections_leave_nothing(lab):
     n = count(lab, 10000) * (4 if offload.debug(lab) else 1)
     noise = 2048 if offload.debug(lab) else 256
     notes = []
-    mnmany(lab, offload.native(), f"short {n // 20}")
     for side in ("connect", "accept"):
+        for _ in range(4):
+            mnmany(lab, f"{offload.native()} --side {side}", f"short {n // 8}")
         options = f"{offload.memnet()} --side {side}"
         mnmany(lab, options, "short 200")       # what is allocated once, is allocated now
         offload.idle(lab)
@@ -100,8 +119,9 @@ def test_10000_short_connections_leave_nothing(lab):
             slab = after[vm.name]["slab"] - before[vm.name]["slab"]
             gone = before[vm.name]["available"] - after[vm.name]["available"]
             notes.append(f"{vm.name}, {n // 2} by {side}: slab {slab:+} KiB, available {-gone:+} KiB")
-            # a leak of 256 bytes, or of a page, for each connection would be seen
-            assert slab < n // 2 * 256 // 1024 + noise, notes[-1]
+            # half of a leak of 256 bytes, and of a page, for each connection: the noise of Debian's kernels is less than
+            # the other half with all of the 10,000
+            assert slab < n // 2 * 256 // 1024 // 2 + noise, notes[-1]
             assert gone < n // 2 * 4096 // 1024 // 2, notes[-1]
     return "\n".join(notes)
 
@@ -112,15 +132,18 @@ def test_10000_idle_connections(lab):
 
 
 def test_2000_receivers_that_never_read(lab):
-    """More is sent to each than its window of 16 KiB: the rest waits in the node's TCP.
+    """More is sent to each than its window, which its buffer keeps at 16 KiB: the rest waits in the node's TCP.
 
     Not much more, because the TCP of a machine with 512 MB drops what comes beyond 40 MB for all
     sockets together, also natively, and the peers' retransmissions then take minutes.
     """
     n = count(lab, 2000)
-    last, note = watched(lab, f"--hold 3 --bytes 24K noread {n}", connects=n)
+    mnmany(lab, offload.native(), f"--bytes 4K noread {n}")
+    dropped = offload.tcp_drops(lab.node)
+    last, note = watched(lab, f"--hold 3 --rcvbuf 8K --bytes 20K noread {n}", connects=n, host=pages(n, FIRST))
     assert last["complete"] == n and last["alive"] == 1, note
-    return note
+    assert last["queued"] <= n * FIRST, note
+    return f"{note}; the node's TCP dropped {offload.tcp_drops(lab.node) - dropped} segments"
 
 
 def test_senders_wait_for_receivers_that_do_not_read(lab):
@@ -128,9 +151,9 @@ def test_senders_wait_for_receivers_that_do_not_read(lab):
     n = count(lab, 100)
     mnmany(lab, offload.native(), f"--bytes 512K noread {n}")
     dropped = offload.tcp_drops(lab.node)
-    last, note = watched(lab, f"--hold 3 --bytes 512K noread {n}", connects=n)
+    last, note = watched(lab, f"--hold 3 --bytes 512K noread {n}", connects=n, host=pages(n, UNREAD))
     assert last["complete"] == n and last["alive"] == 1, note
-    assert last["queued"] <= n * (256 << 10), note
+    assert last["queued"] <= n * UNREAD, note
     dropped = offload.tcp_drops(lab.node) - dropped
     assert not dropped, f"the node's TCP was short of memory and dropped {dropped} segments; {note}"
     return note
@@ -140,14 +163,17 @@ def test_2000_peers_that_never_read(lab):
     """We send to peers that do not read until nothing more is taken, long before 2 MiB each."""
     n = count(lab, 2000)
     native = mnmany(lab, offload.native(), f"--bytes 2M flood {n}")
-    last, note = watched(lab, f"--hold 3 --bytes 2M flood {n}", connects=n)
+    # all of them have a first window; what is more is given while a host has less than half of max_pages
+    more = 4096 * int(lab.node.sh("cat /sys/module/memnet_tcps/parameters/max_pages")) // 2
+    last, note = watched(lab, f"--hold 3 --bytes 2M flood {n}", connects=n,
+                         node=pages(n, FIRST) + pages(1, min(more, n * LARGEST)))
     assert last["full"] == n and last["alive"] == 1, note
     return f"native took {native['accepted']}; {note}"
 
 
 def test_10_megabytes_in_small_pieces(lab):
     native = mnmany(lab, offload.native(), "unread-peer 10M 300")
-    last, note = watched(lab, "--hold 2 unread-peer 10M 300", connects=1)
+    last, note = watched(lab, "--hold 2 unread-peer 10M 300", connects=1, node=pages(1, LARGEST))
     assert last["full"] == 1 and last["arrived"] == last["accepted"] and last["bad"] == -1, note
     return f"native took {native['accepted']}; {note}"
 
@@ -155,7 +181,7 @@ def test_10_megabytes_in_small_pieces(lab):
 def test_an_urgent_byte_stalls_nobody(lab):
     n = 20
     mnmany(lab, offload.native(), f"--bytes 100K urgent {n}")
-    last, note = watched(lab, f"--bytes 100K urgent {n}", connects=n)
+    last, note = watched(lab, f"--bytes 100K urgent {n}", connects=n, host=pages(n, UNREAD))
     assert last["complete"] == n and last["alive"] == 1, note
     return note
 
@@ -182,7 +208,7 @@ def test_others_go_on_beside_those_who_never_read(lab):
     with offload.Watch(lab) as w:
         held, memnet = beside_unread(lab, offload.memnet(), n, size)
     w.proves(connects=n + 4, accepts=4)
-    assert held >= 4 * n, f"{held} unread pages are held for {n} connections"
+    assert 4 * n <= held <= pages(n, UNREAD) + BESIDE, f"{held} unread pages are held for {n} connections"
     offload.idle(lab, timeout=90)
     return f"{held} pages unread; native {native}; {memnet}"
 
