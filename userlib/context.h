@@ -13,7 +13,7 @@ struct jobs;
 
 struct memnet_context {
 	int fd;
-	struct spin spin;	/* of job_wait */
+	struct spin spin;	/* of job_wait and jobs_wait */
 
 	/* jobs: written by kernel and node */
 	const uint64_t *results;

@@ -312,23 +312,6 @@ int memnet_job_done(struct memnet_context *ctx, memnet_job job, ssize_t *result)
 	return release(ctx, r, job) ?: 1;
 }
 
-/* Looks for a while. */
-static bool look(struct memnet_context *ctx, const struct record *r, ssize_t *result)
-{
-	uint32_t limit, looks;
-	bool seen = false;
-
-	if (is_over(ctx, r, result))
-		return true;
-	if (!ctx->spin.max)
-		return false;
-	limit = spin_limit(&ctx->spin);
-	for (looks = 0; looks < limit && !seen; looks++)
-		seen = is_over(ctx, r, result);
-	spin_learn(&ctx->spin, looks, seen);
-	return seen;
-}
-
 /* As the kernel wants it; a time that is past, or never comes, may not fit. */
 static int64_t deadline(const struct timespec *until)
 {
@@ -350,6 +333,33 @@ static struct memnet_job_ref reference(struct memnet_context *ctx, const struct 
 	};
 }
 
+/*
+ * Looks for a while until any of @n jobs is over, or with @all until all are. A look is at one job, however many there are:
+ * what is allowed, and learnt, is the time they take.
+ */
+static bool look(struct memnet_context *ctx, const struct memnet_job_ref *refs, unsigned int n, bool all)
+{
+	uint32_t limit, looks;
+	bool seen = false;
+	unsigned int i = 0;
+	ssize_t result;
+
+	if (!ctx->spin.max)
+		return false;
+	limit = spin_limit(&ctx->spin);
+	for (looks = 0; looks < limit && !seen; looks++) {
+		bool over = is_over(ctx, &ctx->jobs->records[refs[i].result], &result);
+
+		if (over == all)	/* to the next: the others want the same, or may have what this has not */
+			i++;
+		seen = all ? i == n : over;
+		if (i == n)
+			i = 0;
+	}
+	spin_learn(&ctx->spin, looks, seen);
+	return seen;
+}
+
 int memnet_job_wait(struct memnet_context *ctx, memnet_job job, const struct timespec *until,
 		    ssize_t *result)
 {
@@ -364,9 +374,9 @@ int memnet_job_wait(struct memnet_context *ctx, memnet_job job, const struct tim
 
 	if (!r)
 		return -1;
-	if (!look(ctx, r, result)) {
+	if (!is_over(ctx, r, result)) {
 		ref = reference(ctx, r);
-		if (ioctl(ctx->fd, MEMNET_IOC_WAIT, &arg))
+		if (!look(ctx, &ref, 1, false) && ioctl(ctx->fd, MEMNET_IOC_WAIT, &arg))
 			return -1;
 		if (!is_over(ctx, r, result)) {
 			errno = EAGAIN;		/* cannot be */
@@ -374,6 +384,16 @@ int memnet_job_wait(struct memnet_context *ctx, memnet_job job, const struct tim
 		}
 	}
 	return release(ctx, r, job);
+}
+
+static unsigned int count_over(struct memnet_context *ctx, const struct memnet_job_ref *refs, unsigned int n)
+{
+	unsigned int i, over = 0;
+	ssize_t result;
+
+	for (i = 0; i < n; i++)
+		over += is_over(ctx, &ctx->jobs->records[refs[i].result], &result);
+	return over;
 }
 
 int memnet_jobs_wait(struct memnet_context *ctx, const memnet_job *jobs, unsigned int n,
@@ -387,8 +407,8 @@ int memnet_jobs_wait(struct memnet_context *ctx, const memnet_job *jobs, unsigne
 		.count = n,
 		.timeout = deadline(until),
 	};
-	unsigned int i, over = 0;
-	ssize_t result;
+	bool all = flags & MEMNET_WAIT_ALL;
+	unsigned int i, over;
 
 	if (!n || n > MEMNET_WAIT_MAX || flags & ~MEMNET_WAIT_ALL) {
 		errno = EINVAL;
@@ -400,9 +420,11 @@ int memnet_jobs_wait(struct memnet_context *ctx, const memnet_job *jobs, unsigne
 		if (!r)
 			return -1;
 		refs[i] = reference(ctx, r);
-		over += is_over(ctx, r, &result);
 	}
-	if (over >= (flags & MEMNET_WAIT_ALL ? n : 1))
+	over = count_over(ctx, refs, n);
+	if (over < (all ? n : 1) && look(ctx, refs, n, all))
+		over = count_over(ctx, refs, n);
+	if (over >= (all ? n : 1))
 		return (int)over;
 	if (ioctl(ctx->fd, MEMNET_IOC_WAIT, &arg))
 		return -1;

@@ -252,8 +252,9 @@ int memnet_jobs_wait(struct memnet_context *ctx, const memnet_job *jobs, unsigne
 		     unsigned int flags, const struct timespec *until);
 
 /*
- * How often memnet_job_wait() looks, at most, before it sleeps; 0 at first. It looks less
- * often where looking has not helped lately. To be set before others use the context.
+ * How often memnet_job_wait() and memnet_jobs_wait() look, at most, before they sleep; 0 at first.
+ * A look is at one job. They look less often where looking has not helped lately. To be set before
+ * others use the context.
  */
 void memnet_context_spin(struct memnet_context *ctx, unsigned int looks);
 

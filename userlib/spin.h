@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1 */
 /*
- * How often memnet_job_wait() looks before it sleeps.
+ * How often memnet_job_wait() and memnet_jobs_wait() look before they sleep.
  *
- * Looking is worth it where the end comes soon. So it looks about twice as often as it took
+ * Looking is worth it where the end comes soon. So who waits looks about twice as often as it took
  * lately, at most as often as the program allows; where that did not help it soon hardly looks at
  * all, but for every SPIN_PROBE-th wait, which goes to the limit and learns of better times.
  */

@@ -8,25 +8,42 @@
  *	fork		parent and children submit: the same, for the kernel's words are theirs together
  *	several		waiting for any of them, and for all
  *	strict		what is refused, and what is not touched
- *	spin		how often memnet_job_wait() looks
+ *	spin		how often it pays to look
+ *	looks		waiting by looking: how often, at what, and when the kernel is asked
+ *	eventfd		who is told of ends, and who is not any more
  */
 #include <pthread.h>
 #include <stdio.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 /* Takes all jobs; each is over at once, with as many bytes as its result word's number. */
 static int fake_ioctl(int fd, unsigned long number, void *arg);
+/* Gets on with each look at a result word: what the node does meanwhile takes a number of looks, not a time. */
+static void fake_node(const uint64_t *word);
 #define ioctl fake_ioctl
+#define __atomic_load_n(word, order) (fake_node(word), __atomic_load_n(word, order))
+#include "../direct.c"
 #include "../job.c"
+#undef __atomic_load_n
 #undef ioctl
 
 #define THREADS 8
 #define ROUNDS 100000
 
 static struct memnet_context ctx;
-static uint64_t *results;
+static uint64_t *results, *counters;
+static uint32_t counter = MEMNET_NO_COUNTER;	/* another: jobs are under way until it has passed their @end */
+static uint64_t end;
+static int told = -1;				/* eventfd */
+static unsigned int asked;			/* to wait */
+static struct {
+	unsigned int looks;			/* at results */
+	unsigned int every;			/* after so many something happens */
+	void (*happens)(void);			/* NULL: nothing is counted */
+} node;
 static struct {
 	_Atomic bool held[MEMNET_JOBS_MAX];
 	_Atomic unsigned int mistakes;
@@ -38,6 +55,7 @@ static int fake_wait(struct memnet_wait *w)
 	const struct memnet_job_ref *refs = (struct memnet_job_ref *)(uintptr_t)w->jobs;
 	uint32_t want = w->flags & MEMNET_WAIT_ALL ? w->count : 1;
 
+	asked++;
 	if (w->count > 1) {
 		printf("asked to wait for %u of %u\n", want, w->count);
 		for (w->done = 0; w->done < want; w->done++)
@@ -50,22 +68,49 @@ static int fake_wait(struct memnet_wait *w)
 	return -1;
 }
 
+static int fake_eventfd(const struct memnet_eventfd *e)
+{
+	if (e->size != sizeof(*e) || e->fd < -1) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (e->fd >= 0 && fcntl(e->fd, F_GETFD) < 0)
+		return -1;
+	told = e->fd;
+	return 0;
+}
+
+static void fake_node(const uint64_t *word)
+{
+	if (!node.happens || word < ctx.results || word >= ctx.results + MEMNET_JOBS_MAX)
+		return;
+	if (++node.looks % node.every == 0)
+		node.happens();
+}
+
 static int fake_ioctl(int fd, unsigned long number, void *arg)
 {
 	struct memnet_submit *s = arg;
-	struct memnet_op *ops = (struct memnet_op *)(uintptr_t)s->ops;
+	struct memnet_op *ops;
 
 	if (fd == ctx.fd && number == MEMNET_IOC_WAIT)
 		return fake_wait(arg);
+	if (fd == ctx.fd && number == MEMNET_IOC_EVENTFD)
+		return fake_eventfd(arg);
 	if (fd != ctx.fd || number != MEMNET_IOC_SUBMIT)
 		return -1;
+	ops = (struct memnet_op *)(uintptr_t)s->ops;
 	for (s->done = 0; s->done < s->count; s->done++) {
 		struct memnet_op *op = &ops[s->done];
 
 		if (op->result >= MEMNET_JOBS_MAX || atomic_exchange(&kernel->held[op->result], true))
 			kernel->mistakes++;
-		op->counter = MEMNET_NO_COUNTER;
-		__atomic_store_n(&results[op->result], MEMNET_RESULT_OVER | op->result, __ATOMIC_RELEASE);
+		op->counter = counter;
+		op->end = end += op->len;
+		__atomic_store_n(&results[op->result], counter == MEMNET_NO_COUNTER ? MEMNET_RESULT_OVER | op->result : 0,
+				 __ATOMIC_RELEASE);
+		if (op->flags & MEMNET_OP_NOTIFY && told >= 0 && eventfd_write(told, 1))
+			kernel->mistakes++;
 	}
 	return 0;
 }
@@ -283,19 +328,192 @@ static void spin(void)
 	printf("at most 5: %u\n", settle(&s, 3));
 }
 
+static memnet_job watched[4];
+static unsigned int next;	/* of them to be over */
+static uint32_t turn;		/* of the wait: the first goes to the limit */
+
+static void nothing(void)
+{
+}
+
+static void one_is_over(void)
+{
+	if (next < 4)
+		results[(uint32_t)watched[next++]] = MEMNET_RESULT_OVER | 1;
+}
+
+static void counter_moves(void)
+{
+	counters[counter] += 10;
+}
+
+static void watch(unsigned int every, void (*happens)(void))
+{
+	asked = 0;
+	ctx.spin.waits = turn;
+	node.looks = 0;
+	node.every = every;
+	node.happens = happens;
+}
+
+static void saw(const char *what, int ret)
+{
+	node.happens = NULL;
+	printf("%s: %d, asked %u times\n", what, ret, asked);
+}
+
+/* Four that are under way, of 10 bytes each, instead of those there were. */
+static void four(void)
+{
+	struct memnet_op ops[4];
+	unsigned int i;
+	ssize_t result;
+
+	for (i = 0; i < 4; i++) {
+		if (!watched[i])
+			continue;
+		results[(uint32_t)watched[i]] = MEMNET_RESULT_OVER;
+		kernel->held[(uint32_t)watched[i]] = false;
+		memnet_job_done(&ctx, watched[i], &result);
+	}
+	memset(ops, 0, sizeof(ops));
+	for (i = 0; i < 4; i++)
+		ops[i].len = 10;
+	counter = 9;
+	end = counters[counter];
+	next = 0;
+	if (memnet_submit(&ctx, ops, 4, watched) != 4)
+		kernel->mistakes++;
+}
+
+/* Waits for four that are not over until the kernel is asked; how often it was looked. */
+static unsigned int looks_in_vain(unsigned int allowed, unsigned int flags)
+{
+	four();
+	memnet_context_spin(&ctx, allowed);
+	watch(UINT32_MAX, nothing);
+	memnet_jobs_wait(&ctx, watched, 4, flags, NULL);
+	node.happens = NULL;
+	return node.looks;
+}
+
+static unsigned int looks_at_one(unsigned int allowed)
+{
+	ssize_t result;
+
+	four();
+	memnet_context_spin(&ctx, allowed);
+	watch(UINT32_MAX, nothing);
+	memnet_job_wait(&ctx, watched[0], NULL, &result);
+	node.happens = NULL;
+	return node.looks;
+}
+
+static void looking(void)
+{
+	memnet_job backwards[4];
+	unsigned int i, none;
+	ssize_t result;
+
+	four();
+	memnet_context_spin(&ctx, 1000);
+	watch(100, one_is_over);
+	saw("one, at look 100", memnet_job_wait(&ctx, watched[0], NULL, &result));
+	four();
+	watch(100, one_is_over);
+	saw("any, at look 100", memnet_jobs_wait(&ctx, watched, 4, 0, NULL));
+	watch(100, one_is_over);
+	saw("all, by results", memnet_jobs_wait(&ctx, watched, 4, MEMNET_WAIT_ALL, NULL));
+	four();
+	for (i = 0; i < 4; i++)
+		backwards[i] = watched[3 - i];
+	watch(100, one_is_over);
+	saw("any, the last of them", memnet_jobs_wait(&ctx, backwards, 4, 0, NULL));
+	watch(100, one_is_over);
+	saw("all, the last ones first", memnet_jobs_wait(&ctx, backwards, 4, MEMNET_WAIT_ALL, NULL));
+
+	four();
+	watch(50, counter_moves);
+	saw("any, by their counter", memnet_jobs_wait(&ctx, watched, 4, 0, NULL));
+	watch(50, counter_moves);
+	saw("all, by their counter", memnet_jobs_wait(&ctx, watched, 4, MEMNET_WAIT_ALL, NULL));
+	four();
+	watch(50, counter_moves);
+	saw("one, by its counter", memnet_job_wait(&ctx, watched[3], NULL, &result));
+	printf("with %zd bytes\n", result);
+
+	looks_in_vain(50, 0);
+	saw("in vain", 0);
+	none = looks_in_vain(0, 0);
+	printf("any: %u looks more\n", looks_in_vain(50, 0) - none);
+	none = looks_in_vain(0, MEMNET_WAIT_ALL);
+	printf("all: %u looks more\n", looks_in_vain(50, MEMNET_WAIT_ALL) - none);
+	none = looks_at_one(0);
+	printf("one: %u looks more\n", looks_at_one(50) - none);
+	none = looks_in_vain(0, 0);
+	four();
+	memnet_context_spin(&ctx, 1000);
+	watch(200, one_is_over);
+	memnet_jobs_wait(&ctx, watched, 4, 0, NULL);
+	turn = 1;
+	printf("lately of use: %u looks more\n", looks_in_vain(1000, 0) - none);
+	turn = 0;
+	for (i = 0; i < 40; i++)
+		looks_in_vain(1000, 0);
+	turn = 1;
+	printf("lately in vain: %u looks more\n", looks_in_vain(1000, 0) - none);
+	four();
+}
+
+static uint64_t times(int fd)
+{
+	eventfd_t n = 0;
+
+	return eventfd_read(fd, &n) ? 0 : n;
+}
+
+static void notified(void)
+{
+	static const char *const who[] = { "nobody", "the first", "the second", "still the second", "nobody any more" };
+	int first = eventfd(0, EFD_NONBLOCK), second = eventfd(0, EFD_NONBLOCK);
+	struct memnet_op ops[3];
+	memnet_job jobs[3];
+	unsigned int i, round;
+
+	memset(ops, 0, sizeof(ops));
+	ops[0].flags = ops[2].flags = MEMNET_OP_NOTIFY;
+	for (round = 0; round < 5; round++) {
+		if (round == 1)
+			refused("an eventfd", memnet_context_eventfd(&ctx, first));
+		else if (round == 2)
+			refused("another", memnet_context_eventfd(&ctx, second));
+		else if (round == 3)
+			refused("no descriptor", memnet_context_eventfd(&ctx, 12345));
+		else if (round == 4)
+			refused("none", memnet_context_eventfd(&ctx, -1));
+		memnet_submit(&ctx, ops, 3, jobs);
+		for (i = 0; i < 3; i++)
+			finish(jobs[i]);
+		printf("%s: %d and %d\n", who[round], (int)times(first), (int)times(second));
+	}
+	refused("a strange one", memnet_context_eventfd(&ctx, -2));
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
 		const char *name;
 		void (*run)(void);
 	} checks[] = { { "threads", threads }, { "full", full }, { "twice", twice }, { "fork", forked }, { "ring", ring },
-		     { "several", several }, { "strict", strict }, { "spin", spin } };
+		     { "several", several }, { "strict", strict }, { "spin", spin },
+		     { "looks", looking }, { "eventfd", notified } };
 	unsigned int i;
 
 	ctx.fd = memfd_create("jobs", 0);
 	if (ctx.fd < 0 || ftruncate(ctx.fd, MEMNET_MAP_SIZE) || jobs_init(&ctx))
 		return 2;
 	results = mmap(NULL, MEMNET_MAP_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, ctx.fd, 0);
+	counters = results + MEMNET_MAP_COUNTERS / sizeof(*results);
 	kernel = mmap(NULL, sizeof(*kernel), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (results == MAP_FAILED || (void *)kernel == MAP_FAILED)
 		return 2;

@@ -32,6 +32,29 @@ check "in a batch they stay wrong" 0 '^flags in a batch: 0xffff$' "$J" strict
 check "a negative time is over" 0 '^a time before all: -1 Timer expired$' "$J" strict
 check "the kernel is not asked to wait for ever then" 0 '^asked to wait not at all$' "$J" strict
 check "a time beyond all is not one before" 0 '^asked to wait longer than can be$' "$J" strict
+check "one that is over while it is looked at" 0 '^one, at look 100: 0, asked 0 times$' "$J" looks
+check "any of several that is" 0 '^any, at look 100: 1, asked 0 times$' "$J" looks
+check "whichever it is" 0 '^any, the last of them: 1, asked 0 times$' "$J" looks
+check "all of several" 0 '^all, by results: 4, asked 0 times$' "$J" looks
+check "in any order" 0 '^all, the last ones first: 4, asked 0 times$' "$J" looks
+check "one by its counter" 0 '^one, by its counter: 0, asked 0 times$' "$J" looks
+check "with its bytes" 0 '^with 10 bytes$' "$J" looks
+check "any by the counter they share" 0 '^any, by their counter: 1, asked 0 times$' "$J" looks
+check "all by the counter they share" 0 '^all, by their counter: 4, asked 0 times$' "$J" looks
+check "the kernel is asked when looking did not help" 0 '^in vain: 0, asked 1 times$' "$J" looks
+check "looks as often as allowed for one" 0 '^one: 50 looks more$' "$J" looks
+check "and no more for any of several" 0 '^any: 50 looks more$' "$J" looks
+check "nor for all of several" 0 '^all: 50 looks more$' "$J" looks
+check "about twice as often as it took lately" 0 '^lately of use: 4[01][0-9] looks more$' "$J" looks
+check "and hardly where it lately did not help" 0 '^lately in vain: 1[6-9] looks more$' "$J" looks
+check "nothing is mistaken" 0 '^0 mistakes$' "$J" looks
+check "nobody is told who did not ask" 0 '^nobody: 0 and 0$' "$J" eventfd
+check "an eventfd is told of those that notify" 0 '^the first: 2 and 0$' "$J" eventfd
+check "another instead" 0 '^the second: 0 and 2$' "$J" eventfd
+check "what is no descriptor" 0 '^no descriptor: -1 Bad file descriptor$' "$J" eventfd
+check "leaves it so" 0 '^still the second: 0 and 2$' "$J" eventfd
+check "none any more" 0 '^nobody any more: 0 and 0$' "$J" eventfd
+check "a descriptor that cannot be" 0 '^a strange one: -1 Invalid argument$' "$J" eventfd
 check "looks as often as it takes" 0 '^an end at 100 looks: seen$' "$J" spin
 check "hardly looks where that is no use" 0 '^never: 1[6-9]$' "$J" spin
 check "tries once in a while" 0 '^trying: 1000$' "$J" spin
