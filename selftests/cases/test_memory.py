@@ -56,7 +56,7 @@ def test_streams_lose_nothing(lab):
     for vm, module in ((lab.node, "memnet_tcps"), (lab.node, "memnet_core"), (lab.host, "memnet_core")):
         with Faults(vm, module, 10) as f:
             sent = offload.counters(lab.host)["core.bytes_sent"]
-            job = lab.host.bg(f"mnstream {offload.memnet()} --streams 4 --send 4M --recv 4M --side connect --bound 250")
+            job = lab.host.bg(f"mnstream {offload.memnet()} --streams 4 --send 16M --recv 16M --side connect --bound 250")
             end = time.monotonic() + offload.patience(lab, 60)
             while offload.counters(lab.host)["core.bytes_sent"] < sent + 200000:
                 assert time.monotonic() < end and not job.done, job.output()
