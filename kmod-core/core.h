@@ -6,6 +6,7 @@
  *   main.c      parameters, load and unload
  *   channel.c   life of a channel: set-up, start, failure, stop; heartbeat and worker
  *   connect.c   rdma_cm: connecting (host) and accepting (node), handshake data
+ *   retire.c    ids of dead channels that may not be ended yet
  *   tx.c        the send queue: ring of work requests, credits, batches, completions
  *   tx_gather.c what a request sends of a buffer
  *   tx_write.c  requests that are no messages: RDMA writes, registrations
@@ -14,6 +15,7 @@
  *   auth.c      proof of the shared secret
  *   wire.c      checking of messages; wire.h is the format
  *   stats.c     counters of all three modules
+ *   trace.c     tracepoints; trace.h has them
  *   netlink.c   the generic netlink family; netlink_parse.c and netlink_put.c read and write
  */
 #ifndef MEMNET_CORE_H

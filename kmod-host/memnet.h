@@ -21,6 +21,7 @@
  *   area.c        counters that the node writes and programs read
  *   request.c     requests that wait for the node's answer
  *   family.c      AF_MEMNET: create, shutdown, release
+ *   group.c       who may make sockets: net.memnet.group_range
  *   address.c     addresses and names
  *   bind.c        opening the endpoint, bind, listen
  *   accept.c      accept
