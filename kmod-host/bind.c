@@ -5,7 +5,7 @@
  * A socket is local until bind, listen or connect needs the node; memnet_open() then chooses a
  * channel, opens an endpoint there and tells the options set so far. Loopback addresses and
  * ports the user excluded never go to the node (native.c); a listener on the wildcard address
- * has both an endpoint and a native socket on loopback.
+ * has both an endpoint and a native socket on loopback, whose port is reserved by bind().
  *
  * A listening socket whose link died keeps its place: memnet_listener_restore(), called from
  * listener.c, opens a new endpoint with the address the old one really had. If the node
@@ -70,7 +70,7 @@ static struct memnet_link *link_of(struct memnet_endpoint *ep)
 	return link;
 }
 
-/* A port that is in use for good may see sockets come and go. */
+/* A port that is in use for good may see sockets come and go, or the next one be in use, too. */
 #define MAX_TURNS 8
 
 /* Waits, with the socket unlocked, until an endpoint that is being closed is gone. */
@@ -265,6 +265,56 @@ static bool wildcard(const struct sock *sk)
 	return !inet_sk(sk)->inet_rcv_saddr;
 }
 
+/* Binds the endpoint, which is opened if need be and told the options. */
+static int bind_on_node(struct sock *sk, const struct wire_addr *addr, bool privileged)
+{
+	struct memnet_sock *mn = memnet_sk(sk);
+	int ret;
+
+	memset(&mn->bound, 0, sizeof(mn->bound));
+	ret = memnet_open(sk) ?: memnet_sync_options(sk, mn->ep, false) ?:
+	      bind_in_turn(sk, mn->ep, addr, privileged);
+	if (ret)
+		return ret;
+	mn->bound = mn->ep->local;
+	mn->privileged = privileged;
+	return 0;
+}
+
+/*
+ * A wildcard address is loopback's, too. The node, where no port was asked for, knows nothing of
+ * the ports that native programs have there: it is asked again, a few times.
+ */
+static int bind_everywhere(struct sock *sk, const struct wire_addr *addr, bool privileged)
+{
+	int turns, ret;
+
+	for (turns = 1; ; turns++) {
+		ret = bind_on_node(sk, addr, privileged);
+		if (ret || !wildcard(sk))
+			return ret;
+		ret = memnet_native_reserve(sk, !addr->port && turns < MAX_TURNS);
+		if (ret != -EADDRINUSE || addr->port)
+			break;
+		if (turns == MAX_TURNS)		/* see memnet_native_listen_loopback() */
+			return 0;
+		memnet_drop_endpoint(sk, 0);
+	}
+	if (ret)
+		memnet_disconnect(sk->sk_socket);
+	return ret;
+}
+
+/* listen() on a socket that is not bound takes any port. */
+static int bind_anywhere(struct sock *sk)
+{
+	struct wire_addr addr = {
+		.family = cpu_to_le16(sk->sk_family == AF_INET6 ? 6 : 4),
+	};
+
+	return bind_everywhere(sk, &addr, false);
+}
+
 /**
  * memnet_bind() - proto_ops.bind
  * @sock: socket
@@ -324,14 +374,7 @@ int memnet_bind(struct socket *sock, memnet_sockaddr *uaddr, int len)
 	ret = -EOPNOTSUPP;
 	if (memnet_bound_elsewhere(sk))
 		goto out;
-	memset(&mn->bound, 0, sizeof(mn->bound));
-	ret = memnet_open(sk);
-	if (ret)
-		goto out;
-	ret = memnet_sync_options(sk, mn->ep, false);
-	if (ret)
-		goto out;
-	ret = bind_in_turn(sk, mn->ep, &wire, privileged);
+	ret = bind_everywhere(sk, &wire, privileged);
 	if (ret)
 		goto out;
 	ret = ask_cgroup_again(sk);
@@ -339,8 +382,6 @@ int memnet_bind(struct socket *sock, memnet_sockaddr *uaddr, int len)
 		memnet_disconnect(sk->sk_socket);
 		goto out;
 	}
-	mn->bound = mn->ep->local;
-	mn->privileged = privileged;
 	if (!wildcard(sk))
 		sk->sk_userlocks |= SOCK_BINDADDR_LOCK;
 	if (port)
@@ -410,7 +451,10 @@ int memnet_listen(struct socket *sock, int backlog)
 		goto out;
 	}
 	again = sk->sk_state == TCP_LISTEN;
-	ret = memnet_open(sk);
+	if (!again && !inet_sk(sk)->inet_num && !mn->bound.family)
+		ret = bind_anywhere(sk);
+	else
+		ret = memnet_open(sk);
 	if (ret)
 		goto out;
 	ep = mn->ep;

@@ -111,6 +111,7 @@ int memnet_disconnect(struct socket *sock)
 			memset(&mn->bound, 0, sizeof(mn->bound));
 		inet_sk(sk)->inet_num = 0;
 		inet_sk(sk)->inet_sport = 0;
+		memnet_native_unreserve(mn);
 	}
 	sock->state = SS_UNCONNECTED;
 	return 0;
@@ -160,6 +161,7 @@ static int connect_locked(struct socket *sock, memnet_sockaddr *uaddr, int *ulen
 		ret = start_connect(sk, addr, *ulen);
 		if (ret)
 			return ret;
+		memnet_native_unreserve(mn);
 		sock->state = SS_CONNECTING;
 		pending = -EINPROGRESS;
 		break;

@@ -328,6 +328,8 @@ enum memnet_opt {
  *		who has seen @delegated may use it. A listener's is taken off here when it stops
  *		listening, and released a grace period later: who does not hold lock_sock()
  *		(poll) loads it once, under RCU
+ * @reserved:	of a socket bound to a wildcard address on the node, not listening yet: the native
+ *		socket that has the port on loopback; under lock_sock()
  * @native_error: error of @native that was copied to sk_err and that nobody has been told yet;
  *		under sk_callback_lock of @native
  * @delegated:	every call goes to @native
@@ -349,6 +351,7 @@ struct memnet_sock {
 	struct inet_sock	inet;
 	struct memnet_endpoint	*ep;
 	struct socket		*native;
+	struct socket		*reserved;
 	int			native_error;
 	bool			delegated;
 	struct wire_addr	bound;
@@ -631,6 +634,8 @@ static inline bool memnet_delegated(const struct memnet_sock *mn)
 bool memnet_native_address(const struct sockaddr *addr, int family);
 bool memnet_native_port(const struct memnet_sock *mn, __be16 port);
 int memnet_native_delegate(struct sock *sk);
+int memnet_native_reserve(struct sock *sk, bool whole);
+void memnet_native_unreserve(struct memnet_sock *mn);
 int memnet_native_listen_loopback(struct sock *sk, int backlog);
 void memnet_native_begin(struct memnet_sock *mn);
 void memnet_native_end(struct memnet_sock *mn);

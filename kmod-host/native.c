@@ -131,7 +131,6 @@ static void copy_options(struct sock *sk, struct socket *native)
 	sock_valbool_flag(nsk, SOCK_LINGER, sock_flag(sk, SOCK_LINGER));
 	nsk->sk_mark = sk->sk_mark;
 	nsk->sk_priority = sk->sk_priority;
-	nsk->sk_bound_dev_if = sk->sk_bound_dev_if;
 	if (sk->sk_userlocks & SOCK_SNDBUF_LOCK)
 		nsk->sk_sndbuf = sk->sk_sndbuf;
 	if (sk->sk_userlocks & SOCK_RCVBUF_LOCK)
@@ -149,15 +148,15 @@ static void copy_options(struct sock *sk, struct socket *native)
 	}
 }
 
-static int create(struct sock *sk, int family, struct socket **native)
+static int create(struct sock *sk, struct socket **native)
 {
-	int ret = sock_create_kern(sock_net(sk), family, SOCK_STREAM, IPPROTO_TCP, native);
+	int ret = sock_create_kern(sock_net(sk), sk->sk_family, SOCK_STREAM, IPPROTO_TCP, native);
 
 	if (ret)
 		return ret;
 	/* TCP keeps it for a while once closed, with timers only if it holds its namespace. */
 	sk_net_refcnt_upgrade((*native)->sk);
-	join(sk, *native);
+	(*native)->sk->sk_bound_dev_if = sk->sk_bound_dev_if;
 	copy_options(sk, *native);
 	return 0;
 }
@@ -179,9 +178,10 @@ int memnet_native_delegate(struct sock *sk)
 		return -EADDRNOTAVAIL;
 	/* Left by a connect() that failed. */
 	memnet_drop_endpoint(sk, 0);
-	ret = create(sk, sk->sk_family, &native);
+	ret = create(sk, &native);
 	if (ret)
 		return ret;
+	join(sk, native);
 	/* Who sees the pointer sees what it points to. */
 	smp_store_release(&mn->native, native);
 	/* Who sees the flag sees the socket. */
@@ -208,9 +208,9 @@ static struct cred *credentials(const struct sock *sk)
 /*
  * IPv4's loopback cannot be bound to together with IPv6's: a socket for both listens at every
  * address, but only to what comes by the loopback device. Where a native program has the port at
- * some address of this machine, IPv6's has to do.
+ * some address of this machine, IPv6's has to do, unless @whole.
  */
-static int listen_at(struct socket *native, __be16 port, int backlog)
+static int bind_at(struct socket *native, __be16 port, bool whole)
 {
 	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = port,
 				    .sin6_addr = IN6ADDR_LOOPBACK_INIT };
@@ -228,12 +228,61 @@ static int listen_at(struct socket *native, __be16 port, int backlog)
 			if (ret)
 				sock_bindtoindex(nsk, 0, true);
 		}
-		if (ret == -EADDRINUSE)
+		if (ret == -EADDRINUSE && (!whole || ipv6_only_sock(nsk)))
 			ret = kernel_bind(native, (memnet_sockaddr *)&in6, sizeof(in6));
 	} else {
 		ret = kernel_bind(native, (memnet_sockaddr *)&in, sizeof(in));
 	}
-	return ret ?: kernel_listen(native, backlog);
+	return ret;
+}
+
+/**
+ * memnet_native_reserve() - have a port on loopback, too
+ * @sk: socket, locked, bound on the node, not listening
+ * @whole: not only at one of two loopback addresses
+ *
+ * No native program gets the port until memnet_native_unreserve(), and none has it. Nobody is
+ * listening: that is memnet_native_listen_loopback(). Connections of listeners that are or were on
+ * loopback do not stand in the way.
+ *
+ * Return: 0 or a negative errno, -EADDRINUSE if a native program has the port.
+ */
+int memnet_native_reserve(struct sock *sk, bool whole)
+{
+	struct memnet_sock *mn = memnet_sk(sk);
+	const struct cred *old;
+	struct socket *native;
+	struct cred *own;
+	int ret;
+
+	own = credentials(sk);
+	if (!own)
+		return -ENOMEM;
+	old = override_creds(own);
+	ret = create(sk, &native);
+	if (!ret) {
+		ret = bind_at(native, inet_sk(sk)->inet_sport, whole);
+		if (ret)
+			sock_release(native);
+	}
+	revert_creds(old);
+	put_cred(own);
+	if (!ret) {
+		memnet_native_unreserve(mn);
+		mn->reserved = native;
+	}
+	return ret;
+}
+
+/**
+ * memnet_native_unreserve() - let others have the port on loopback
+ * @mn: socket, locked
+ */
+void memnet_native_unreserve(struct memnet_sock *mn)
+{
+	if (mn->reserved)
+		sock_release(mn->reserved);
+	mn->reserved = NULL;
 }
 
 /**
@@ -241,44 +290,41 @@ static int listen_at(struct socket *native, __be16 port, int backlog)
  * @sk: socket, locked, bound on the node
  * @backlog: as for listen()
  *
- * Connections that are or were on loopback do not stand in the way, a native program that has the
- * port does. If it was the node that chose the port, that is nobody's mistake: the listener then
- * goes without local programs, and the log says so.
+ * The port is reserved, or was to be had in none of several turns (bind.c). If it was the node that
+ * chose it, that is nobody's mistake: the listener then goes without local programs, and the log
+ * says so.
  *
  * Return: 0 or a negative errno, -EADDRINUSE if a native program has the port.
  */
 int memnet_native_listen_loopback(struct sock *sk, int backlog)
 {
 	struct memnet_sock *mn = memnet_sk(sk);
-	__be16 port = inet_sk(sk)->inet_sport;
-	const struct cred *old;
 	struct socket *native;
-	struct cred *own;
-	int ret;
+	int ret = 0;
 
 	if (mn->native)
 		return kernel_listen(mn->native, backlog);
-	own = credentials(sk);
-	if (!own)
-		return -ENOMEM;
-	old = override_creds(own);
-	ret = create(sk, sk->sk_family, &native);
+	if (!mn->reserved)
+		ret = memnet_native_reserve(sk, false);
 	if (!ret) {
-		ret = listen_at(native, port, backlog);
-		if (ret)
-			sock_release(native);
+		native = mn->reserved;
+		/* What was set since it was bound. */
+		copy_options(sk, native);
+		sock_set_reuseaddr(native->sk);
+		join(sk, native);
+		ret = kernel_listen(native, backlog);
 	}
-	revert_creds(old);
-	put_cred(own);
-	if (ret) {
-		if (ret != -EADDRINUSE || sk->sk_userlocks & SOCK_BINDPORT_LOCK)
-			return ret;
-		pr_info_ratelimited("memnet: port %u, chosen by the node, is taken on loopback: no local access to its listener\n",
-				    ntohs(port));
+	if (!ret) {
+		mn->reserved = NULL;
+		/* Who sees the pointer sees what it points to. */
+		smp_store_release(&mn->native, native);
 		return 0;
 	}
-	/* Who sees the pointer sees what it points to. */
-	smp_store_release(&mn->native, native);
+	memnet_native_unreserve(mn);
+	if (ret != -EADDRINUSE || sk->sk_userlocks & SOCK_BINDPORT_LOCK)
+		return ret;
+	pr_info_ratelimited("memnet: port %u, chosen by the node, is taken on loopback: no local access to its listener\n",
+			    inet_sk(sk)->inet_num);
 	return 0;
 }
 
@@ -417,13 +463,14 @@ void memnet_native_unlisten(struct memnet_sock *mn)
 }
 
 /**
- * memnet_native_release() - close the native socket, if there is one
+ * memnet_native_release() - close the native sockets there are
  * @mn: socket that is being closed itself, locked; nobody polls it any more
  */
 void memnet_native_release(struct memnet_sock *mn)
 {
 	struct socket *native = leave(mn);
 
+	memnet_native_unreserve(mn);
 	if (native)
 		sock_release(native);
 }

@@ -521,6 +521,55 @@ def test_port_of_the_node_is_taken_on_loopback(lab):
     offload.idle(lab)
 
 
+BOTH_HAVE_IT = """\
+import socket
+held = [socket.socket() for _ in range(20)]
+for i, s in enumerate(held):
+    s.bind(("127.0.0.1", 40001 + 20 * i))      # TCP chooses odd ones for bind()
+listeners = []
+for family, anywhere in [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")] * 30:
+    s = socket.socket(family)
+    if len(listeners) % 4 < 2:      # listen() finds a port, too
+        s.bind((anywhere, 0))
+    s.listen()
+    listeners.append(s)
+    for version in {family, socket.AF_INET}:
+        c = socket.socket(version)
+        c.connect(("127.0.0.1" if version == socket.AF_INET else "::1", s.getsockname()[1]))
+        s.accept()[0].send(b"here")
+        assert c.recv(4) == b"here"
+        c.close()
+s = socket.socket()
+try:
+    s.bind(("0.0.0.0", 40001))
+    print("bound")
+except OSError as e:
+    print(e.errno)
+s = socket.socket()
+s.bind(("0.0.0.0", 39999))
+try:
+    socket.socket().bind(("127.0.0.1", 39999))
+    print("bound")
+except OSError as e:
+    print(e.errno)
+s.close()
+socket.socket().bind(("127.0.0.1", 39999))
+"""
+
+
+def test_ports_are_of_node_and_loopback(lab):
+    """Where the node has the choice it takes a port that loopback has, too; a port bound is had there before listen()."""
+    node_range = lab.node.sh("cat /proc/sys/net/ipv4/ip_local_port_range")
+    lab.node.sh("echo 40000 40399 >/proc/sys/net/ipv4/ip_local_port_range")
+    lab.host.put("/tmp/both.py", BOTH_HAVE_IT)
+    with offload.Watch(lab) as w:
+        out = lab.host.sh("userland memnet-run python3 /tmp/both.py", timeout=offload.patience(lab, 60))
+    lab.node.sh(f"echo {node_range.strip()} >/proc/sys/net/ipv4/ip_local_port_range")
+    assert out.split() == ["98", "98"], out
+    assert w.host["host.listens"] == 60, str(w)
+    offload.idle(lab)
+
+
 def test_node_not_there(lab):
     """No service, or no machine: sockets can be had, connecting says so at once, the link tells why."""
     offload.down(lab)
