@@ -55,6 +55,11 @@
 	})
 #endif
 
+/* the file of a struct fd; a macro, so that only its users need linux/file.h */
+#ifndef MEMNET_HAVE_fd_file
+#define fd_file(f) ((f).file)
+#endif
+
 #ifdef MEMNET_HAVE_eventfd_signal_alone
 #define memnet_eventfd_signal(ctx) eventfd_signal(ctx)
 #else

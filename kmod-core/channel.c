@@ -316,7 +316,7 @@ int memnet_channel_start(struct memnet_channel *ch)
 	spin_unlock_bh(&ch->life.lock);
 	if (!ok)
 		return -ECONNRESET;
-	memnet_tx_begin(ch);
+	memnet_tx_begin_bh(ch);
 	/* Who fails it from here on stops it behind us. */
 	ch->tx.stopped = READ_ONCE(ch->life.state) >= MEMNET_CH_FAILED;
 	ret = memnet_window_register(ch);
@@ -326,7 +326,7 @@ int memnet_channel_start(struct memnet_channel *ch)
 		msg.hello.slots = cpu_to_le32(ch->cfg.slots);
 		ret = memnet_tx_queue(ch, &msg, NULL, 0, 0, 0);
 	}
-	memnet_tx_commit(ch);
+	memnet_tx_commit_bh(ch);
 	if (ret)
 		return ret;
 	spin_lock_bh(&ch->life.lock);
@@ -420,14 +420,14 @@ void memnet_channel_leave(struct memnet_channel *ch, u32 reason)
 	if (memnet_channel_is_up(ch)) {
 		wire_init(&msg, WIRE_GOODBYE, 0, 0);
 		msg.goodbye.reason = cpu_to_le32(reason);
-		memnet_tx_begin(ch);
+		memnet_tx_begin_bh(ch);
 		/* Where it is not to be had the peer learns from the disconnection. */
 		if (!memnet_tx_queue(ch, &msg, NULL, 0, 0, MEMNET_TX_NOTIFY)) {
 			ch->life.leaving = true;
 			ch->life.leave_by = jiffies + HZ;
 		}
 		ch->tx.stopped = true;
-		memnet_tx_commit(ch);
+		memnet_tx_commit_bh(ch);
 	}
 	memnet_channel_fail(ch, reason);
 }

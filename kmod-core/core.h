@@ -395,6 +395,8 @@ struct ib_sge *memnet_tx_gather(struct memnet_channel *ch, const struct wire_msg
 void memnet_tx_queue_gathered(struct memnet_channel *ch, struct wire_msg *msg, u32 nr,
 			      struct memnet_hold *hold, u8 nr_hold);
 void memnet_tx_commit(struct memnet_channel *ch);
+void memnet_tx_begin_bh(struct memnet_channel *ch);
+void memnet_tx_commit_bh(struct memnet_channel *ch);
 int memnet_tx_send(struct memnet_channel *ch, struct wire_msg *msg);
 bool memnet_tx_wait(struct memnet_channel *ch, struct memnet_waiter *w);
 bool memnet_tx_unwait(struct memnet_channel *ch, struct memnet_waiter *w);

@@ -114,12 +114,14 @@ static void tx_arm(struct memnet_channel *ch)
  * memnet_tx_begin() - begin a batch
  * @ch: channel
  *
- * Takes tx.lock; memnet_tx_commit() must follow soon, without sleeping in between.
+ * Takes tx.lock; memnet_tx_commit() must follow soon, without sleeping in between. For who has
+ * disabled BH, as everybody does who has an endpoint locked; for others there is
+ * memnet_tx_begin_bh().
  */
 void memnet_tx_begin(struct memnet_channel *ch)
 	__acquires(&ch->tx.lock)
 {
-	spin_lock_bh(&ch->tx.lock);
+	spin_lock(&ch->tx.lock);
 }
 EXPORT_SYMBOL_GPL(memnet_tx_begin);
 
@@ -283,11 +285,35 @@ void memnet_tx_commit(struct memnet_channel *ch)
 		ch->tx.notify = false;
 		tx_arm(ch);
 	}
-	spin_unlock_bh(&ch->tx.lock);
+	spin_unlock(&ch->tx.lock);
 	if (failed)
 		memnet_channel_fail(ch, WIRE_REASON_TRANSPORT);
 }
 EXPORT_SYMBOL_GPL(memnet_tx_commit);
+
+/**
+ * memnet_tx_begin_bh() - begin a batch and disable BH
+ * @ch: channel
+ *
+ * memnet_tx_commit_bh() must follow.
+ */
+void memnet_tx_begin_bh(struct memnet_channel *ch)
+{
+	local_bh_disable();
+	memnet_tx_begin(ch);
+}
+EXPORT_SYMBOL_GPL(memnet_tx_begin_bh);
+
+/**
+ * memnet_tx_commit_bh() - post the batch and enable BH
+ * @ch: channel
+ */
+void memnet_tx_commit_bh(struct memnet_channel *ch)
+{
+	memnet_tx_commit(ch);
+	local_bh_enable();
+}
+EXPORT_SYMBOL_GPL(memnet_tx_commit_bh);
 
 /**
  * memnet_tx_send() - send one message without payload
@@ -300,9 +326,9 @@ int memnet_tx_send(struct memnet_channel *ch, struct wire_msg *msg)
 {
 	int ret;
 
-	memnet_tx_begin(ch);
+	memnet_tx_begin_bh(ch);
 	ret = memnet_tx_queue(ch, msg, NULL, 0, 0, 0);
-	memnet_tx_commit(ch);
+	memnet_tx_commit_bh(ch);
 	return ret;
 }
 EXPORT_SYMBOL_GPL(memnet_tx_send);
@@ -327,14 +353,14 @@ static void tx_mark(struct memnet_channel *ch)
  */
 void memnet_tx_flush(struct memnet_channel *ch)
 {
-	memnet_tx_begin(ch);
+	memnet_tx_begin_bh(ch);
 	if (!ch->tx.stopped) {
 		tx_mark(ch);
 		/* Who found them complete may not have been in a place to free them. */
 		if (!skb_queue_empty(&ch->tx.done))
 			queue_work_on(ch->cfg.cpu, memnet_wq, &ch->tx.work);
 	}
-	memnet_tx_commit(ch);
+	memnet_tx_commit_bh(ch);
 }
 EXPORT_SYMBOL_GPL(memnet_tx_flush);
 
@@ -349,7 +375,7 @@ bool memnet_tx_wait(struct memnet_channel *ch, struct memnet_waiter *w)
 {
 	bool added = false;
 
-	memnet_tx_begin(ch);
+	memnet_tx_begin_bh(ch);
 	if (list_empty(&w->node)) {
 		list_add_tail(&w->node, &ch->tx.waiters);
 		added = true;
@@ -360,7 +386,7 @@ bool memnet_tx_wait(struct memnet_channel *ch, struct memnet_waiter *w)
 		queue_work_on(ch->cfg.cpu, memnet_wq, &ch->tx.work);
 	else
 		tx_mark(ch);
-	memnet_tx_commit(ch);
+	memnet_tx_commit_bh(ch);
 	return added;
 }
 EXPORT_SYMBOL_GPL(memnet_tx_wait);
@@ -392,7 +418,7 @@ static void tx_run_waiters(struct memnet_channel *ch)
 {
 	struct memnet_waiter *w, *last = NULL;
 
-	memnet_tx_begin(ch);
+	memnet_tx_begin_bh(ch);
 	if (!list_empty(&ch->tx.waiters))
 		last = list_last_entry(&ch->tx.waiters, struct memnet_waiter, node);
 	while (last && !list_empty(&ch->tx.waiters)) {
@@ -405,11 +431,11 @@ static void tx_run_waiters(struct memnet_channel *ch)
 		if (w == last)
 			last = NULL;
 		list_del_init(&w->node);
-		memnet_tx_commit(ch);
+		memnet_tx_commit_bh(ch);
 		w->resume(w);
-		memnet_tx_begin(ch);
+		memnet_tx_begin_bh(ch);
 	}
-	memnet_tx_commit(ch);
+	memnet_tx_commit_bh(ch);
 }
 
 /**
@@ -448,10 +474,10 @@ static void tx_work(struct work_struct *work)
 	tx_run_waiters(ch);
 	memnet_rx_grant(ch);
 	memnet_tx_reap(ch);
-	memnet_tx_begin(ch);
+	memnet_tx_begin_bh(ch);
 	if ((s32)(ch->tx.notify_to - ch->tx.tail) > 0)
 		ch->tx.notify = true;
-	memnet_tx_commit(ch);
+	memnet_tx_commit_bh(ch);
 }
 
 static void tx_event(struct ib_cq *cq, void *context)

@@ -176,10 +176,10 @@ static int queue_and_wait(struct memnet_channel *ch, struct ib_mr *mr, int acces
 	INIT_LIST_HEAD(&turn.waiter.node);
 	do {
 		init_completion(&turn.done);
-		memnet_tx_begin(ch);
+		memnet_tx_begin_bh(ch);
 		ret = mr ? memnet_tx_queue_reg(ch, mr, access, &turn.hold, MEMNET_TX_NOTIFY) :
 			   queue_marker(ch, &turn.hold);
-		memnet_tx_commit(ch);
+		memnet_tx_commit_bh(ch);
 		if (ret == -EAGAIN)
 			memnet_tx_wait(ch, &turn.waiter);
 		if (ret != -ENOTCONN)

@@ -224,7 +224,7 @@ int memnet_window_publish(struct memnet_channel *ch, u32 index, u16 gen, u64 lim
 {
 	int ret;
 
-	memnet_tx_begin(ch);
+	memnet_tx_begin_bh(ch);
 	if (ch->tx.stopped) {
 		ret = -ENOTCONN;
 	} else {
@@ -240,7 +240,7 @@ int memnet_window_publish(struct memnet_channel *ch, u32 index, u16 gen, u64 lim
 						    (u64)index * sizeof(struct wire_window),
 					    ch->win.peer_key, flags);
 	}
-	memnet_tx_commit(ch);
+	memnet_tx_commit_bh(ch);
 	if (!ret)
 		memnet_stat_inc(MEMNET_STAT_WINDOW_WRITES);
 	return ret;
@@ -263,7 +263,7 @@ int memnet_window_count(struct memnet_channel *ch, u32 index, u16 gen, u64 consu
 {
 	int ret = -ENOTCONN;
 
-	memnet_tx_begin(ch);
+	memnet_tx_begin_bh(ch);
 	if (!ch->tx.stopped) {
 		u64 dma = shadow_dma(ch, index) + offsetof(struct wire_window, consumed);
 
@@ -271,7 +271,7 @@ int memnet_window_count(struct memnet_channel *ch, u32 index, u16 gen, u64 consu
 		ib_dma_sync_single_for_device(ch->rdma.dev, dma, sizeof(__le64), DMA_TO_DEVICE);
 		ret = memnet_tx_queue_write(ch, dma, sizeof(__le64), addr, key, 0);
 	}
-	memnet_tx_commit(ch);
+	memnet_tx_commit_bh(ch);
 	if (!ret)
 		memnet_stat_inc(MEMNET_STAT_WINDOW_WRITES);
 	return ret;

@@ -106,36 +106,42 @@ static void settle(void)
 	memnet_regions_settle();
 }
 
-static struct memnet_region *region_create(const struct memnet_register *arg)
+static struct memnet_region *region_create(struct memnet_context *ctx,
+					   const struct memnet_register *arg)
 {
 	bool write = arg->flags & MEMNET_REGION_RECV;
-	struct memnet_region *region = memnet_region_create(arg->addr, arg->len, write);
+	struct memnet_region *region;
 
+	region = memnet_region_create(&ctx->recent, arg->addr, arg->len, write);
 	if (region != ERR_PTR(-ENOMEM))
 		return region;
 	settle();
-	return memnet_region_create(arg->addr, arg->len, write);
+	return memnet_region_create(&ctx->recent, arg->addr, arg->len, write);
 }
 
 static long ioctl_register(struct memnet_context *ctx, struct memnet_register *arg)
 {
 	struct memnet_region *region;
-	u32 number;
 	int ret;
 
 	if (arg->flags & ~MEMNET_REGION_RECV || arg->reserved)
 		return -EINVAL;
-	region = region_create(arg);
+	region = region_create(ctx, arg);
 	if (IS_ERR(region))
 		return PTR_ERR(region);
-	ret = xa_alloc_cyclic(&ctx->regions, &number, region, XA_LIMIT(1, MEMNET_REGIONS_MAX),
-			      &ctx->next_region, GFP_KERNEL_ACCOUNT);
+	refcount_inc(&region->refs);	/* once it can be found it can be deregistered */
+	ret = xa_alloc_cyclic(&ctx->regions, &region->number, region,
+			      XA_LIMIT(1, MEMNET_REGIONS_MAX), &ctx->next_region,
+			      GFP_KERNEL_ACCOUNT);
 	if (ret < 0) {
 		memnet_region_put(region);
-		return ret == -EBUSY ? -ENOSPC : ret;
+		ret = ret == -EBUSY ? -ENOSPC : ret;
+	} else {
+		arg->region = region->number;
+		ret = 0;
 	}
-	arg->region = number;
-	return 0;
+	memnet_region_put(region);
+	return ret;
 }
 
 static long deregister(struct memnet_context *ctx, u32 number)
@@ -229,7 +235,7 @@ static long ioctl_direct(struct memnet_context *ctx, struct memnet_direct *arg, 
 	if (!region)
 		goto out;
 	ret = -EINVAL;
-	if (arg->len && arg->offset < region->len && arg->len <= region->len - arg->offset)
+	if (memnet_region_has(region, arg->offset, arg->len))
 		ret = transfer(sock, region, recv, arg);
 	memnet_region_put(region);
 out:

@@ -4,6 +4,7 @@
 #define MEMNET_CONTEXT_H
 
 #include "memnet.h"
+#include "region.h"
 
 #define MEMNET_AREA_SLOTS	(PAGE_SIZE / sizeof(__le64))
 #define MEMNET_AREAS		DIV_ROUND_UP(MEMNET_COUNTERS_MAX, MEMNET_AREA_SLOTS)
@@ -17,6 +18,7 @@ struct memnet_area;
  * struct memnet_context - an open /dev/memnet
  * @refs:	the file, each area, each job
  * @regions:	by number; its own lock
+ * @recent:	mappings of them that were used lately, see there
  * @next_region: where the search for a free number goes on; under that lock
  * @lock:	guards the making of @areas and @results; taken inside lock_sock()
  * @areas:	counters, page by page; set once, gone with the context
@@ -33,6 +35,7 @@ struct memnet_area;
 struct memnet_context {
 	refcount_t		refs;
 	struct xarray		regions;
+	struct memnet_recent	recent;
 	u32			next_region;
 	struct mutex		lock;		/* making of areas and results */
 	struct memnet_area	*areas[MEMNET_AREAS];

@@ -74,7 +74,7 @@ void memnet_jobs_free(struct memnet_context *ctx)
 		kmem_cache_free(cache, job);
 }
 
-static struct memnet_job *job_take(struct memnet_context *ctx)
+static struct memnet_job *job_take(struct memnet_context *ctx, gfp_t gfp)
 {
 	struct llist_node *node;
 
@@ -82,7 +82,7 @@ static struct memnet_job *job_take(struct memnet_context *ctx)
 	node = llist_del_first(&ctx->spare);
 	spin_unlock(&ctx->spare_lock);
 	if (!node)
-		return kmem_cache_alloc(cache, GFP_KERNEL_ACCOUNT);
+		return kmem_cache_alloc(cache, gfp | __GFP_ACCOUNT);
 	atomic_dec(&ctx->spares);
 	return container_of(node, struct memnet_job, spare);
 }
@@ -306,13 +306,14 @@ static u64 job_cut(struct memnet_endpoint *ep, struct memnet_job *job)
  * @offset: first byte in the region
  * @len: bytes
  * @more: the caller announces more
+ * @gfp: how to allocate
  *
  * Return: the job, to be appended or discarded, or NULL. Its outcome is still to be set.
  */
 struct memnet_job *memnet_job_async(struct memnet_context *ctx, struct memnet_region_map *map,
-				    u64 offset, u64 len, bool more)
+				    u64 offset, u64 len, bool more, gfp_t gfp)
 {
-	struct memnet_job *job = job_take(ctx);
+	struct memnet_job *job = job_take(ctx, gfp);
 
 	if (job)
 		job_init(job, map, offset, len, more);

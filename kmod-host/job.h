@@ -66,13 +66,15 @@ void memnet_jobs_collect(struct memnet_endpoint *ep);
 void memnet_jobs_free(struct memnet_context *ctx);
 int memnet_job_cancel(struct memnet_endpoint *ep, const u64 *word);
 struct memnet_job *memnet_job_async(struct memnet_context *ctx, struct memnet_region_map *map,
-				    u64 offset, u64 len, bool more);
+				    u64 offset, u64 len, bool more, gfp_t gfp);
 void memnet_job_discard(struct memnet_job *job);
 void memnet_job_append(struct memnet_endpoint *ep, struct memnet_job *job);
 void memnet_jobs_refresh(struct memnet_endpoint *ep);
 void memnet_job_wait_for(struct memnet_endpoint *ep, struct memnet_job *job);
 
 /* send_job.c */
+bool memnet_submit_at_once(struct memnet_context *ctx, struct socket *sock,
+			   struct memnet_op __user *at, const struct memnet_submission *s);
 int memnet_submit_sends(struct memnet_context *ctx, struct socket *sock,
 			struct memnet_op __user *at, struct memnet_submission *s,
 			unsigned int n);

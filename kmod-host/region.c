@@ -19,7 +19,8 @@
  * Locks: maps_mutex for making and ending mappings, outside of map.lock for its keys and of
  * region.lock for the list of a region's. The last reference to a mapping may be dropped in
  * softirq, so ending it is left to a work queue, but for those nobody uses when their region is
- * deregistered; a region's is dropped in process context.
+ * deregistered; a region's is dropped in process context. A mapping that was used lately is found
+ * by its region's number under RCU alone (struct memnet_recent).
  */
 #include <linux/highmem.h>
 #include <linux/mm.h>
@@ -72,6 +73,7 @@ static int pin(struct memnet_region *region, unsigned long addr)
 
 /**
  * memnet_region_create() - pin memory of the calling process
+ * @recent: of the context it is to be in
  * @addr: first byte
  * @len: bytes
  * @write: may be received to
@@ -79,7 +81,8 @@ static int pin(struct memnet_region *region, unsigned long addr)
  * Return: the region with one reference, or an ERR_PTR: -EINVAL for nothing or too much, -ENOMEM
  * also beyond RLIMIT_MEMLOCK, -EFAULT where no memory is.
  */
-struct memnet_region *memnet_region_create(u64 addr, u64 len, bool write)
+struct memnet_region *memnet_region_create(struct memnet_recent *recent, u64 addr, u64 len,
+					   bool write)
 {
 	struct memnet_region *region;
 	u64 last;
@@ -96,6 +99,7 @@ struct memnet_region *memnet_region_create(u64 addr, u64 len, bool write)
 	INIT_LIST_HEAD(&region->maps);
 	region->first = offset_in_page(addr);
 	region->len = len;
+	region->recent = recent;
 	region->npages = (last >> PAGE_SHIFT) - (addr >> PAGE_SHIFT) + 1;
 	region->mm = current->mm;
 	region->write = write;
@@ -154,7 +158,7 @@ static void map_free(struct memnet_region_map *map)
 	if (!list_empty(&map->all))
 		unmap(map);
 	kvfree(map->dma);
-	kfree(map);
+	kfree_rcu(map, rcu);
 }
 
 static void map_work(struct work_struct *work)
@@ -178,6 +182,12 @@ void memnet_region_map_put(struct memnet_region_map *map)
 		queue_work(wq, &map->free);
 }
 
+/* Where a region's mapping is, if it was used lately. Used as long as it is not deregistered. */
+static struct memnet_region_map __rcu **recent_slot(struct memnet_region *region)
+{
+	return &region->recent->map[region->number % MEMNET_RECENT];
+}
+
 /* Nobody finds it any more; returns whether anybody did, and so the region's reference. */
 static bool unlist(struct memnet_region_map *map)
 {
@@ -187,8 +197,36 @@ static bool unlist(struct memnet_region_map *map)
 	spin_lock(&region->lock);
 	listed = !list_empty(&map->node);
 	list_del_init(&map->node);
+	/* Of others that have the place one may be lost, which is then looked for. */
+	if (listed && rcu_access_pointer(*recent_slot(region)) == map)
+		RCU_INIT_POINTER(*recent_slot(region), NULL);
 	spin_unlock(&region->lock);
 	return listed;
+}
+
+/**
+ * memnet_region_recent() - a region's mapping for a link, if it was used lately
+ * @recent: of the context
+ * @number: of the region
+ * @ch: a channel of the link, held
+ *
+ * Any context.
+ *
+ * Return: the mapping with a reference, or NULL: memnet_region_map() may find it.
+ */
+struct memnet_region_map *memnet_region_recent(struct memnet_recent *recent, u32 number,
+					       const struct memnet_channel *ch)
+{
+	struct memnet_region_map *map;
+
+	rcu_read_lock();
+	map = rcu_dereference(recent->map[number % MEMNET_RECENT]);
+	/* As in memnet_region_map(), a domain that is stale is one over which nothing is sent. */
+	if (map && (map->region->number != number || map->domain != READ_ONCE(ch->rdma.domain) ||
+		    !refcount_inc_not_zero(&map->refs)))
+		map = NULL;
+	rcu_read_unlock();
+	return map;
 }
 
 static struct memnet_region_map *find(struct memnet_region *region,
@@ -202,6 +240,7 @@ static struct memnet_region_map *find(struct memnet_region *region,
 			continue;
 		refcount_inc(&map->refs);
 		found = map;
+		rcu_assign_pointer(*recent_slot(region), map);
 		break;
 	}
 	spin_unlock(&region->lock);

@@ -9,12 +9,27 @@
 
 struct mm_struct;
 
+#define MEMNET_RECENT		8
+
+struct memnet_region_map;
+
+/**
+ * struct memnet_recent - mappings of a context's regions that were used lately
+ * @map:	by the region's number; read under RCU, written under the region's lock while the
+ *		mapping can be found, and gone from here when it cannot
+ */
+struct memnet_recent {
+	struct memnet_region_map __rcu	*map[MEMNET_RECENT];
+};
+
 /**
  * struct memnet_region - memory of a program, pinned
  * @refs:	the context's table, each mapping, and calls that look at it
  * @mm:		charged for it; its memory descriptor is held, its memory is not
  * @first:	offset of the first byte in the first page
  * @len:	bytes
+ * @number:	in its context; set before it is found there
+ * @recent:	of its context; used until it is deregistered
  * @npages:	pages
  * @pages:	the pages, pinned
  * @lock:	guards @maps; taken alone or under the mutex of all mappings
@@ -28,6 +43,8 @@ struct memnet_region {
 	struct mm_struct	*mm;
 	u32			first;
 	u64			len;
+	u32			number;
+	struct memnet_recent	*recent;
 	unsigned long		npages;
 	struct page		**pages;
 	spinlock_t		lock;		/* maps */
@@ -53,6 +70,7 @@ struct memnet_region {
  * @lock:	guards @mrs; inside the mutex of all mappings
  * @mrs:	registration of each chunk that was received to, or NULL
  * @free:	ends it
+ * @rcu:	it is looked up under RCU
  */
 struct memnet_region_map {
 	refcount_t		refs;
@@ -67,17 +85,27 @@ struct memnet_region_map {
 	struct mutex		lock;		/* mrs */
 	struct ib_mr		**mrs;
 	struct work_struct	free;
+	struct rcu_head		rcu;
 };
+
+/* Whether a region has these bytes. */
+static inline bool memnet_region_has(const struct memnet_region *region, u64 offset, u64 len)
+{
+	return len && offset < region->len && len <= region->len - offset;
+}
 
 int memnet_regions_init(void);
 void memnet_regions_exit(void);
-struct memnet_region *memnet_region_create(u64 addr, u64 len, bool write);
+struct memnet_region *memnet_region_create(struct memnet_recent *recent, u64 addr, u64 len,
+					   bool write);
 void memnet_region_retire(struct memnet_region *region);
 bool memnet_regions_linger(const struct memnet_domain *domain);
 void memnet_regions_settle(void);
 void memnet_region_put(struct memnet_region *region);
 struct memnet_region_map *memnet_region_map(struct memnet_region *region,
 					    struct memnet_channel *ch);
+struct memnet_region_map *memnet_region_recent(struct memnet_recent *recent, u32 number,
+					       const struct memnet_channel *ch);
 void memnet_region_map_put(struct memnet_region_map *map);
 void memnet_regions_lost(const struct memnet_domain *domain);
 int memnet_region_admit(struct memnet_region_map *map, struct memnet_channel *ch, u64 offset,

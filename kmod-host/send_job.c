@@ -97,17 +97,14 @@ struct batch {
 	unsigned int n;
 };
 
-/* The job of an op becomes the batch's next. */
-static int batch_add(struct batch *b, struct memnet_context *ctx, struct memnet_endpoint *ep,
-		     const struct memnet_submission *s)
+/* The job of an op becomes the batch's next; @map is taken over, or put. */
+static int batch_add(struct batch *b, struct memnet_context *ctx,
+		     const struct memnet_submission *s, struct memnet_region_map *map, gfp_t gfp)
 {
-	struct memnet_region_map *map;
 	struct memnet_job *job;
 
-	map = memnet_region_map(s->region, ep->lc->ch);
-	if (IS_ERR(map))
-		return PTR_ERR(map) == -ENETDOWN ? -EPIPE : PTR_ERR(map);
-	job = memnet_job_async(ctx, map, s->op.offset, s->op.len, s->op.flags & MEMNET_OP_MORE);
+	job = memnet_job_async(ctx, map, s->op.offset, s->op.len, s->op.flags & MEMNET_OP_MORE,
+			       gfp);
 	if (!job) {
 		memnet_region_map_put(map);
 		return -ENOMEM;
@@ -120,30 +117,37 @@ static int batch_add(struct batch *b, struct memnet_context *ctx, struct memnet_
 }
 
 /*
- * All under one lock and in one batch. Returns how many were queued, none if the socket has as many
- * as it may, or -EPIPE.
+ * All in one batch. Returns how many were queued, none if the socket has as many as it may, or
+ * -EPIPE. The endpoint is locked.
  */
+static int batch_append(struct sock *sk, struct memnet_endpoint *ep, struct batch *b)
+{
+	int i, n;
+
+	if (ep->state == TCP_CLOSE || ep->gone || sk->sk_shutdown & SEND_SHUTDOWN)
+		return -EPIPE;
+	memnet_jobs_refresh(ep);
+	n = min(b->n, MEMNET_JOBS_UNDER_WAY - min(ep->tx.n_jobs, MEMNET_JOBS_UNDER_WAY));
+	b->start = ep->tx.end;
+	for (i = 0; i < n; i++) {
+		struct memnet_job *job = b->jobs[i];
+
+		WRITE_ONCE(*job->outcome.word, job->outcome.serial);
+		job->entry.more |= i < n - 1;
+		/* Its region is gone: nobody will ask when it is over. */
+		job->waited |= READ_ONCE(job->map->region->retired);
+		memnet_job_append(ep, job);
+	}
+	memnet_transmit(ep);
+	return n;
+}
+
 static int batch_queue(struct sock *sk, struct memnet_endpoint *ep, struct batch *b)
 {
-	unsigned int i;
-	int n = -EPIPE;
+	int n;
 
 	spin_lock_bh(&ep->lock);
-	if (ep->state != TCP_CLOSE && !ep->gone && !(sk->sk_shutdown & SEND_SHUTDOWN)) {
-		memnet_jobs_refresh(ep);
-		n = min(b->n, MEMNET_JOBS_UNDER_WAY - min(ep->tx.n_jobs, MEMNET_JOBS_UNDER_WAY));
-		b->start = ep->tx.end;
-		for (i = 0; i < n; i++) {
-			struct memnet_job *job = b->jobs[i];
-
-			WRITE_ONCE(*job->outcome.word, job->outcome.serial);
-			job->entry.more |= i < n - 1;
-			/* Its region is gone: nobody will ask when it is over. */
-			job->waited |= READ_ONCE(job->map->region->retired);
-			memnet_job_append(ep, job);
-		}
-		memnet_transmit(ep);
-	}
+	n = batch_append(sk, ep, b);
 	spin_unlock_bh(&ep->lock);
 	return n;
 }
@@ -193,6 +197,17 @@ static int ready(struct memnet_context *ctx, struct sock *sk, long *timeo)
 	return 0;
 }
 
+/* What an op needs is made if it is not there yet. */
+static int batch_make(struct batch *b, struct memnet_context *ctx, struct memnet_endpoint *ep,
+		      const struct memnet_submission *s)
+{
+	struct memnet_region_map *map = memnet_region_map(s->region, ep->lc->ch);
+
+	if (IS_ERR(map))
+		return PTR_ERR(map) == -ENETDOWN ? -EPIPE : PTR_ERR(map);
+	return batch_add(b, ctx, s, map, GFP_KERNEL);
+}
+
 /* Makes jobs of the first op and of those like it that follow. What is wrong with one ends it. */
 static int batch_fill(struct batch *b, struct memnet_context *ctx, struct memnet_endpoint *ep,
 		      struct memnet_op __user *at, struct memnet_submission *s, unsigned int n)
@@ -200,7 +215,7 @@ static int batch_fill(struct batch *b, struct memnet_context *ctx, struct memnet
 	int fd = s->op.fd, ret;
 
 	do {
-		ret = batch_add(b, ctx, ep, s);
+		ret = batch_make(b, ctx, ep, s);
 	} while (!ret && b->n < n && !memnet_submission_get(ctx, s, at + b->n) &&
 		 s->op.opcode == MEMNET_OP_SEND && s->op.fd == fd);
 	return b->n ? 0 : ret;
@@ -228,6 +243,79 @@ static int submit_locked(struct memnet_context *ctx, struct sock *sk, bool nonbl
 		end = le64_to_cpu(wire_word(ep->gen, b.start + b.ends[i]));
 		memnet_submission_tell(at + i, end, memnet_counter_number(ep));
 	}
+	return taken;
+}
+
+/* Whether the socket has all that its jobs need. The socket is locked. */
+static bool is_set_up(struct memnet_context *ctx, struct sock *sk, struct memnet_endpoint *ep)
+{
+	return ep && ep->connected && ep->area && ep->area->ctx == ctx &&
+	       !memnet_sk(sk)->delegated && !sk->sk_err && !(sk->sk_shutdown & SEND_SHUTDOWN);
+}
+
+/* Nothing is made and nobody waits; BH are off. Returns whether the op was taken. */
+static bool queue_at_once(struct memnet_context *ctx, struct sock *sk,
+			  const struct memnet_submission *s, u64 *end, u32 *counter)
+{
+	struct memnet_endpoint *ep = memnet_sk(sk)->ep;
+	struct batch b __uninitialized;
+	struct memnet_region_map *map;
+	bool taken;
+
+	if (!is_set_up(ctx, sk, ep))
+		return false;
+	memnet_transmit_reap(ep);
+	map = memnet_region_recent(&ctx->recent, s->op.region, ep->lc->ch);
+	if (!map)
+		return false;
+	if (!memnet_region_has(map->region, s->op.offset, s->op.len)) {
+		memnet_region_map_put(map);
+		return false;
+	}
+	b.n = 0;
+	if (batch_add(&b, ctx, s, map, GFP_NOWAIT | __GFP_NOWARN))
+		return false;
+	spin_lock(&ep->lock);
+	taken = batch_append(sk, ep, &b) == 1;
+	spin_unlock(&ep->lock);
+	if (!taken) {
+		memnet_job_discard(b.jobs[0]);
+		return false;
+	}
+	*end = le64_to_cpu(wire_word(ep->gen, b.start + b.ends[0]));
+	*counter = memnet_counter_number(ep);
+	return true;
+}
+
+/**
+ * memnet_submit_at_once() - send registered memory, if nothing has to be made or waited for
+ * @ctx: context
+ * @sock: a socket of the family
+ * @at: an op to send on this socket
+ * @s: the op, checked but for its region
+ *
+ * This is what most calls come to. Anything else, and whatever is wrong, is left to
+ * memnet_submit_sends().
+ *
+ * Return: whether it was taken.
+ */
+bool memnet_submit_at_once(struct memnet_context *ctx, struct socket *sock,
+			   struct memnet_op __user *at, const struct memnet_submission *s)
+{
+	struct sock *sk = sock->sk;
+	u32 counter;
+	bool taken;
+	u64 end;
+
+	/* Another one has it, or had it, and BH are on. */
+	if (lock_sock_fast(sk)) {
+		unlock_sock_fast(sk, true);
+		return false;
+	}
+	taken = queue_at_once(ctx, sk, s, &end, &counter);
+	unlock_sock_fast(sk, false);
+	if (taken)
+		memnet_submission_tell(at, end, counter);
 	return taken;
 }
 

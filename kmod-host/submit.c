@@ -16,16 +16,9 @@
 
 #include "job.h"
 
-/**
- * memnet_submission_get() - copy and check an op
- * @ctx: context
- * @s: result; its region, that of the op before, is kept if it is the same
- * @at: the op
- *
- * Return: 0, or why it is refused: -EFAULT, -EINVAL, -ENOENT without such a region, -ENOMEM.
- */
-int memnet_submission_get(struct memnet_context *ctx, struct memnet_submission *s,
-			  struct memnet_op __user *at)
+/* Copies an op, and checks what can be checked without its socket and region. */
+static int take_op(struct memnet_context *ctx, struct memnet_submission *s,
+		   struct memnet_op __user *at)
 {
 	const struct memnet_op *op = &s->op;
 	unsigned int known;
@@ -45,8 +38,14 @@ int memnet_submission_get(struct memnet_context *ctx, struct memnet_submission *
 	if (op->flags & ~known || op->result >= MEMNET_JOBS_MAX)
 		return -EINVAL;
 	s->word = memnet_result_word(ctx, op->result);
-	if (!s->word)
-		return -ENOMEM;
+	return s->word ? 0 : -ENOMEM;
+}
+
+/* Finds the region of an op, and checks that it has the bytes. */
+static int take_region(struct memnet_context *ctx, struct memnet_submission *s)
+{
+	const struct memnet_op *op = &s->op;
+
 	if (!s->region || s->number != op->region) {
 		if (s->region)
 			memnet_region_put(s->region);
@@ -55,9 +54,21 @@ int memnet_submission_get(struct memnet_context *ctx, struct memnet_submission *
 	}
 	if (!s->region)
 		return -ENOENT;
-	if (!op->len || op->offset >= s->region->len || op->len > s->region->len - op->offset)
-		return -EINVAL;
-	return 0;
+	return memnet_region_has(s->region, op->offset, op->len) ? 0 : -EINVAL;
+}
+
+/**
+ * memnet_submission_get() - copy and check an op
+ * @ctx: context
+ * @s: result; its region, that of the op before, is kept if it is the same
+ * @at: the op
+ *
+ * Return: 0, or why it is refused: -EFAULT, -EINVAL, -ENOENT without such a region, -ENOMEM.
+ */
+int memnet_submission_get(struct memnet_context *ctx, struct memnet_submission *s,
+			  struct memnet_op __user *at)
+{
+	return take_op(ctx, s, at) ?: take_region(ctx, s);
 }
 
 /**
@@ -82,31 +93,38 @@ fault:
 static int submit_some(struct memnet_context *ctx, struct memnet_op __user *at, u32 n,
 		       bool nonblock)
 {
-	struct memnet_submission s = { .nonblock = nonblock };
+	struct memnet_submission s __uninitialized;
 	struct socket *sock;
-	int fd, ret;
+	struct fd f;
+	int ret;
 
-	if (get_user(fd, &at->fd))
-		return -EFAULT;
-	sock = sockfd_lookup(fd, &ret);
-	if (!sock)
-		return ret;
-	ret = -EOPNOTSUPP;
-	if (READ_ONCE(sock->ops) != &memnet_stream_ops)
-		goto out;
-	ret = memnet_submission_get(ctx, &s, at);
-	if (!ret && s.op.fd != fd)
-		ret = -EINVAL;	/* somebody writes to it */
+	s.region = NULL;
+	s.nonblock = nonblock;
+	ret = take_op(ctx, &s, at);
 	if (ret)
+		return ret;
+	f = fdget(s.op.fd);
+	if (!fd_file(f))
+		return -EBADF;
+	sock = sock_from_file(fd_file(f));
+	ret = sock ? -EOPNOTSUPP : -ENOTSOCK;
+	if (!sock || READ_ONCE(sock->ops) != &memnet_stream_ops)
 		goto out;
+	ret = 1;
+	if (n == 1 && s.op.opcode == MEMNET_OP_SEND && memnet_submit_at_once(ctx, sock, at, &s))
+		goto out;
+	ret = take_region(ctx, &s);
+	if (ret)
+		goto put;
 	if (s.op.opcode == MEMNET_OP_SEND)
 		ret = memnet_submit_sends(ctx, sock, at, &s, min(n, MEMNET_SUBMIT_BATCH));
 	else
 		ret = memnet_submit_recv(ctx, sock, at, &s);
-out:
+put:
 	if (s.region)
 		memnet_region_put(s.region);
-	sockfd_put(sock);
+out:
+	fdput(f);
 	return ret;
 }
 

@@ -258,7 +258,7 @@ out:
 /* Options that are to go now, of those in @mask; a socket that is gone needs none. */
 static int send_options(struct memnet_endpoint *ep, u32 mask)
 {
-	struct wire_msg msg;
+	struct wire_msg msg __uninitialized;
 	int ret, i;
 
 	if (!ep->sk)

@@ -251,9 +251,9 @@ void tcps_endpoint_flush(struct tcps_endpoint *ep)
 	answered = ep->owed & (TCPS_OWE_REPLY | TCPS_OWE_CONNECT_REPLY);
 	if (!ret && (ep->owed & ~TCPS_OWE_PUBLISH || !skb_queue_empty(&ep->rx.pending) ||
 		     !skb_queue_empty(&ep->rx.over))) {
-		memnet_tx_begin(tc->ch);
+		memnet_tx_begin_bh(tc->ch);
 		ret = send_all(ep);
-		memnet_tx_commit(tc->ch);
+		memnet_tx_commit_bh(tc->ch);
 	}
 	if (ep->owed & TCPS_OWE_PUBLISH) {
 		int err = memnet_window_publish(tc->ch, ep->index, ep->gen, ep->in.limit,
