@@ -46,10 +46,8 @@ static inline struct memnet_tx *memnet_tx_next(struct memnet_channel *ch,
 	struct memnet_tx *tx = &ch->tx.ring[ch->tx.head++ & (ch->tx.depth - 1)];
 	struct ib_send_wr *wr = &tx->wr.send;
 
-	memset(&tx->wr, 0, sizeof(tx->wr));
-	wr->opcode = opcode;
-	wr->wr_cqe = &tx->cqe;
-	wr->sg_list = tx->sge;
+	/* What belongs to the opcode alone is set by who asks for it. */
+	*wr = (struct ib_send_wr){ .wr_cqe = &tx->cqe, .sg_list = tx->sge, .opcode = opcode };
 	if (++ch->tx.unsignalled >= ch->tx.depth / 4 || flags & MEMNET_TX_NOTIFY) {
 		wr->send_flags = IB_SEND_SIGNALED;
 		ch->tx.unsignalled = 0;

@@ -302,8 +302,9 @@ struct memnet_endpoint *memnet_area_endpoint(struct memnet_context *ctx, u32 cou
 /**
  * memnet_areas_collect() - finish all jobs of a context whose bytes have been taken
  * @ctx: context
+ * @region: of those that send from this one the others soon; NULL: of all
  */
-void memnet_areas_collect(struct memnet_context *ctx)
+void memnet_areas_collect(struct memnet_context *ctx, const struct memnet_region *region)
 {
 	struct memnet_endpoint *ep;
 	struct memnet_area *area;
@@ -317,7 +318,7 @@ void memnet_areas_collect(struct memnet_context *ctx)
 			ep = endpoint_get(area, slot);
 			if (!ep)
 				continue;
-			memnet_jobs_collect(ep);
+			memnet_jobs_collect(ep, region);
 			memnet_endpoint_put(ep);
 		}
 	}

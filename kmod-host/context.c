@@ -151,8 +151,8 @@ static long deregister(struct memnet_context *ctx, u32 number)
 	if (!region)
 		return -ENOENT;
 	memnet_region_retire(region);
+	memnet_areas_collect(ctx, region);
 	memnet_region_put(region);
-	memnet_areas_collect(ctx);
 	return 0;
 }
 
@@ -494,7 +494,7 @@ static int context_release(struct inode *inode, struct file *file)
 		memnet_region_put(region);
 	}
 	xa_destroy(&ctx->regions);
-	memnet_areas_collect(ctx);
+	memnet_areas_collect(ctx, NULL);
 	for (i = 0; i < MEMNET_AREAS && ctx->areas[i]; i++)
 		memnet_area_put(ctx->areas[i]);
 	memnet_context_put(ctx);

@@ -118,7 +118,7 @@ void memnet_area_put(struct memnet_area *area);
 int memnet_area_bind(struct memnet_context *ctx, struct memnet_endpoint *ep);
 void memnet_area_unbind(struct memnet_endpoint *ep);
 struct memnet_endpoint *memnet_area_endpoint(struct memnet_context *ctx, u32 counter);
-void memnet_areas_collect(struct memnet_context *ctx);
+void memnet_areas_collect(struct memnet_context *ctx, const struct memnet_region *region);
 void memnet_areas_lost(const struct memnet_domain *domain);
 
 static inline u32 memnet_counter_number(const struct memnet_endpoint *ep)

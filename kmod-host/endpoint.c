@@ -190,7 +190,7 @@ struct memnet_endpoint *memnet_endpoint_create(gfp_t gfp)
 	INIT_LIST_HEAD(&ep->listener.queue);
 	INIT_LIST_HEAD(&ep->node);
 	INIT_LIST_HEAD(&ep->rx.jobs);
-	INIT_LIST_HEAD(&ep->rx.node);
+	INIT_LIST_HEAD(&ep->lost_node);
 	timer_setup(&ep->orphan, orphan_expired, 0);
 	memnet_transmit_init(ep);
 	memnet_rcv_window_init(ep);
@@ -316,11 +316,12 @@ void memnet_endpoint_kill(struct memnet_endpoint *ep, struct link_channel *lc, i
 		ep->rx.end = ep->rx.received;
 		ep->rx.ended = ep->rx.fin; /* the rest of the stream is lost */
 	}
-	if (ep->rx.in_flight) {
-		/* The node may still write to their memory: they end when the channel has. */
-		ep->rx.lost = true;
+	if (ep->rx.in_flight || !list_empty(&ep->tx.jobs)) {
+		/* The device may still read their memory, and the node write to it. */
+		ep->lost = true;
 		memnet_endpoint_get(ep);
-		list_add_tail(&ep->rx.node, &ep->lc->lost);
+		list_add_tail(&ep->lost_node, &ep->lc->lost);
+		memnet_send_jobs_shut(ep);
 	}
 	if (ep->state == TCP_LISTEN) {
 		memnet_transmit_release(ep, &drop);
@@ -374,6 +375,27 @@ void memnet_endpoint_lost(struct link_channel *lc)
 		if (!ep)
 			continue;
 		memnet_endpoint_kill(ep, lc, ECONNRESET);
+		memnet_endpoint_put(ep);
+	}
+}
+
+/**
+ * memnet_endpoint_stopped() - the device has let go of what the endpoints of a dead channel sent
+ * @lc: channel, stopped; memnet_endpoint_lost() was called
+ *
+ * Their jobs end.
+ */
+void memnet_endpoint_stopped(struct link_channel *lc)
+{
+	struct memnet_endpoint *ep, *next;
+
+	list_for_each_entry_safe(ep, next, &lc->lost, lost_node) {
+		list_del_init(&ep->lost_node);
+		spin_lock_bh(&ep->lock);
+		ep->lost = false;
+		memnet_jobs_fail(ep, ECONNRESET);
+		memnet_recv_jobs_end(ep, ECONNRESET);
+		spin_unlock_bh(&ep->lock);
 		memnet_endpoint_put(ep);
 	}
 }

@@ -147,6 +147,8 @@ void memnet_jobs_taken(struct memnet_endpoint *ep)
  * memnet_jobs_fail() - nothing more will be taken
  * @ep: endpoint, locked
  * @error: positive errno
+ *
+ * While the device may still read their memory they go on (memnet_endpoint_stopped()).
  */
 void memnet_jobs_fail(struct memnet_endpoint *ep, int error)
 {
@@ -154,7 +156,7 @@ void memnet_jobs_fail(struct memnet_endpoint *ep, int error)
 	u64 taken;
 
 	lockdep_assert_held(&ep->lock);
-	if (list_empty(&ep->tx.jobs))
+	if (list_empty(&ep->tx.jobs) || ep->lost)
 		return;
 	memnet_transmit_refresh(ep);
 	list_for_each_entry_safe(job, next, &ep->tx.jobs, node) {
@@ -453,18 +455,20 @@ void memnet_job_wait_for(struct memnet_endpoint *ep, struct memnet_job *job)
 /**
  * memnet_jobs_collect() - finish the jobs whose bytes have been taken
  * @ep: endpoint, not locked
+ * @region: this is deregistered; NULL: all are
  *
- * What is still under way will be finished as soon as it is taken, so that it holds no memory
- * longer than it must.
+ * What is still under way and sends from it will be finished as soon as it is taken, so that it
+ * holds no memory longer than it must.
  */
-void memnet_jobs_collect(struct memnet_endpoint *ep)
+void memnet_jobs_collect(struct memnet_endpoint *ep, const struct memnet_region *region)
 {
 	struct memnet_job *job;
 
 	spin_lock_bh(&ep->lock);
 	memnet_jobs_refresh(ep);
 	list_for_each_entry(job, &ep->tx.jobs, node)
-		memnet_job_wait_for(ep, job);
+		if (!region || job->map->region == region)
+			memnet_job_wait_for(ep, job);
 	memnet_transmit(ep);
 	spin_unlock_bh(&ep->lock);
 }

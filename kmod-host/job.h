@@ -62,7 +62,7 @@ int memnet_jobs_transmit(struct memnet_endpoint *ep, struct wire_msg *msg, u32 r
 bool memnet_job_untold(struct memnet_endpoint *ep, struct wire_msg *msg);
 void memnet_job_arm(struct memnet_endpoint *ep, u64 end);
 void memnet_jobs_ask(struct memnet_endpoint *ep);
-void memnet_jobs_collect(struct memnet_endpoint *ep);
+void memnet_jobs_collect(struct memnet_endpoint *ep, const struct memnet_region *region);
 void memnet_jobs_free(struct memnet_context *ctx);
 int memnet_job_cancel(struct memnet_endpoint *ep, const u64 *word);
 struct memnet_job *memnet_job_async(struct memnet_context *ctx, struct memnet_region_map *map,

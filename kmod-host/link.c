@@ -192,7 +192,7 @@ static void link_take_down(struct memnet_link *link, u32 reason)
 		memnet_channel_stop(lc[i]->ch, reason);
 		/* Endpoints that were being opened meanwhile. */
 		memnet_endpoint_lost(lc[i]);
-		memnet_recv_jobs_lost(lc[i]);
+		memnet_endpoint_stopped(lc[i]);
 	}
 	if (link->domain) {
 		memnet_regions_lost(link->domain);

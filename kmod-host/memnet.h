@@ -67,7 +67,7 @@ struct memnet_area;
  * @opened:	endpoints of the host's half
  * @moved:	what has gone through it: tx_* and stalls under the channel's tx.lock, rx_* by its
  *		receiver
- * @lost:	endpoints of the dead channel with jobs the node knew of; of the link's work alone
+ * @lost:	endpoints of the dead channel with jobs under way; of the link's work alone
  * @refs:	the link and every endpoint
  */
 struct link_channel {
@@ -131,6 +131,9 @@ struct memnet_request {
  * @connected:	was established once: DATA may come
  * @gone:	off the table for good
  * @dying:	its channel is dead, and somebody sees to what that means for it
+ * @lost:	its channel is dead, and the device perhaps not done with the memory of its jobs:
+ *		they end when it is
+ * @lost_node:	on lc->lost then
  * @tx:		outgoing queue, see transmit.c; positions count from the stream's start
  * @rx:		incoming queue; positions count bytes of DATA
  * @request:	see request.c
@@ -158,6 +161,8 @@ struct memnet_endpoint {
 	bool			connected;
 	bool			gone;
 	bool			dying;
+	bool			lost;
+	struct list_head	lost_node;
 
 	struct {
 		struct list_head	queue;		/* struct memnet_entry */
@@ -206,10 +211,8 @@ struct memnet_endpoint {
 		u32			in_flight;	/* those the node knows of */
 		u32			next_id;	/* of jobs */
 		bool			jobs_due;	/* the node is to be told of some */
-		bool			lost;		/* link dead, queue pair perhaps not */
 		int			error;		/* of the connection's death */
 		u64			placed;		/* bytes written by the node */
-		struct list_head	node;		/* on lc->lost */
 	} rx;
 
 	struct memnet_request	request;
@@ -478,6 +481,7 @@ void memnet_endpoint_close(struct memnet_endpoint *ep, u32 flags, u32 linger_ms)
 void memnet_endpoint_kill(struct memnet_endpoint *ep, struct link_channel *lc, int error);
 struct memnet_endpoint *memnet_endpoint_closing(struct memnet_link *link, __be16 port);
 void memnet_endpoint_lost(struct link_channel *lc);
+void memnet_endpoint_stopped(struct link_channel *lc);
 struct memnet_endpoint *memnet_endpoint_next_child(struct memnet_endpoint *ep);
 void memnet_endpoint_dead(struct memnet_endpoint *ep, int error, struct list_head *drop);
 void memnet_endpoint_gone(struct memnet_endpoint *ep);
@@ -544,7 +548,6 @@ void memnet_recv_jobs_exit(void);
 void memnet_recv_jobs_run(struct memnet_endpoint *ep);
 void memnet_recv_jobs_forgotten(struct memnet_endpoint *ep);
 void memnet_recv_jobs_end(struct memnet_endpoint *ep, int error);
-void memnet_recv_jobs_lost(struct link_channel *lc);
 void memnet_recv_jobs_cancel(struct memnet_endpoint *ep);
 int memnet_recv_jobs_transmit(struct memnet_endpoint *ep);
 int memnet_recv_job_done(struct memnet_endpoint *ep, const struct wire_msg *msg);

@@ -19,8 +19,8 @@
  * written.
  *
  * After RESET, and after CLOSED, the node writes no more, and jobs are the host's alone again.
- * When the link dies it may, until the queue pair is gone: then jobs the node knew of end with
- * memnet_recv_jobs_lost().
+ * When the link dies it may, until the queue pair is gone: then jobs the node knew of end
+ * (memnet_endpoint_stopped()).
  *
  * All fields are under the endpoint's lock.
  */
@@ -98,6 +98,7 @@ static void finish(struct memnet_endpoint *ep, struct memnet_recv_job *job, int 
 		memnet_endpoint_wake(ep, MEMNET_WAKE_READ);
 	ep->rx.in_flight -= job->sent;
 	/* Before anybody knows: who deregisters then must find the keys unused. */
+	memnet_region_dismiss(job->map);
 	memnet_region_map_put(job->map);
 	job->map = NULL;
 	memnet_outcome_write(&job->outcome, job->filled, job->error);
@@ -187,26 +188,8 @@ void memnet_recv_jobs_end(struct memnet_endpoint *ep, int error)
 	struct memnet_recv_job *job;
 
 	lockdep_assert_held(&ep->lock);
-	ep->rx.lost = false;
 	while ((job = first(ep)))
 		finish(ep, job, error);
-}
-
-/**
- * memnet_recv_jobs_lost() - end the jobs of a dead channel
- * @lc: channel, stopped
- */
-void memnet_recv_jobs_lost(struct link_channel *lc)
-{
-	struct memnet_endpoint *ep, *next;
-
-	list_for_each_entry_safe(ep, next, &lc->lost, rx.node) {
-		list_del_init(&ep->rx.node);
-		spin_lock_bh(&ep->lock);
-		memnet_recv_jobs_end(ep, ECONNRESET);
-		spin_unlock_bh(&ep->lock);
-		memnet_endpoint_put(ep);
-	}
 }
 
 /* Tells the node of a piece, behind a job it knows of or NULL; as memnet_transmit_message(). */
@@ -407,11 +390,12 @@ static struct memnet_recv_job *job_make(struct memnet_endpoint *ep, struct memne
 		return ERR_CAST(map);
 	/* Others end with the chunk. */
 	ret = memnet_region_admit(map, ep->lc->ch, offset, all ? len : 1);
-	job = ret ? NULL : kmem_cache_zalloc(cache, GFP_KERNEL_ACCOUNT);
-	if (!job) {
-		memnet_region_map_put(map);
-		return ERR_PTR(ret ?: -ENOMEM);
-	}
+	if (ret)
+		goto put;
+	job = kmem_cache_zalloc(cache, GFP_KERNEL_ACCOUNT);
+	ret = -ENOMEM;
+	if (!job)
+		goto dismiss;
 	refcount_set(&job->refs, 2);
 	init_completion(&job->finished);
 	job->map = map;
@@ -420,6 +404,11 @@ static struct memnet_recv_job *job_make(struct memnet_endpoint *ep, struct memne
 	job->all = all;
 	memnet_stat_inc(MEMNET_STAT_HOST_JOBS);
 	return job;
+dismiss:
+	memnet_region_dismiss(map);
+put:
+	memnet_region_map_put(map);
+	return ERR_PTR(ret);
 }
 
 /* The socket is locked, too. After shutdown(SHUT_RD) a job has what has come, and ends. */

@@ -10,7 +10,7 @@
  *
  * To be received to, a region is registered in chunks, each with a key of its own, when the first
  * job for it comes; the node may write to the whole chunk, as far as it belongs to the region,
- * until the mapping ends.
+ * until it is deregistered and no job is under way that receives to it.
  *
  * Where the pages come from does not matter afterwards: what is sent is what they contain when
  * the device reads them, as with MSG_ZEROCOPY. After fork() they are the parent's as long as it
@@ -133,13 +133,11 @@ static enum dma_data_direction direction(const struct memnet_region *region)
 	return region->write ? DMA_BIDIRECTIONAL : DMA_TO_DEVICE;
 }
 
-/* The device lets go of the memory; whoever still holds the mapping sends nothing any more. */
-static void unmap(struct memnet_region_map *map)
+/* The node writes to it no more. */
+static void revoke(struct memnet_region_map *map)
 {
 	u32 i;
 
-	lockdep_assert_held(&maps_mutex);
-	list_del_init(&map->all);
 	mutex_lock(&map->lock);
 	for (i = 0; map->mrs && i < map->chunks; i++)
 		if (map->mrs[i])
@@ -147,6 +145,22 @@ static void unmap(struct memnet_region_map *map)
 	kvfree(map->mrs);
 	map->mrs = NULL;
 	mutex_unlock(&map->lock);
+}
+
+static void revoke_work(struct work_struct *work)
+{
+	struct memnet_region_map *map = container_of(work, struct memnet_region_map, revoke);
+
+	revoke(map);
+	memnet_region_map_put(map);
+}
+
+/* The device lets go of the memory; whoever still holds the mapping sends nothing any more. */
+static void unmap(struct memnet_region_map *map)
+{
+	lockdep_assert_held(&maps_mutex);
+	list_del_init(&map->all);
+	revoke(map);
 	ib_dma_unmap_sgtable_attrs(map->domain->pd->device, &map->sgt, direction(map->region), 0);
 	sg_free_table(&map->sgt);
 }
@@ -325,6 +339,8 @@ struct memnet_region_map *memnet_region_map(struct memnet_region *region,
 		return ERR_PTR(ret);
 	}
 	INIT_WORK(&map->free, map_work);
+	INIT_WORK(&map->revoke, revoke_work);
+	refcount_set(&map->receivers, 1);
 	refcount_set(&map->refs, 2);	/* the region's list, and the caller's */
 	refcount_inc(&region->refs);
 	list_add(&map->all, &maps);
@@ -358,8 +374,9 @@ void memnet_regions_lost(const struct memnet_domain *domain)
  * memnet_region_retire() - the region is deregistered
  * @region: region
  *
- * What is under way ends as usual, on its own references. Where nothing is, the region's keys
- * are dead when this returns, and its memory is the caller's reference alone.
+ * What is under way ends as usual, on its own references. Where nothing is received to it, the
+ * region's keys are dead when this returns; where nothing is sent from it, either, its memory is
+ * the caller's reference alone.
  */
 void memnet_region_retire(struct memnet_region *region)
 {
@@ -368,7 +385,11 @@ void memnet_region_retire(struct memnet_region *region)
 	mutex_lock(&maps_mutex);
 	WRITE_ONCE(region->retired, true); /* see batch_queue() */
 	list_for_each_entry_safe(map, tmp, &region->maps, node) {
-		if (!unlist(map) || !refcount_dec_and_test(&map->refs))
+		if (!unlist(map))
+			continue;
+		if (refcount_dec_and_test(&map->receivers))
+			revoke(map);
+		if (!refcount_dec_and_test(&map->refs))
 			continue;
 		map_free(map);
 		memnet_region_put(region);	/* not the last */
@@ -469,10 +490,10 @@ dereg:
  * @offset: where the part starts
  * @len: bytes
  *
- * It may until the mapping ends.
+ * It may until the region is deregistered and memnet_region_dismiss() was called as often as this.
  *
- * Return: 0; -EACCES for a region that may not be written to; -ENETDOWN when the link is down;
- * -ENOMEM.
+ * Return: 0; -EACCES for a region that may not be written to; -ENOENT when it was just
+ * deregistered; -ENETDOWN when the link is down; -ENOMEM.
  */
 int memnet_region_admit(struct memnet_region_map *map, struct memnet_channel *ch, u64 offset,
 			u64 len)
@@ -485,6 +506,8 @@ int memnet_region_admit(struct memnet_region_map *map, struct memnet_channel *ch
 
 	if (!map->region->write)
 		return -EACCES;
+	if (!refcount_inc_not_zero(&map->receivers))
+		return -ENOENT;
 	mutex_lock(&map->lock);
 	/* A link's channels fail before its mappings end, under this mutex. */
 	if (!memnet_channel_is_up(ch))
@@ -503,7 +526,21 @@ int memnet_region_admit(struct memnet_region_map *map, struct memnet_channel *ch
 			map->mrs[chunk] = mr;
 	}
 	mutex_unlock(&map->lock);
+	if (ret)
+		memnet_region_dismiss(map);
 	return ret == -ENOTCONN ? -ENETDOWN : ret;
+}
+
+/**
+ * memnet_region_dismiss() - one who was let write to a region has written
+ * @map: its mapping, of which the caller has a reference
+ */
+void memnet_region_dismiss(struct memnet_region_map *map)
+{
+	if (!refcount_dec_and_test(&map->receivers))
+		return;
+	refcount_inc(&map->refs);
+	queue_work(wq, &map->revoke);
 }
 
 /**

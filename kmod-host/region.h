@@ -69,6 +69,9 @@ struct memnet_region {
  * @chunks:	how many chunks
  * @lock:	guards @mrs; inside the mutex of all mappings
  * @mrs:	registration of each chunk that was received to, or NULL
+ * @receivers:	jobs that receive to it, and the region as long as it is registered: when they are
+ *		gone the keys are, though something may still be sent from it
+ * @revoke:	ends the keys
  * @free:	ends it
  * @rcu:	it is looked up under RCU
  */
@@ -84,6 +87,8 @@ struct memnet_region_map {
 	u32			chunks;
 	struct mutex		lock;		/* mrs */
 	struct ib_mr		**mrs;
+	refcount_t		receivers;
+	struct work_struct	revoke;
 	struct work_struct	free;
 	struct rcu_head		rcu;
 };
@@ -110,6 +115,7 @@ void memnet_region_map_put(struct memnet_region_map *map);
 void memnet_regions_lost(const struct memnet_domain *domain);
 int memnet_region_admit(struct memnet_region_map *map, struct memnet_channel *ch, u64 offset,
 			u64 len);
+void memnet_region_dismiss(struct memnet_region_map *map);
 u64 memnet_region_room(const struct memnet_region_map *map, u64 offset);
 u32 memnet_region_key(const struct memnet_region_map *map, u64 offset, u64 len, u64 *addr,
 		      u32 *key);

@@ -81,7 +81,7 @@ static int wait_for_turn(struct sock *sk, struct memnet_context *ctx, long *time
 
 /**
  * memnet_send_jobs_shut() - a socket sends nothing more: who waits for a turn waits in vain
- * @ep: its endpoint; the socket is locked
+ * @ep: its endpoint; that, or the socket, is locked
  */
 void memnet_send_jobs_shut(struct memnet_endpoint *ep)
 {
