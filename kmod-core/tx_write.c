@@ -163,6 +163,29 @@ static void turn_come(struct memnet_waiter *w)
 	complete(&container_of(w, struct turn, waiter)->done);
 }
 
+/*
+ * What the queue pair has cannot be given up. But a peer that takes nothing for so long, though it
+ * has promised to, is as good as silent.
+ */
+static void await_completion(struct memnet_channel *ch, struct turn *turn)
+{
+	if (wait_for_completion_timeout(&turn->done, msecs_to_jiffies(ch->cfg.heartbeat_ms)))
+		return;
+	memnet_channel_fail(ch, WIRE_REASON_HEARTBEAT);
+	wait_for_completion(&turn->done);
+}
+
+/* A peer may take its time to grant what others wait for, too. Returns 0 or -EINTR. */
+static int await_turn(struct memnet_channel *ch, struct turn *turn)
+{
+	memnet_tx_wait(ch, &turn->waiter);
+	if (!wait_for_completion_killable(&turn->done))
+		return 0;
+	if (!memnet_tx_unwait(ch, &turn->waiter))
+		wait_for_completion(&turn->done);
+	return -EINTR;
+}
+
 /* Waits until a registration is complete, or, without @mr, a marker. */
 static int queue_and_wait(struct memnet_channel *ch, struct ib_mr *mr, int access)
 {
@@ -180,12 +203,12 @@ static int queue_and_wait(struct memnet_channel *ch, struct ib_mr *mr, int acces
 		ret = mr ? memnet_tx_queue_reg(ch, mr, access, &turn.hold, MEMNET_TX_NOTIFY) :
 			   queue_marker(ch, &turn.hold);
 		memnet_tx_commit_bh(ch);
-		if (ret == -EAGAIN)
-			memnet_tx_wait(ch, &turn.waiter);
-		if (ret != -ENOTCONN)
-			wait_for_completion(&turn.done);
-	} while (ret == -EAGAIN);
-	return ret;
+		if (!ret)
+			await_completion(ch, &turn);
+		else if (ret != -EAGAIN || await_turn(ch, &turn))
+			break;
+	} while (ret);
+	return ret == -EAGAIN ? -EINTR : ret;
 }
 
 /**
@@ -197,7 +220,7 @@ static int queue_and_wait(struct memnet_channel *ch, struct ib_mr *mr, int acces
  * Process context. It takes no longer than the channel lives; when that has ended meanwhile the
  * region is of no use.
  *
- * Return: 0 or -ENOTCONN.
+ * Return: 0, -ENOTCONN, or -EINTR for who is killed while it waits for room.
  */
 int memnet_tx_register(struct memnet_channel *ch, struct ib_mr *mr, int access)
 {
@@ -209,7 +232,8 @@ EXPORT_SYMBOL_GPL(memnet_tx_register);
  * memnet_tx_settle() - wait until all that was sent so far is complete, and its owners released
  * @ch: channel that is or was up
  *
- * Process context. It takes no longer than the channel lives.
+ * Process context. It takes no longer than the channel lives, and who is killed does not wait for
+ * room.
  */
 void memnet_tx_settle(struct memnet_channel *ch)
 {

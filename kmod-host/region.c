@@ -463,7 +463,7 @@ static struct ib_mr *chunk_register(struct memnet_region_map *map, struct memnet
 	ret = chunk_pages(map, chunk, &sgt);
 	if (ret)
 		return ERR_PTR(ret);
-	mr = ib_alloc_mr(map->domain->pd, IB_MR_TYPE_MEM_REG, map->chunk);
+	mr = ib_alloc_mr(map->domain->pd, IB_MR_TYPE_MEM_REG, sgt.nents);
 	if (IS_ERR(mr))
 		goto out;
 	ret = ib_map_mr_sg(mr, sgt.sgl, sgt.nents, NULL, PAGE_SIZE);
