@@ -12,9 +12,11 @@
  * @MEMNET_STAT_MSG_RECEIVED: messages received
  * @MEMNET_STAT_BYTES_SENT: payload bytes posted
  * @MEMNET_STAT_BYTES_RECEIVED: payload bytes received
+ * @MEMNET_STAT_SEGMENTS_SENT: gather entries of payload posted
  * @MEMNET_STAT_BYTES_PLACED: bytes written into the peer's memory by RDMA
  * @MEMNET_STAT_POSTS: ib_post_send calls
  * @MEMNET_STAT_SIGNALLED: signalled work requests
+ * @MEMNET_STAT_SEND_EVENTS: events of send completion queues
  * @MEMNET_STAT_WINDOW_WRITES: window words, heartbeats and counters of jobs written to the peer
  * @MEMNET_STAT_CREDIT_ONLY: messages that carried only credits
  * @MEMNET_STAT_CREDIT_STALLS: sends that waited for credits or room
@@ -41,6 +43,7 @@
  * @MEMNET_STAT_HOST_REGIONS: gauge: registered regions, those that are still sent from included
  * @MEMNET_STAT_HOST_PINNED: gauge: their pages
  * @MEMNET_STAT_HOST_JOBS: gauge: direct transfers under way
+ * @MEMNET_STAT_HOST_JOB_WAKEUPS: ends of jobs that woke somebody
  * @MEMNET_STAT_HOST_LINK_DEATHS: links that failed
  * @MEMNET_STAT_TCPS_SESSIONS: gauge: sessions
  * @MEMNET_STAT_TCPS_ENDPOINTS: gauge: endpoints
@@ -63,9 +66,11 @@ enum memnet_stat {
 	MEMNET_STAT_MSG_RECEIVED,
 	MEMNET_STAT_BYTES_SENT,
 	MEMNET_STAT_BYTES_RECEIVED,
+	MEMNET_STAT_SEGMENTS_SENT,
 	MEMNET_STAT_BYTES_PLACED,
 	MEMNET_STAT_POSTS,
 	MEMNET_STAT_SIGNALLED,
+	MEMNET_STAT_SEND_EVENTS,
 	MEMNET_STAT_WINDOW_WRITES,
 	MEMNET_STAT_CREDIT_ONLY,
 	MEMNET_STAT_CREDIT_STALLS,
@@ -92,6 +97,7 @@ enum memnet_stat {
 	MEMNET_STAT_HOST_REGIONS,
 	MEMNET_STAT_HOST_PINNED,
 	MEMNET_STAT_HOST_JOBS,
+	MEMNET_STAT_HOST_JOB_WAKEUPS,
 	MEMNET_STAT_HOST_LINK_DEATHS,
 	MEMNET_STAT_TCPS_SESSIONS,
 	MEMNET_STAT_TCPS_ENDPOINTS,

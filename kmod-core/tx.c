@@ -169,6 +169,7 @@ static struct memnet_tx *tx_message(struct memnet_channel *ch, struct wire_msg *
 	tx->wr.send.num_sge = nr + 1;
 	memnet_stat_inc(MEMNET_STAT_MSG_SENT);
 	memnet_stat_add(MEMNET_STAT_BYTES_SENT, len);
+	memnet_stat_add(MEMNET_STAT_SEGMENTS_SENT, nr);
 	trace_memnet_message_sent(ch, msg, len);
 	return tx;
 }
@@ -484,6 +485,7 @@ static void tx_event(struct ib_cq *cq, void *context)
 {
 	struct memnet_channel *ch = context;
 
+	memnet_stat_inc(MEMNET_STAT_SEND_EVENTS);
 	queue_work_on(ch->cfg.cpu, memnet_wq, &ch->tx.work);
 }
 

@@ -90,8 +90,10 @@ void memnet_outcome_write(struct memnet_outcome *o, u64 bytes, int error)
 			memnet_eventfd_signal(ctx->eventfd);
 		spin_unlock_bh(&ctx->event_lock);
 	}
-	if (wq_has_sleeper(&ctx->wait))
+	if (wq_has_sleeper(&ctx->wait)) {
+		memnet_stat_inc(MEMNET_STAT_HOST_JOB_WAKEUPS);
 		wake_up_all(&ctx->wait);
+	}
 }
 
 /**

@@ -96,7 +96,7 @@ def memnet(v6=False):
 # --- counters ---------------------------------------------------------------------------------------
 
 # what is zero on each side when no socket lives
-HOST_GAUGES = ("host.sockets", "host.endpoints", "host.orphans", "core.pages_held")
+HOST_GAUGES = ("host.sockets", "host.endpoints", "host.orphans", "host.regions", "host.pinned_pages", "host.jobs", "core.pages_held")
 NODE_GAUGES = ("tcps.endpoints", "tcps.orphans", "core.pages_held")
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Registered memory and direct transfers: the bytes, that nobody copied them, and every end they can have."""
 import json
+import re
 import time
 
 from selftests.cases import offload
@@ -8,6 +9,7 @@ from selftests.cases.test_failure import ADD, DELETE, RDMA_COMES, RDMA_GOES
 from selftests.lab.lab import CLIENT_EXT, NODE_SAN
 
 SENT = "host.direct_bytes"
+COPIED_IN = "host.copied_from_user_bytes"
 GAUGES = ("host.regions", "host.pinned_pages", "host.jobs")
 
 
@@ -36,19 +38,57 @@ def stream(lab, family, options, io="block", bound=100):
     return lab.host.sh(f"mnstream {family} --io {io} --bound {bound} {options}", timeout=bound + 10)
 
 
-def test_direct_sends_only(lab):
-    """Not a byte is copied on the host; on a native socket the same calls copy."""
-    size = (2 if offload.small(lab) else 16) << 20
-    options = f"--direct 4 --send {size} --recv 0"
-    stream(lab, offload.native(), options)
-    with offload.Watch(lab) as w:
-        out = stream(lab, offload.memnet(), options)
-    w.proves(connects=1, accepts=1)
-    assert w.host[SENT] == 2 * size, w.host[SENT]
-    # what the programs say to each other is the rest
-    assert w.host["host.copied_from_user_bytes"] < 1000, w.host["host.copied_from_user_bytes"]
+class Told:
+    """A program on the host that says when it is ready, and then answers each line that it is told with one of its own."""
+
+    def __init__(self, lab, command):
+        lab.host.sh("rm -f /tmp/lines && mkfifo /tmp/lines")
+        self.lab, self.answers = lab, 0
+        self.job = lab.host.bg(f"{command} <>/tmp/lines")
+        self.begins = self.answer()
+
+    def answer(self):
+        end = time.monotonic() + offload.patience(self.lab, 150)
+        while True:
+            done, said = self.job.done, self.job.output().split("\n")
+            if len(said) > self.answers + 1:
+                break
+            assert not done and time.monotonic() < end, said
+            time.sleep(0.1)
+        self.answers += 1
+        return said[self.answers - 1]
+
+    def tell(self, line=""):
+        self.lab.host.sh(f"echo {line} >/tmp/lines")
+        return self.answer()
+
+    def end(self, line):
+        """The last line, after which there is nothing to say."""
+        self.lab.host.sh(f"echo {line} >/tmp/lines")
+        rc, out = self.job.wait(offload.patience(self.lab, 60))
+        assert rc == 0, out
+
+
+def sends_only(lab, options, size):
+    """Streams of so many bytes and of twice as many, sent as the options say. Copied is what the programs say to each other,
+    which is the same in both: of the bytes that are sent it is none."""
+    copied = []
+    for n in (size, 2 * size):
+        with offload.Watch(lab) as w:
+            out = stream(lab, offload.memnet(), f"{options} --seed 4242 --send {n} --recv 0")
+        w.proves(connects=1, accepts=1)
+        assert w.host[SENT] == 2 * n, w.host[SENT]
+        copied.append(w.host[COPIED_IN])
+    assert copied[0] == copied[1] < 1000, copied
     clean(lab)
     return out.splitlines()[-1]
+
+
+def test_direct_sends_only(lab):
+    """Not a byte is copied on the host; on a native socket the same calls copy."""
+    size = (1 if offload.small(lab) else 8) << 20
+    stream(lab, offload.native(), f"--direct 4 --send {size} --recv 0")
+    return sends_only(lab, "--direct 4", size)
 
 
 def test_direct_among_ordinary_sends(lab):
@@ -59,21 +99,14 @@ def test_direct_among_ordinary_sends(lab):
         out = stream(lab, offload.memnet(), options)
     w.proves(connects=16, accepts=16)
     assert w.host[SENT] > size, w.host[SENT]
-    assert w.host["host.copied_from_user_bytes"] > size, "no ordinary send among them"
+    assert w.host[COPIED_IN] > size, "no ordinary send among them"
     clean(lab)
     return out.splitlines()[-1]
 
 
 def test_jobs_only(lab):
     """Asynchronous jobs: nothing is copied, and what they end by is the counter the node writes."""
-    size = (2 if offload.small(lab) else 16) << 20
-    with offload.Watch(lab) as w:
-        out = stream(lab, offload.memnet(), f"--async 4 --send {size} --recv 0")
-    w.proves(connects=1, accepts=1)
-    assert w.host[SENT] == 2 * size, w.host[SENT]
-    assert w.host["host.copied_from_user_bytes"] < 1000, w.host["host.copied_from_user_bytes"]
-    clean(lab)
-    return out.splitlines()[-1]
+    return sends_only(lab, "--async 4", (1 if offload.small(lab) else 8) << 20)
 
 
 def test_jobs_among_all_others(lab):
@@ -83,27 +116,121 @@ def test_jobs_among_all_others(lab):
     with offload.Watch(lab) as w:
         out = stream(lab, offload.memnet(), options)
     w.proves(connects=16, accepts=16)
-    assert w.host["host.copied_from_user_bytes"] > size, "no ordinary send among them"
+    assert w.host[COPIED_IN] > size, "no ordinary send among them"
     clean(lab)
     return out.splitlines()[-1]
 
 
-def test_the_end_of_a_job_costs_nothing(lab):
-    """It is seen without a system call, which seccomp would punish; no message tells of it, and no completion is asked for.
-
-    Jobs submitted together share messages."""
+def test_the_end_of_a_job_is_seen_without_a_system_call(lab):
+    """Which seccomp would punish, where there is any, and strace shows. Jobs submitted together share messages."""
     jobs = 200
+    command = f"mnjobs {offload.memnet()} --jobs {jobs} --size 70"
     with offload.Watch(lab) as w:
-        out = lab.host.sh(f"mnjobs {offload.memnet()} --jobs {jobs} --size 70", timeout=offload.patience(lab, 60))
+        out = lab.host.sh(command, timeout=offload.patience(lab, 60))
     assert "no seccomp" not in out or offload.debug(lab), out      # the debug kernel has none
     w.proves(connects=1)
     assert w.host[SENT] == 70 * jobs, w.host[SENT]
-    told, signalled = w.host["core.messages_received"], w.host["core.send_signalled"]
-    assert told < jobs // 8 and signalled < jobs // 8, (told, signalled)
     sent = w.host["core.messages_sent"]
     assert sent < jobs // 4, sent
+    lab.host.sh(f"strace -f -o /tmp/calls {command}", timeout=offload.patience(lab, 60))
+    calls = lab.host.sh("sed -n '/looking/,$p' /tmp/calls").splitlines()
+    assert len(calls) > 1 and "write(1, \"looking" in calls[0] and "write(1, \"all over" in calls[1], calls
     clean(lab)
-    return f"{jobs} jobs: {sent} messages, {told} from the node, {signalled} signalled requests, of all there were"
+    return f"{jobs} jobs: {sent} messages, of all there were"
+
+
+# entries of a send ring, a quarter of which one completion stands for, and receive requests, half of which are granted together
+RING = 256
+
+
+class Rounds(Told):
+    """mnrounds on the host, during a with block."""
+
+    SIZE = 1024
+
+    def __init__(self, lab, options=""):
+        super().__init__(lab, f"exec mnrounds {offload.memnet()} --size {self.SIZE} {options}")
+        assert self.begins == "ready" or self.begins.startswith("ready") and offload.debug(lab), self.begins
+        self.of(RING // 2)      # what is made once, and an event that somebody asked for before
+
+    def of(self, jobs):
+        """So many jobs, one by one: what they cost the host. Messages that bring nothing but credits are bounded, and left out
+        otherwise. All that writes to a window here are heartbeats; each asks for a completion and an event."""
+        with offload.Watch(self.lab) as w:
+            said = self.tell(jobs)
+        did = re.fullmatch(rf"did {jobs} jobs and slept (\d+) times", said)
+        assert did, said
+        h = w.host
+        cost = {"slept": int(did[1]), "woken": h["host.job_wakeups"], "posted": h["core.messages_sent"],
+                "beats": h["core.window_writes"], "signalled": h["core.send_signalled"], "events": h["core.send_events"],
+                "sent": h["core.messages_sent"] - h["core.credit_messages"],
+                "told": h["core.messages_received"] - w.node["core.credit_messages"], "bytes": h[SENT],
+                "placed": h["host.direct_received_bytes"], "copied": h[COPIED_IN] + h["host.copied_to_region_bytes"]}
+        assert w.node["core.credit_messages"] <= cost["posted"] // (RING // 2) + 1, (cost, w.node["core.credit_messages"])
+        return cost
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind is None:
+            self.end("0")
+            clean(self.lab)
+
+
+def looked_at(cost, jobs):
+    """Nobody was woken, nobody slept, nothing was copied; a completion was asked for by a quarter of the ring, and by heartbeats;
+    events were theirs alone, which may find another completion first and have one more."""
+    assert not cost["slept"] and not cost["woken"] and not cost["copied"], cost
+    assert cost["bytes"] == jobs * Rounds.SIZE, cost
+    assert cost["signalled"] <= cost["beats"] + cost["posted"] // (RING // 4) + 1, cost
+    assert cost["events"] <= cost["beats"] + 3, cost
+
+
+def test_what_a_job_that_sends_costs(lab):
+    """Its message, and for N jobs as for 2N: none from the node, no wake-up, no sleep, no event, a completion for 64 of them;
+    seccomp allows no system call but to submit. Where the program sleeps for each job it shows that all of this is counted."""
+    n = 512 if offload.small(lab) else 1024
+    notes = []
+    with Rounds(lab) as rounds:
+        for jobs in (n, 2 * n):
+            cost = rounds.of(jobs)
+            notes.append(f"{jobs} jobs: {cost}")
+            assert cost["sent"] == jobs and not cost["told"], cost
+            looked_at(cost, jobs)
+    with Rounds(lab, "--sleep") as rounds:
+        cost = rounds.of(n)
+    notes.append(f"{n} jobs, asleep: {cost}")
+    # some may be over before it is asleep
+    assert min(cost["slept"], cost["woken"], cost["told"], cost["sent"] - n) > n // 10, cost
+    return "\n".join(notes)
+
+
+def test_what_a_job_that_receives_costs(lab):
+    """Two messages, one each way, and nothing else: as above, and not a byte is copied. Each receives what another one sends."""
+    n = 512 if offload.small(lab) else 1024
+    notes = []
+    with Rounds(lab, "--landing") as rounds:
+        for jobs in (n, 2 * n):
+            cost = rounds.of(jobs)
+            notes.append(f"{jobs} jobs: {cost}")
+            assert cost["sent"] == 2 * jobs and cost["told"] == jobs, cost
+            assert cost["placed"] == jobs * Rounds.SIZE, cost
+            looked_at(cost, jobs)
+    return "\n".join(notes)
+
+
+def test_a_deregistration_asks_about_its_own_jobs(lab):
+    """Of a region with jobs under way it costs a question and an answer for each; of another one jobs cost what they always do."""
+    n = 256 if offload.small(lab) else 512
+    with Rounds(lab, "--other") as rounds:
+        other = rounds.of(n)
+    assert other["sent"] == n and not other["told"], other
+    with Rounds(lab, "--own") as rounds:
+        own = rounds.of(n)
+    # some may be over before; so many are not, with the other region either
+    assert own["sent"] > n + n // 10 and own["told"] > n // 10, own
+    return f"{n} jobs: {own['told']} answers"
 
 
 def test_event_loop(lab):
@@ -240,6 +367,14 @@ constant[:32] = struct.pack("=IIQQII", 32, 0, at, 4096, 0, 0)
 libc.mprotect(ctypes.c_void_p(constant_at), 4096, 1)
 says("no place for the result", libc.ioctl(ctx, REGISTER, ctypes.c_void_p(constant_at)) and -ctypes.get_errno(), "EFAULT")
 says("nothing of it is left", locked() == before, True)
+says("only read, to be received to", register(constant_at, 4096, flags=1), "EFAULT")
+only_read = register(constant_at, 4096)
+file = os.memfd_create("file")
+os.write(file, b"f" * 8192)
+file_map = mmap.mmap(file, 8192)
+file_at = ctypes.addressof(ctypes.c_char.from_buffer(file_map))
+of_file = register(file_at, 8192, flags=1)
+os.ftruncate(file, 0)
 says("no such call", ioctl(0x4def, bytes(64)), "ENOTTY")
 r = register(at + 100, 5000)
 longer = ioctl(REGISTER, struct.pack("=IIQQII8x", 40, 0, at, 4096, 0, 0))
@@ -249,6 +384,8 @@ says("longer, and not zero", ioctl(REGISTER, struct.pack("=IIQQIIQ", 40, 0, at, 
 fd = connect("sink")
 says("all of it", send(fd, r, 0, 5000), 5000)
 says("one byte", send(fd, r, 4999, 1), 1)
+says("memory that is only read", send(fd, only_read, 0, 4096), 4096)
+says("a file that was cut off", send(fd, of_file, 0, 8192), 8192)
 says("nothing", send(fd, r, 0, 0), "EINVAL")
 says("one too many", send(fd, r, 0, 5001), "EINVAL")
 says("behind the end", send(fd, r, 5000, 1), "EINVAL")
@@ -270,6 +407,8 @@ libc.shutdown(fd, socket.SHUT_WR)
 says("after shutdown", send(fd, r, 0, 1), "EPIPE")
 says("deregister", deregister(r), 0)
 says("deregister twice", deregister(r), "ENOENT")
+says("the read-only one", deregister(only_read), 0)
+says("the file's", deregister(of_file), 0)
 says("a region that was", send(fd, r, 0, 1), "ENOENT")
 
 regions = [register(at + i % 60000, 1 + i % 5000) for i in range(10000)]
@@ -486,18 +625,32 @@ sys.exit(bool(bad))
 """
 
 
-LIFE = HAND + """
+# memory and processes whose life a script is about, and what the host counts
+LIVES = """
 import json, subprocess
 libc.mmap.restype = ctypes.c_void_p
 libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
-LEN, PRIVATE = 20000, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
-signal.signal(signal.SIGALRM, lambda *_: None)
+PRIVATE = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 
 def private(data, at=None):
     "Private memory with these bytes, at an address if there is one."
     at = libc.mmap(at, len(data), 3, PRIVATE | (0x10 if at else 0), -1, 0)
     ctypes.memmove(at, data, len(data))
     return at
+
+def counters():
+    rows = json.loads(subprocess.run(["memnetctl", "-j", "stats"], capture_output=True).stdout)
+    return {f"{group}.{name}": n for group, values in rows.items() for name, n in values.items()}
+
+def regions():
+    return counters()["host.regions"]
+
+def until_regions(n):
+    "So many, soon: the device may still have to let go of one."
+    late = time.monotonic() + 20
+    while regions() != n and time.monotonic() < late:
+        time.sleep(0.1)
+    says("regions", regions(), n)
 
 def comes_back(what, fd, wanted):
     "What an echo sends, whoever it was that sent it there."
@@ -508,6 +661,12 @@ def comes_back(what, fd, wanted):
             break
         got += more
     says(what, got == wanted, True)
+
+"""
+
+LIFE = HAND + LIVES + """
+LEN = 20000
+signal.signal(signal.SIGALRM, lambda *_: None)
 
 def child(run):
     "In a process of its own, which must succeed."
@@ -559,16 +718,6 @@ def execs_and_sends():
     os.execv(sys.executable, [sys.executable, "-c", SENDS, str(ctx), arg.hex()])
 child(execs_and_sends)
 comes_back("sent after exec()", fd, parents[:LEN])
-
-def until_regions(n):
-    "So many, soon: the device may still have to let go of one."
-    late = time.monotonic() + 20
-    while regions() != n and time.monotonic() < late:
-        time.sleep(0.1)
-    says("regions", regions(), n)
-
-def regions():
-    return json.loads(subprocess.run(["memnetctl", "-j", "stats"], capture_output=True).stdout)["host"]["regions"]
 
 ready, go = os.pipe(), os.pipe()
 os.set_inheritable(ready[1], True)
@@ -688,6 +837,117 @@ sys.exit(bool(bad))
 """
 
 
+# A is a process with a context and a region there; this one, B, has been given the context and is as free as anybody
+MEMLOCK = HAND + LIVES + """
+PAGE = 4096
+os.setgroups([])
+os.setresuid(65534, 65534, 65534)
+
+def limit(pages):
+    resource.setrlimit(resource.RLIMIT_MEMLOCK, (pages * PAGE, 1 << 20))
+
+def locked(pid):
+    "Pages charged to a process."
+    line = next(l for l in open(f"/proc/{pid}/status") if l.startswith("VmLck:"))
+    return int(line.split()[1]) * 1024 // PAGE
+
+def pages(n):
+    "A region of so many, or the negative errno."
+    return register(private(bytes(n * PAGE)), n * PAGE)
+
+here, there = socket.socketpair()
+DEREGISTER_IT, PAGES = 0, 1
+A = os.fork()
+if not A:
+    here.close()
+    ctx = os.open("/dev/memnet", os.O_RDWR)
+    limit(16)
+    mine = register(private(b"A" * (4 * PAGE)), 4 * PAGE)
+    socket.send_fds(there, [struct.pack("=i", mine)], [ctx])
+    while True:
+        message = there.recv(8)
+        if len(message) < 8:
+            os._exit(1)
+        what, n = struct.unpack("=ii", message)
+        there.send(struct.pack("=i", deregister(n) if what == DEREGISTER_IT else pages(n)))
+there.close()
+message, fds, _, _ = socket.recv_fds(here, 4, 1)
+own, ctx, of_a = ctx, fds[0], struct.unpack("=i", message)[0]
+os.set_inheritable(ctx, False)
+B = os.getpid()
+
+def a_says(what, n):
+    here.send(struct.pack("=ii", what, n))
+    return struct.unpack("=i", here.recv(4))[0]
+
+def charged(what, a, b):
+    now = locked(A), locked(B)
+    if now != (a, b):
+        bad.append(f"{what}: {now} pages are charged to A and B, expected {(a, b)}")
+
+says("A's region", min(of_a, 1), 1)
+charged("A has registered", 4, 0)
+
+# who registers is charged, whosever the context is, and it is he who gets it back, whoever deregisters
+limit(64)
+region = pages(5)
+says("B registers", min(region, 1), 1)
+charged("B has registered", 4, 5)
+says("A deregisters B's", a_says(DEREGISTER_IT, region), 0)
+charged("A has deregistered B's", 4, 0)
+region = a_says(PAGES, 12)
+says("A registers", min(region, 1), 1)
+charged("A has registered more", 16, 0)
+
+# his limit counts, not the other's
+says("more than A may", a_says(PAGES, 1), "ENOMEM")
+more = pages(32)
+says("B may have it", min(more, 1), 1)
+charged("both", 16, 32)
+says("B deregisters A's", deregister(region), 0)
+charged("B has deregistered A's", 4, 32)
+limit(16)
+says("more than B may", pages(1), "ENOMEM")
+region = a_says(PAGES, 1)
+says("A may have it", min(region, 1), 1)
+says("B deregisters both", deregister(region) or deregister(more), 0)
+charged("none of them", 4, 0)
+says("one too many", pages(17), "ENOMEM")
+
+# what B has deregistered does not count when it registers again, through whichever context
+contexts = [(own, connect("sink")), (ctx, connect("sink"))]
+passed = ctx
+buffer = private(b"B" * (16 * PAGE))
+for i in range(20):
+    ctx, fd = contexts[i % 2]
+    region = register(buffer, 16 * PAGE)
+    says(f"register {i}", min(region, 1), 1)
+    says("all of it", send(fd, region, 0, 60000), 60000)
+    end, counter = submit([op(fd, region, 0, 5000, result=500)])[0][0]
+    says("a job", wait([(500, counter, end)], 20), 1)
+    says("more than may be", pages(1), "ENOMEM")
+    says("deregister", deregister(region), 0)
+ctx = passed
+until_regions(1)
+charged("all that is left is A's", 4, 0)
+
+# A is no more; its region is, as long as somebody has the context, and then it is not either
+os.kill(A, signal.SIGKILL)
+os.waitpid(A, 0)
+fd = connect("echo")
+says("A's region, sent by B", send(fd, of_a, 0, 4 * PAGE), 4 * PAGE)
+comes_back("what A had written", fd, b"A" * (4 * PAGE))
+now = counters()
+says("a region", now["host.regions"], 1)
+says("its pages", now["host.pinned_pages"], 4)
+os.close(ctx)
+until_regions(0)
+says("no pages", counters()["host.pinned_pages"], 0)
+print("\\n".join(bad))
+sys.exit(bool(bad))
+"""
+
+
 def by_hand(lab, script, arguments=""):
     lab.host.put("/tmp/hand.py", script)
     return lab.host.bg(f"userland python3 /tmp/hand.py {arguments}")
@@ -703,6 +963,14 @@ def test_wrong_use(lab):
 def test_life_of_a_region(lab):
     """fork(), munmap(), exec(), passed on, closed, full pipelines, signals, and RLIMIT_MEMLOCK: what becomes of it."""
     rc, out = by_hand(lab, LIFE).wait(offload.patience(lab, 120))
+    assert rc == 0, out
+    clean(lab)
+
+
+def test_who_is_charged(lab):
+    """The process that registers, by its own limit, whoever made the context, deregisters, or lives longer; what it has
+    deregistered does not count for long, through whichever context it comes again."""
+    rc, out = by_hand(lab, MEMLOCK).wait(offload.patience(lab, 120))
     assert rc == 0, out
     clean(lab)
 

@@ -11,6 +11,8 @@ import re
 import time
 
 from selftests.cases import offload
+from selftests.cases.test_direct import clean_host
+from selftests.cases.test_failure import HEARTBEAT, says
 from selftests.lab import tap
 from selftests.lab.lab import CLIENT_EXT, HOST_SAN, NODE_EXT, NODE_SAN
 
@@ -19,8 +21,8 @@ SEED = int(os.environ.get("MEMNET_SEED", random.randrange(1 << 30)))
 WILD = 30       # of 1000 random messages break a rule: half of these end a session, and a new one takes its time
 EVIL = "0000000000000bad"       # mnhostile's host id
 EVIL_PORT = 7999                # where it plays the node
-GAUGES = ("core.channels", "core.pages_held", "host.endpoints", "host.orphans", "tcps.sessions",
-          "tcps.endpoints", "tcps.orphans")
+GAUGES = ("core.channels", "core.pages_held", "host.endpoints", "host.orphans", "host.regions", "host.pinned_pages",
+          "host.jobs", "tcps.sessions", "tcps.endpoints", "tcps.orphans")
 
 ECHO = """
 import asyncio
@@ -119,6 +121,7 @@ class Bystander:
         while (now := (gauges(self.lab.host), gauges(self.lab.node))) != self.before:
             assert time.monotonic() < end, f"before {self.before}, now {now}"
             time.sleep(0.5)
+        clean_host(self.lab)
 
 
 def hostile(lab, vm, arguments, timeout):
@@ -306,11 +309,52 @@ def attack_host(lab, arguments, timeout):
 
 
 def test_attacks_on_the_host(lab):
+    """Messages, and RDMA to what the host lets it write to: regions to their first and last byte, while they are registered
+    and no longer, also where they were sent from; counters, to the ends of their page. Nothing of it can be read.
+
+    What a device refuses counts only where it said so; the victims look at their memory as well."""
     with Bystander(lab) as b:
-        rc, out, words = attack_host(lab, f"--as-node {NODE_SAN}:{EVIL_PORT}", 270)
-        counts = tap.check(out, rc, least=70)
+        rc, out, words = attack_host(lab, f"--as-node {NODE_SAN}:{EVIL_PORT}", 500)
+        counts = tap.check(out, rc, least=125)
     assert "link evil is down: protocol error" in lab.host.sh("dmesg")
     return f"{counts}; {words}; {b.rounds} rounds of streams beside"
+
+
+def test_node_that_posts_no_receives(lab):
+    """Who has memory registered waits behind messages that such a node never takes: its link ends within the heartbeat, which
+    goes on, and no call of anybody takes much longer."""
+    mark = int(lab.host.sh("dmesg | wc -l"))
+    with Bystander(lab):
+        rc, out, words = attack_host(lab, f"--as-node {NODE_SAN}:{EVIL_PORT} --only 'no receives'", 120)
+        tap.check(out, rc, least=2)
+    said = lab.host.sh(f"dmesg | tail -n +{mark + 1}")
+    assert said.count("link evil is down: heartbeat lost") >= 2, said[-3000:]
+    longest = int(re.search(r"the longest call was \S+ of (\d+) ms", words).group(1))
+    # shorter, and nobody waited for the node
+    assert HEARTBEAT - 1 < longest / 1000 < offload.patience(lab, 2 * HEARTBEAT), words
+    return words
+
+
+def test_victims_are_killed(lab):
+    """While a node keeps their jobs and answers nothing: the processes are gone at once, what the node may still write to stays
+    pinned, and nothing is left of it when the link is deleted."""
+    only = "a job that is kept"
+    with Bystander(lab):
+        evil = lab.node.bg(f"exec mnhostile --as-node {NODE_SAN}:{EVIL_PORT} --only '{only}'")
+        evil_link(lab)
+        victims = lab.host.bg("exec ip netns exec victim mnhostile --victim 600")
+        try:
+            says(lab, evil, "# the job is kept")
+            lab.host.sh("pkill -KILL -x mnhostile")
+            victims.wait(offload.patience(lab, 10))
+            left = gauges(lab.host)
+            assert left["host.jobs"] and left["host.regions"] and left["host.pinned_pages"], left
+        finally:
+            lab.host.sh("pkill -KILL -x mnhostile", check=False)
+            lab.host.sh("memnetctl link del evil", timeout=offload.patience(lab, 30))
+            rc, out = evil.wait(offload.patience(lab, 60))
+        tap.check(out, rc, least=1)
+    return f"{left['host.jobs']} jobs of the dead on {left['host.pinned_pages']} pages"
 
 
 def test_answers_to_the_host(lab):
@@ -349,8 +393,8 @@ def test_random_messages_to_the_host(lab):
     return f"{last}; {words}; {b.rounds} rounds of streams beside"
 
 
-for _test in (test_attacks_on_the_node, test_connection_requests, test_hoards_on_the_node,
-              test_attacks_on_the_host, test_answers_to_the_host):
+for _test in (test_attacks_on_the_node, test_connection_requests, test_hoards_on_the_node, test_answers_to_the_host):
     _test.timeout = 500
+test_attacks_on_the_host.timeout = 800
 for _test in (test_random_messages_to_the_node, test_random_messages_to_the_host):
     _test.timeout = 1200

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
 """Receiving into registered memory: the bytes, that they came without a copy, and every end it can have."""
 from selftests.cases import offload
-from selftests.cases.test_direct import HAND, blocking, by_hand, clean, link_dies, stream
-from selftests.cases.test_failure import RDMA_COMES, RDMA_GOES
+from selftests.cases.test_direct import COPIED_IN, HAND, LIVES, SENT, Told, blocking, by_hand, clean, link_dies, stream
+from selftests.cases.test_failure import RDMA_COMES, RDMA_GOES, deaths
 from selftests.cases.test_smp import setup      # as all with two processors
 from selftests.lab.lab import NODE_SAN
 
 PLACED = "host.direct_received_bytes"
 COPIED = "host.copied_to_region_bytes"
 READ = "host.copied_to_user_bytes"
+TAIL = "core.tail_copied_bytes"
 
 
 LAB = dict(mem={"host": 2048, "node": 1024}, smp=2)
@@ -63,7 +64,7 @@ def test_every_mix(lab):
         with offload.Watch(lab) as w:
             out = stream(lab, offload.memnet(), options + " --async 1 --recv-async 1", io, bound=250)
         w.proves(connects=16, accepts=16)
-        for name in (PLACED, COPIED, READ, "host.direct_bytes", "host.copied_from_user_bytes"):
+        for name in (PLACED, COPIED, READ, SENT, COPIED_IN):
             assert w.host[name] > 50000, (name, w.host[name])
         notes += out.splitlines()[1:]
         if io == "block":
@@ -91,6 +92,20 @@ def test_packets_of_the_san_are_lost(lab):
     assert all(int(n) for n in drops), drops
     clean(lab)
     return f"{' and '.join(drops)} packets were lost; " + out.splitlines()[-1]
+
+
+def test_no_end_is_seen_before_the_bytes(lab):
+    """Somebody looks at jobs all the time, on a processor of his own, and compares the bytes as soon as one is over."""
+    jobs, bound = 2000 if offload.small(lab) else 20000, offload.patience(lab, 300)
+    with offload.Watch(lab) as w:
+        out = lab.host.sh(f"mnlooks {offload.memnet()} --jobs {jobs} --bound {bound}", timeout=bound + 10)
+    row = offload.summary(out, "looks")
+    # by a look that followed another one, which had not found it over
+    assert row["jobs"] == jobs and row["seen"] >= jobs // 3, out
+    # each job was there before its bytes were sent
+    assert w.host[PLACED] == row["bytes"] and not w.host[COPIED] and not w.host[READ], (out, w.host[PLACED], w.host[COPIED])
+    clean(lab)
+    return out
 
 
 def test_full_pipelines(lab):
@@ -336,6 +351,413 @@ sys.exit(bool(bad))
 """
 
 
+# every size near a border of pages, messages and keys, and the largest there is to be, at the ends of a page
+BORDERS = RECV + """
+KEY, TOP, WIPE = 2 << 20, 8 << 20, bytes([238])     # KEY: what one stands for, from the first page of a region on
+PLACES = 0, 1, 4095
+SMALL = 1, 4095, 4096, 4097, 16383, 16384, 16385
+few = "few" in sys.argv
+import random
+much[:TOP + 8192] = random.Random(1).randbytes(TOP + 8192)
+land, land_at = memory(TOP + 8192)
+land[:] = WIPE * len(land)
+fd = connect("echo")
+libc.setsockopt(fd, socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("=qq", 60, 0), 16)
+# a place is an offset in a region that begins with a page, or where another region begins
+whence, here = register(much_at, TOP + 8192), register(land_at, TOP + 8192, flags=1)
+begins = {place: (register(much_at + place, TOP), register(land_at + place, TOP, flags=1)) for place in PLACES}
+calls = moved = 0
+
+def end_if_bad():
+    if bad:
+        print("\\n".join(bad))
+        sys.exit(1)
+
+def direct_to_job(place, size):
+    says("a job", job(fd, 0, size, 2, whole=True, where=begins[place][1]), 0)
+    says("sent", send(fd, whence, place, size), size)
+    says("its end", over(2, seconds=60), 1)
+    is_now("its result", outcome(2), (OVER, size))
+
+def job_to_direct(place, size):
+    says("received", recv(fd, place, size, flags=8, where=here), size)
+
+def some(n, pos):
+    "What is not to be whole has something, and ends with the key."
+    says("bytes", 0 < n <= KEY - pos % KEY or n, True)
+    end_if_bad()
+    return n
+
+def job_to_some_by_direct(place, size):
+    have = 0
+    while have < size:
+        have += some(recv(fd, place + have, size - have, where=here), place + have)
+
+def job_to_some_by_jobs(place, size):
+    have = 0
+    while have < size:
+        says("a job", job(fd, have, size - have, 2, where=begins[place][1]), 0)
+        says("its end", over(2, seconds=60), 1)
+        have += some(outcome(2)[1] if outcome(2)[0] == OVER else -errno.EIO, place + have)
+
+def there_and_back(way, place, size):
+    "And not a byte beside."
+    global calls, moved
+    got = None
+    if way is not direct_to_job:
+        got = submit([op(fd, begins[place][0], 0, size, result=1)])
+        says("a job that sends", got if isinstance(got, int) else len(got[0]), 1)
+        end_if_bad()
+    way(place, size)
+    if got:
+        end, counter = got[0][0]
+        says("what sent is over", wait([(1, counter, end)], 60), 1)
+    is_now("the same bytes", land[place:place + size] == much[place:place + size], True)
+    is_now("the bytes around", (land[place - 1] if place else 238, land[place + size]), (238, 238))
+    bad[:] = [f"{way.__name__}, {size} bytes at {place}: {b}" for b in bad]
+    end_if_bad()
+    land[place:place + size] = WIPE * size
+    calls, moved = calls + 1, moved + size
+
+WHOLE, SOME = (direct_to_job, job_to_direct), (job_to_some_by_direct, job_to_some_by_jobs)
+for place in PLACES:
+    for size in SMALL:
+        for way in WHOLE + SOME:
+            there_and_back(way, place, size)
+# from here on, if there are to be few, each size once for each kind
+for place, size in zip(PLACES, (KEY - 1, KEY, KEY + 1)):
+    for at in (place,) if few else PLACES:
+        for way in WHOLE:
+            there_and_back(way, at, size)
+for size in (KEY + 1,) if few else (KEY - 1, KEY, KEY + 1):
+    for way in SOME:
+        there_and_back(way, 4095, size)
+there_and_back(direct_to_job, 4095, TOP - 1)
+there_and_back(job_to_direct, 1, TOP)
+if not few:
+    there_and_back(direct_to_job, 0, TOP)
+    there_and_back(job_to_direct, 4095, TOP - 1)
+print(f"borders calls={calls} bytes={moved}")
+"""
+
+# bytes that come before somebody asks for them, afterwards, and as he does; what each costs
+ASKED = RECV + LIVES + f"""
+import random
+NAMES = "{PLACED}", "{COPIED}", "{READ}", "{TAIL}"
+fd = connect("echo")
+s = plain(fd)
+
+def cost(run, names=NAMES):
+    before = counters()
+    run()
+    now = counters()
+    return tuple(now[n] - before[n] for n in names)
+
+def asks(how, size, then):
+    "Asks for so many bytes, does the other thing when the host knows of that, and has them."
+    if how == "a job":
+        says(how, job(fd, 0, size, 1, whole=True), 0)
+        then()
+        says(how, over(1), 1)
+        is_now(how, outcome(1), (OVER, size))
+        return
+    got = []
+    asker = threading.Thread(target=lambda: got.append(recv(fd, 0, size, flags=8)))
+    asker.start()
+    # it is counted while the socket is locked: what is sent then goes behind it
+    late = time.monotonic() + 20
+    while not counters()["host.jobs"] and time.monotonic() < late:
+        pass
+    then()
+    asker.join(30)
+    is_now(how, got, [size])
+
+for how in ("a call", "a job"):
+    # asked for first: nothing is copied, of twice as many bytes either
+    for size in (1 << 19, 1 << 20):
+        data = os.urandom(size)
+        got = cost(lambda: asks(how, size, lambda: s.sendall(data)))
+        is_now(f"{{how}} for {{size}} bytes that come later", got, (size, 0, 0, 0))
+        is_now(how + ": the bytes", much[:size] == data, True)
+    # some were there: those are copied, once, and no others
+    early, more = os.urandom(5000), os.urandom(100000)
+    s.sendall(early)
+    while len(s.recv(5000, socket.MSG_PEEK)) < 5000:
+        pass
+    got = cost(lambda: asks(how, 105000, lambda: s.sendall(more)))
+    is_now(f"{{how}} where some have come", got, (100000, 5000, 0, 0))
+    is_now(how + ": all the bytes", much[:105000] == early + more, True)
+
+# they come as they are asked for: each is placed or copied, not both, and not read
+placed = copied = 0
+for i in range(int(sys.argv[1])):
+    data = os.urandom(20000)
+    def race():
+        s.sendall(data)
+        time.sleep(random.random() * 0.005)
+        if i % 2:
+            says("a call", recv(fd, 0, 20000, flags=8), 20000)
+        else:
+            says("a job", job(fd, 0, 20000, 1, whole=True), 0)
+            says("its end", over(1), 1)
+    got = cost(race)
+    is_now(f"race {{i}}", (got[0] + got[1], got[2]), (20000, 0))
+    is_now("its bytes", much[:20000] == data, True)
+    placed, copied = placed + got[0], copied + got[1]
+
+# sent: nothing is copied, of twice as many bytes either
+def by_job(size):
+    end, counter = submit([op(fd, region, 0, size, result=9)])[0][0]
+    says("a job that sends", wait([(9, counter, end)], 20), 1)
+
+fd = connect("sink")
+for size in (1 << 19, 1 << 20):
+    got = cost(lambda: says("sent", send(fd, region, 0, size), size), ("{SENT}", "{COPIED_IN}"))
+    is_now(f"{{size}} bytes sent", got, (size, 0))
+    got = cost(lambda: by_job(size), ("{SENT}", "{COPIED_IN}"))
+    is_now(f"{{size}} bytes sent by a job", got, (size, 0))
+print(f"of those asked for as they came {{placed}} were placed, {{copied}} copied", *bad, sep="\\n")
+sys.exit(bool(bad))
+"""
+
+# what becomes of a region while a job receives to it; another one is the script's, all the time
+LIFE = RECV + LIVES + """
+LEN = 20000
+libc.mremap.restype = ctypes.c_void_p
+libc.mremap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int, ctypes.c_void_p]
+old, data = b"o" * LEN, os.urandom(LEN)
+fd = connect("echo")
+s = plain(fd)
+
+def holds(what, at, wanted):
+    is_now(what, ctypes.string_at(at, len(wanted)) == wanted, True)
+
+def waits(number):
+    "A job that is to have all of a region of its own: where that is, and which it is."
+    at = private(old)
+    mine = register(at, LEN, flags=1)
+    says("a job", job(fd, 0, LEN, number, whole=True, where=mine), 0)
+    return at, mine
+
+def ends(what, number):
+    "Its bytes come, and others behind it that somebody else has."
+    s.sendall(data + b"behind it")
+    says(what, over(number), 1)
+    is_now(what + ": its result", outcome(number), (OVER, LEN))
+    is_now(what + ": what comes behind it", s.recv(9, socket.MSG_WAITALL), b"behind it")
+
+# fork(): it stays the parent's memory, whoever writes to it meanwhile, and also if it was deregistered before
+for deregistered in (False, True):
+    for who in ("nobody", "the parent", "the child"):
+        what = f"fork(), and {who} writes" + (" to what was deregistered" if deregistered else "")
+        at, mine = waits(1)
+        if deregistered:
+            says(what, deregister(mine), 0)
+        go, wrote = os.pipe(), os.pipe()
+        pid = os.fork()
+        if not pid:
+            sees = old
+            if who == "the child":
+                sees = b"c" * LEN
+                ctypes.memmove(at, sees, LEN)
+            os.write(wrote[1], b"x")
+            os.read(go[0], 1)
+            os._exit(ctypes.string_at(at, LEN) != sees)
+        os.read(wrote[0], 1)
+        if who == "the parent":
+            ctypes.memmove(at + 5000, b"p" * 10000, 10000)
+        ends(what, 1)
+        holds(what + ": the parent has the bytes", at, data)
+        os.write(go[1], b"x")
+        says(what + ": the child does not see them", os.waitpid(pid, 0)[1], 0)
+        for end in go + wrote:
+            os.close(end)
+        if not deregistered:
+            says(what, deregister(mine), 0)
+
+# munmap(), and other memory in its place
+at, mine = waits(2)
+says("munmap()", libc.munmap(ctypes.c_void_p(at), ctypes.c_size_t(LEN)), 0)
+says("mapped anew", private(old, at), at)
+ends("what is unmapped", 2)
+holds("what was mapped there anew", at, old)
+says("deregister", deregister(mine), 0)
+
+# mremap(): the bytes come to where the memory is now
+at, mine = waits(3)
+to = private(bytes(LEN))
+says("mremap()", libc.mremap(at, LEN, LEN, 3, to), to)
+ends("what is moved", 3)
+holds("where it is now", to, data)
+says("deregister", deregister(mine), 0)
+
+# exec(), with a context that is kept: the memory is nobody's, but the job has its bytes, and its result can be seen
+TAKES = '''
+import mmap, os, struct, sys, time
+map = mmap.mmap(int(sys.argv[1]), 4096, mmap.MAP_SHARED, mmap.PROT_READ)
+word = lambda: struct.unpack_from("=Q", map, 8 * 4)[0]
+under_way = not word() >> 63
+os.write(int(sys.argv[2]), b"x")
+late = time.monotonic() + 30
+while not word() >> 63 and time.monotonic() < late:
+    time.sleep(0.01)
+sys.exit(not under_way or word() != 1 << 63 | int(sys.argv[3]))
+'''
+ready = os.pipe()
+pid = os.fork()
+if not pid:
+    ctx = os.open("/dev/memnet", os.O_RDWR)
+    waits(4)
+    os.set_inheritable(ctx, True)
+    os.set_inheritable(ready[1], True)
+    os.execv(sys.executable, [sys.executable, "-c", TAKES, str(ctx), str(ready[1]), str(LEN)])
+os.close(ready[1])
+says("exec()", os.read(ready[0], 1) == b"x", True)
+s.sendall(data + b"behind it")
+says("who was executed sees the end", os.waitpid(pid, 0)[1], 0)
+is_now("exec(): what comes behind it", s.recv(9, socket.MSG_WAITALL), b"behind it")
+until_regions(1)
+
+# a context that is passed to a process that was there before: what that receives is here
+here, there = socket.socketpair()
+pid = os.fork()
+if not pid:
+    message, fds, _, _ = socket.recv_fds(there, 100, 1)
+    ctx = fds[0]
+    os._exit(recv(fd, 0, LEN, flags=8, where=int(message)) != LEN)
+kept, ctx = ctx, os.open("/dev/memnet", os.O_RDWR)
+at = private(old)
+socket.send_fds(here, [str(register(at, LEN, flags=1)).encode()], [ctx])
+s.sendall(data)
+says("who got the context receives", os.waitpid(pid, 0)[1], 0)
+holds("in memory it does not have", at, data)
+os.close(ctx)
+ctx = kept
+until_regions(1)
+
+# a context that is closed with jobs under way: they have their bytes, though nobody hears of it
+ctx = os.open("/dev/memnet", os.O_RDWR)
+at = private(old)
+mine = register(at, LEN, flags=1)
+for i in range(4):
+    says("a job", job(fd, LEN // 4 * i, LEN // 4, i, whole=True, where=mine), 0)
+os.close(ctx)
+ctx = kept
+s.sendall(data + b"behind it")
+is_now("closed: what comes behind them", s.recv(9, socket.MSG_WAITALL), b"behind it")
+holds("closed: the bytes", at, data)
+until_regions(1)
+
+says("deregister", deregister(region), 0)
+until_regions(0)
+print("\\n".join(bad))
+sys.exit(bool(bad))
+"""
+
+# each way by a call and by a job, all of one region, and over the border of a key
+BOTH_WAYS = RECV + LIVES + """
+LEN = 100000
+LANDS = (2 << 20) - 1000
+
+def both_ways(fd):
+    data = os.urandom(LEN)
+    much[:LEN] = data
+    much[LANDS:LANDS + LEN] = bytes(LEN)
+    says("a job", job(fd, LANDS, LEN, 1, whole=True), 0)
+    says("sent", send(fd, region, 0, LEN), LEN)
+    says("what receives is over", over(1), 1)
+    is_now("its bytes", much[LANDS:LANDS + LEN] == data, True)
+    much[LANDS:LANDS + LEN] = bytes(LEN)
+    end, counter = submit([op(fd, region, 0, LEN, result=2)])[0][0]
+    says("received", recv(fd, LANDS, LEN, flags=8), LEN)
+    says("what sends is over", wait([(2, counter, end)], 20), 1)
+    is_now("received bytes", much[LANDS:LANDS + LEN] == data, True)
+
+def report():
+    now = counters()
+    is_now("regions and their pages", (now["host.regions"], now["host.pinned_pages"]), (1, MUCH // 4096))
+    print("; ".join(bad) or "well", flush=True)
+"""
+
+AGAIN = BOTH_WAYS + """
+print("ready", flush=True)
+before = None
+for line in sys.stdin:
+    if line == "end\\n":
+        break
+    if before is not None:
+        says("the socket of the link that died", send(before, region, 0, 1), "EPIPE", "ECONNRESET")
+        os.close(before)
+    before = connect("echo")
+    both_ways(before)
+    report()
+"""
+
+# descriptor 4 is a network namespace with a link of its own
+TWO = BOTH_WAYS + """
+home = os.open("/proc/self/ns/net", os.O_RDONLY)
+
+def apart():
+    "A connection over the other link."
+    says("setns()", libc.setns(4, 0x40000000), 0)
+    fd = connect("echo")
+    says("setns()", libc.setns(home, 0x40000000), 0)
+    return fd
+
+def at_once(fds):
+    "Jobs each way, under way together."
+    parts = [os.urandom(LEN) for _ in fds]
+    sends = []
+    for i, (fd, data) in enumerate(zip(fds, parts)):
+        much[i * LEN:i * LEN + LEN] = data
+        says("a job", job(fd, LANDS + i * LEN, LEN, 10 + i, whole=True), 0)
+    for i, fd in enumerate(fds):
+        end, counter = submit([op(fd, region, i * LEN, LEN, result=20 + i)])[0][0]
+        sends.append((20 + i, counter, end))
+    says("all that receive", over(*range(10, 10 + len(fds))), len(fds))
+    says("all that send", wait(sends, 20, flags=1), len(fds))
+    for i, data in enumerate(parts):
+        is_now(f"bytes of {i}", much[LANDS + i * LEN:LANDS + i * LEN + LEN] == data, True)
+
+print("ready", flush=True)
+sys.stdin.readline()
+here, there = connect("echo"), apart()
+for fd in (here, there, here, there):
+    both_ways(fd)
+at_once([here, there, here])
+says("a job", job(there, 0, LEN, 5, whole=True), 0)
+says("is under way", over(5, seconds=0.3), "ETIME")
+report()
+
+sys.stdin.readline()
+says("it ends with its link", over(5), 1)
+is_now("by that", outcome(5), (RESET, 0))
+both_ways(here)
+os.close(there)
+report()
+
+sys.stdin.readline()
+there = apart()
+for fd in (there, here):
+    both_ways(fd)
+at_once([here, there])
+report()
+
+sys.stdin.readline()
+says("a job", job(here, 0, LEN, 6, whole=True), 0)
+says("another", job(there, LEN, LEN, 7, whole=True), 0)
+says("deregister", deregister(region), 0)
+for i, fd in enumerate((here, there)):
+    plain(fd).sendall(bytes([i + 1]) * LEN)
+says("they go on", over(6, 7), 2)
+is_now("to their ends", [outcome(6), outcome(7)], [(OVER, LEN)] * 2)
+is_now("with their bytes", much[:2 * LEN] == bytes([1]) * LEN + bytes([2]) * LEN, True)
+until_regions(0)
+is_now("its pages", counters()["host.pinned_pages"], 0)
+print("; ".join(bad) or "well", flush=True)
+"""
+
+
 def test_wrong_use(lab):
     rc, out = by_hand(lab, WRONG).wait(offload.patience(lab, 90))
     assert rc == 0, out
@@ -347,7 +769,8 @@ def through(lab, arguments=""):
     lab.host.sh("rm -f /tmp/go")
     with offload.Watch(lab) as w:
         job = blocking(lab, ENDS, arguments, until="placed")
-    assert w.host[PLACED] == 1 << 20 and not w.host[COPIED], (w.host[PLACED], w.host[COPIED])
+    cost = [w.host[name] for name in (PLACED, COPIED, READ, TAIL)]
+    assert cost == [1 << 20, 0, 0, 0], cost
     lab.host.sh("touch /tmp/go")
     return blocking(lab, until="blocked", job=job)
 
@@ -371,8 +794,86 @@ def test_rdma_device_goes_under_jobs(lab):
     link_dies(lab, through(lab), RDMA_GOES, RDMA_COMES)
 
 
+def test_borders(lab):
+    """Direct calls and jobs, each way, of sizes around pages, messages and keys, and of 8 MiB, at the ends of a page: the bytes,
+    and none beside them. What is sent is not copied, what comes is placed or copied to its region once."""
+    with offload.Watch(lab) as w:
+        rc, out = by_hand(lab, BORDERS, "few" if offload.small(lab) else "").wait(offload.patience(lab, 250))
+    assert rc == 0, out
+    moved = offload.summary(out, "borders")["bytes"]
+    assert w.host[SENT] == moved and w.host[PLACED] + w.host[COPIED] == moved, (out, w.host[SENT], w.host[PLACED], w.host[COPIED])
+    assert not w.host[READ] and w.host[COPIED_IN] == len("echo\n"), (w.host[READ], w.host[COPIED_IN])
+    clean(lab)
+    return f"{100 * w.host[PLACED] // moved} % not copied; {out.strip()}"
+
+
+def test_what_is_copied(lab):
+    """Exactly: nothing of what comes after it was asked for, nor of what is sent, of twice as many bytes either; what had come
+    before is, once; and in a race each byte is either placed or copied."""
+    rc, out = by_hand(lab, ASKED, "10" if offload.small(lab) else "40").wait(offload.patience(lab, 150))
+    assert rc == 0, out
+    clean(lab)
+    return out.strip()
+
+
+def test_life_of_a_region(lab):
+    """While a job receives to it: fork(), munmap(), mremap(), exec(), passed on, closed, deregistered."""
+    rc, out = by_hand(lab, LIFE).wait(offload.patience(lab, 150))
+    assert rc == 0, out
+    clean(lab)
+
+
+def goes_well(program):
+    said = program.tell()
+    assert said == "well", said
+
+
+def test_region_is_used_again_over_the_next_link(lab):
+    """After each end that a link can have: the region stays, pinned once, and is sent from and received to as before."""
+    lab.host.put("/tmp/hand.py", AGAIN)
+    program = Told(lab, "exec userland python3 /tmp/hand.py")
+    for vm, dies, again in deaths(lab):
+        goes_well(program)
+        vm.sh(dies, timeout=120)
+        # the node's device goes without a word
+        lab.host.until("! memnetctl socket show | grep -q ESTAB", timeout=offload.patience(lab, 30), what="the link to die")
+        now = offload.counters(lab.host)
+        assert now["host.regions"] == 1 and now["host.pinned_pages"] == 4096, now
+        vm.sh(again)
+        offload.wait_link(lab, timeout=offload.patience(lab, 60))
+    goes_well(program)
+    program.end("end")
+    clean(lab)
+
+
+def test_region_is_used_over_two_links(lab):
+    """In turn and at once; one of them dies, another takes its place, and the region is deregistered with jobs on both."""
+    def link(name):
+        lab.host.sh(f"memnetctl link add {name} tcps {NODE_SAN} channels 1")
+        offload.wait_link(lab, name=name)
+        lab.host.sh(f"memnetctl link set {name} netns apart")
+
+    lab.host.sh("mkdir -p /run/netns; ip netns add apart && ip -n apart link set lo up")
+    link("second")
+    lab.host.put("/tmp/hand.py", TWO)
+    program = Told(lab, "exec 4</run/netns/apart; exec userland python3 /tmp/hand.py")
+    goes_well(program)
+    lab.host.sh("memnetctl link del second", timeout=offload.patience(lab, 30))
+    goes_well(program)
+    link("third")
+    goes_well(program)
+    goes_well(program)
+    rc, out = program.job.wait(offload.patience(lab, 30))
+    assert rc == 0, out
+    lab.host.sh("memnetctl link del third", timeout=offload.patience(lab, 30))
+    lab.host.sh("ip netns del apart")
+    clean(lab)
+
+
 for _name, _test in list(globals().items()):
     if _name.startswith("test_"):
         _test.timeout = 300
 test_every_mix.timeout = 600
 test_packets_of_the_san_are_lost.timeout = 600
+test_borders.timeout = 400
+test_no_end_is_seen_before_the_bytes.timeout = 400

@@ -639,6 +639,7 @@ static const struct attack attacks[] = {
 static void judge(struct session *s, const struct attack *a, int ret)
 {
 	struct peer *p = s->main, *w = s->witness;
+	bool refused;
 
 	if (ret == WRONG) {
 		report(false, a->name, "went otherwise");
@@ -663,7 +664,9 @@ static void judge(struct session *s, const struct attack *a, int ret)
 		report(false, a->name, "the session lives");
 		return;
 	}
-	report(a->want == DIES || w->goodbye == a->want, a->name, "died: %s",
+	refused = peer_refused(p);
+	report(a->want == REFUSED ? refused : a->want == DIES || w->goodbye == a->want, a->name,
+	       "died: %s, %s", ibv_wc_status_str(p->failure),
 	       w->goodbye < 0 ? "disconnected" : wire_reason_name(w->goodbye));
 }
 

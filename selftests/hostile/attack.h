@@ -12,6 +12,7 @@
 #define LIVES		(-1)
 #define DIES		(-2)	/* for whatever reason */
 #define EITHER		(-3)
+#define REFUSED		(-4)	/* dies of a request that the other side's device refuses */
 /* or an enum wire_reason it dies for, as far as the peer tells */
 
 #define WRONG		(-2)	/* of run(): it went otherwise, whatever becomes of the session */
@@ -20,7 +21,7 @@
  * struct attack - one thing no correct peer does
  * @name:	what
  * @run:	does it; 0, -1 when it could not, or WRONG
- * @want:	LIVES, DIES, EITHER, or an enum wire_reason
+ * @want:	LIVES, DIES, EITHER, REFUSED, or an enum wire_reason
  */
 struct attack {
 	const char *name;
@@ -109,11 +110,15 @@ struct guest {
 	u64 in, in_limit, out, out_limit;
 	bool has_job;			/* the last one, told to be over or not */
 	struct wire_recv_job job;
+	bool has_counter;
+	struct wire_counter counter;
+	unsigned int landing;		/* what the victim said last, see landing.c; 0 for nothing */
 };
 
 struct node {
 	struct guest guests[NODE_MAX];
 	bool hold_connect, hold_close, hold_jobs;	/* do not answer these */
+	bool hold_taken;			/* do not tell what was taken of what the host sends */
 	u32 next_child;
 	u16 child_gen;
 	int (*say)(struct peer *p, struct wire_msg *msg, u32 len);
@@ -131,6 +136,7 @@ struct node *node_of(struct peer *p);
 struct wire_addr node_address(u8 last, u16 port);
 int node_answer(struct peer *p, struct guest *g, u32 error);
 int node_job_done(struct peer *p, struct guest *g, u32 len);
+int node_landing(const struct wire_msg *msg);
 bool node_works(struct peer *p);
 
 /* as_node.c */
@@ -140,7 +146,20 @@ void attack_host(struct rdma_cm_id *listener);
 int random_host(unsigned long count, u64 seed, unsigned int wild);
 int random_node(struct rdma_cm_id *listener, unsigned long count, u64 seed, unsigned int wild);
 
-/* landing.c */
+/*
+ * landing.c: how far it is with its region a victim tells the node by the value of TCP_KEEPIDLE,
+ * which is LANDING and these bits, and by LANDING_MESSAGES more that mean nothing.
+ */
+#define LANDING		1000
+#define LANDING_SENDS	0x01	/* it sends from the region */
+#define LANDING_SENT	0x02	/* and has seen the end of that */
+#define LANDING_OWN	0x04	/* in a context of its own, which it closes */
+#define LANDING_RECV	0x08	/* the job that receives comes next */
+#define LANDING_GONE	0x10	/* the region is deregistered */
+#define LANDING_OVER	0x20	/* and the job was over before */
+#define LANDING_ALL	0x3f
+#define LANDING_MESSAGES 5
+
 bool landing_start(void);
 const char *landing_try(int fd);
 

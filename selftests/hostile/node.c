@@ -3,6 +3,8 @@
  * A node that keeps the rules, without any network behind it: it accepts what hosts ask for.
  */
 #include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 
 #include "attack.h"
@@ -59,6 +61,7 @@ void node_start(struct peer *p, struct rdma_cm_id *listener)
 	node->hold_connect = false;
 	node->hold_close = false;
 	node->hold_jobs = false;
+	node->hold_taken = false;
 	node->next_child = 0;
 	node->listener = listener;
 	if (!node->say)
@@ -166,6 +169,33 @@ static void handle_want(struct peer *p, struct guest *g)
 	node_of(p)->say(p, &msg, 0);
 }
 
+/* Who waits for it is told what was taken: all that came. */
+static void tell_taken(struct peer *p, struct guest *g)
+{
+	struct wire_msg msg;
+
+	if (node_of(p)->hold_taken)
+		return;
+	wire_init(&msg, WIRE_WINDOW, g->index, g->gen);
+	msg.window.limit = wire_word(g->gen, g->in_limit);
+	msg.window.consumed = wire_word(g->gen, g->in);
+	node_of(p)->say(p, &msg, 0);
+}
+
+/* What a message says of a victim's region, LANDING_*, or -1. */
+int node_landing(const struct wire_msg *msg)
+{
+	__le32 value;
+	u32 said;
+
+	if (msg->hdr.opcode != WIRE_SETOPT || le32_to_cpu(msg->setopt.level) != IPPROTO_TCP ||
+	    le32_to_cpu(msg->setopt.name) != TCP_KEEPIDLE)
+		return -1;
+	memcpy(&value, msg->setopt.value, sizeof(value));
+	said = le32_to_cpu(value) - LANDING;
+	return said <= LANDING_ALL ? (int)said : -1;
+}
+
 void node_handle(struct peer *p, const struct inbound *in)
 {
 	const struct wire_msg *msg = &in->msg;
@@ -180,6 +210,8 @@ void node_handle(struct peer *p, const struct inbound *in)
 	}
 	if (!g)
 		return;
+	if (node_landing(msg) >= 0)
+		g->landing = node_landing(msg);
 	switch (msg->hdr.opcode) {
 	case WIRE_BIND:
 	case WIRE_LISTEN:
@@ -200,6 +232,15 @@ void node_handle(struct peer *p, const struct inbound *in)
 	case WIRE_DATA:
 		g->in += in->len;
 		g->fin_in |= msg->hdr.flags & WIRE_F_FIN;
+		if (msg->hdr.flags & WIRE_F_TELL)
+			tell_taken(p, g);
+		break;
+	case WIRE_WANT_TAKEN:
+		tell_taken(p, g);
+		break;
+	case WIRE_COUNTER:
+		g->counter = msg->counter;
+		g->has_counter = true;
 		break;
 	case WIRE_WANT_WINDOW:
 		handle_want(p, g);

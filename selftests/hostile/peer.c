@@ -16,6 +16,7 @@
 #define STEP_MS		5000
 #define RECV		0x10000		/* in wr_id: a receive request */
 #define BEAT_MS		400
+#define READS		1		/* RDMA reads and atomics under way */
 
 u64 now_ms(void)
 {
@@ -64,8 +65,9 @@ static void post_recv(struct peer *p, unsigned int i)
 			       .lkey = p->mr->lkey };
 	struct ibv_recv_wr wr = { .wr_id = RECV | i, .sg_list = &sge, .num_sge = 1 }, *bad;
 
-	if (ibv_post_recv(p->id->qp, &wr, &bad))
+	if (ibv_post_recv(p->qp, &wr, &bad))
 		p->dead = true;
+	p->posted++;
 }
 
 static void make_resources(struct peer *p)
@@ -102,8 +104,35 @@ static void make_resources(struct peer *p)
 	attr.recv_cq = p->cq;
 	if (rdma_create_qp(p->id, p->pd, &attr))
 		die("cannot create a queue pair: %s", strerror(errno));
+	p->qp = p->id->qp;
+	p->receives = PEER_DEPTH;
 	for (i = 0; i < PEER_DEPTH; i++)
 		post_recv(p, i);
+}
+
+/*
+ * The host's queue pair is made ready here and not by rdma_cm, which would have it read as many
+ * words at a time as the node's answer allows: none. Who is hostile reads all the same.
+ */
+static int establish(struct peer *p)
+{
+	static const enum ibv_qp_state states[] = { IBV_QPS_INIT, IBV_QPS_RTR, IBV_QPS_RTS };
+	unsigned int i;
+	int mask;
+
+	for (i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
+		struct ibv_qp_attr attr = { .qp_state = states[i] };
+
+		if (rdma_init_qp_attr(p->id, &attr, &mask))
+			return -1;
+		attr.max_rd_atomic = READS;
+		if (ibv_modify_qp(p->qp, &attr, mask))
+			return -1;
+	}
+	if (rdma_establish(p->id))
+		return -1;
+	p->id->qp = p->qp;
+	return 0;
 }
 
 static void reset(struct peer *p, bool as_host, const struct terms *t)
@@ -128,8 +157,10 @@ void peer_close(struct peer *p)
 {
 	if (p->id && p->connected)
 		rdma_disconnect(p->id);
-	if (p->id && p->id->qp)
-		rdma_destroy_qp(p->id);
+	if (p->qp)
+		ibv_destroy_qp(p->qp);
+	if (p->id)
+		p->id->qp = NULL;
 	if (p->mr)
 		ibv_dereg_mr(p->mr);
 	if (p->table_mr)
@@ -147,6 +178,7 @@ void peer_close(struct peer *p)
 	free(p->in);
 	free(p->table);
 	p->id = NULL;
+	p->qp = NULL;
 	p->mr = NULL;
 	p->table_mr = NULL;
 	p->cq = NULL;
@@ -172,6 +204,14 @@ static void handle_event(struct peer *p, struct rdma_cm_event *event)
 	case RDMA_CM_EVENT_ADDR_RESOLVED:
 	case RDMA_CM_EVENT_ROUTE_RESOLVED:
 		break;
+	case RDMA_CM_EVENT_CONNECT_RESPONSE:
+		if (establish(p)) {
+			p->event = RDMA_CM_EVENT_CONNECT_ERROR;
+			p->dead = true;
+			break;
+		}
+		p->event = RDMA_CM_EVENT_ESTABLISHED;
+		/* fallthrough */
 	case RDMA_CM_EVENT_ESTABLISHED:
 		p->connected = true;
 		if (p->as_host) {
@@ -240,8 +280,11 @@ static void handle_completion(struct peer *p, const struct ibv_wc *wc)
 		p->busy[i] = false;
 		if (wc->status != IBV_WC_SUCCESS)
 			p->dead = true;
+		if (!p->failure)
+			p->failure = wc->status;
 		return;
 	}
+	p->posted--;
 	if (wc->status != IBV_WC_SUCCESS) {
 		p->dead = true;
 		return;
@@ -251,7 +294,8 @@ static void handle_completion(struct peer *p, const struct ibv_wc *wc)
 	handle_message(p, (struct wire_msg *)(p->in + i * PEER_BYTES), wc->byte_len);
 	if (p->dead)
 		return;
-	post_recv(p, i);
+	if (!p->deaf && p->posted < p->receives)
+		post_recv(p, i);
 	p->owed++;
 }
 
@@ -362,6 +406,14 @@ bool peer_dies(struct peer *p, int ms)
 	return p->dead;
 }
 
+/* The completion may have come with the end of the connection, and not been looked at. */
+bool peer_refused(struct peer *p)
+{
+	pump_completions(p);
+	return p->failure == IBV_WC_REM_ACCESS_ERR || p->failure == IBV_WC_REM_INV_REQ_ERR ||
+	       p->failure == IBV_WC_REM_OP_ERR;
+}
+
 /* ---- connecting -------------------------------------------------------------------------- */
 
 static int await(struct peer *p, int event)
@@ -390,7 +442,7 @@ int peer_connect(struct peer *p, const struct terms *t, const void *private_data
 	struct sockaddr *from = t->from.ss_family ? (struct sockaddr *)&t->from : NULL;
 	struct rdma_conn_param param = {
 		.private_data = private_data, .private_data_len = len,
-		.retry_count = 7, .rnr_retry_count = 7,
+		.retry_count = 7, .rnr_retry_count = 7, .initiator_depth = READS,
 	};
 
 	reset(p, true, t);
@@ -403,6 +455,8 @@ int peer_connect(struct peer *p, const struct terms *t, const void *private_data
 	    await(p, RDMA_CM_EVENT_ROUTE_RESOLVED))
 		die("no way to the node");
 	make_resources(p);
+	param.qp_num = p->qp->qp_num;
+	p->id->qp = NULL;	/* see establish() */
 	if (rdma_connect(p->id, &param))
 		die("rdma_connect: %s", strerror(errno));
 	return await(p, RDMA_CM_EVENT_ESTABLISHED);
@@ -462,7 +516,7 @@ int peer_accept(struct peer *p, const void *private_data, size_t len)
 {
 	struct rdma_conn_param param = {
 		.private_data = private_data, .private_data_len = len,
-		.rnr_retry_count = 7,
+		.rnr_retry_count = 7, .initiator_depth = READS,
 	};
 
 	if (len >= sizeof(p->rep))
@@ -578,11 +632,12 @@ int peer_raw(struct peer *p, const struct shot *shot)
 		wr.wr.rdma.remote_addr = shot->addr;
 		wr.wr.rdma.rkey = shot->key;
 	}
-	if (ibv_post_send(p->id->qp, &wr, &bad)) {
+	if (ibv_post_send(p->qp, &wr, &bad)) {
 		p->dead = true;
 		return -1;
 	}
 	p->busy[i] = true;
+	p->shot = p->out + i * PEER_BYTES;
 	return 0;
 }
 

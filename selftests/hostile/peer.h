@@ -45,25 +45,33 @@ struct inbound {
  * @as_host:	we play the host, else the node
  * @silent:	no heartbeat, no grants of its own accord
  * @stingy:	grant nothing
+ * @deaf:	post no receive request any more, whatever is granted
+ * @receives:	how many there are to be, at most; @posted there are
  * @up:		both HELLOs are through
  * @dead:	the connection is over, or never was
  * @refused:	enum wire_reason of a refusal
  * @goodbye:	reason the peer's GOODBYE gave, -1 for none
+ * @failure:	how the first of our requests failed, IBV_WC_SUCCESS for none; peer_refused()
+ * @shot:	the bytes of the last request, and where what it reads lands
  * @with:	another channel of the session, or NULL; kept alive by whoever pumps this one
  * @hook:	called for every message; true: it need not go to the inbox
  */
 struct peer {
-	bool			as_host, silent, stingy, up, dead, connected;
+	bool			as_host, silent, stingy, deaf, up, dead, connected;
 	int			refused, goodbye;
+	enum ibv_wc_status	failure;
 	struct rdma_event_channel *events;
 	struct rdma_cm_id	*id;
 	int			event;		/* the last of rdma_cm, -1 for none */
 	struct ibv_pd		*pd;
+	struct ibv_qp		*qp;
 	struct ibv_comp_channel	*completions;
 	struct ibv_cq		*cq;
 	struct ibv_mr		*mr, *table_mr;
 	u8			*in, *out;
+	const u8		*shot;
 	bool			busy[PEER_DEPTH];
+	unsigned int		receives, posted;
 	struct wire_window	*table;
 	u32			slots;
 
@@ -105,6 +113,7 @@ bool peer_pump(struct peer *p, int ms);
 bool peer_take(struct peer *p, struct inbound *in, int ms);
 bool peer_find(struct peer *p, u8 opcode, u32 index, struct inbound *in, int ms);
 bool peer_dies(struct peer *p, int ms);
+bool peer_refused(struct peer *p);	/* it died of a request that the other device refused */
 
 void peer_make_hello(struct peer *p, struct wire_msg *msg);
 int peer_say(struct peer *p, struct wire_msg *msg, u32 len);

@@ -136,14 +136,12 @@ static void change_mildly(struct wire_msg *msg)
 
 static struct inbound history[HISTORY];
 
-/*
- * Anything at all, but for RDMA reads: the peer grants none, so one would wait for ever on this
- * side, and all that comes after it with it.
- */
+/* Anything at all. */
 static int send_wildly(struct peer *p, struct wire_msg *msg, u32 len)
 {
 	static const enum ibv_wr_opcode ops[] = { IBV_WR_SEND_WITH_IMM, IBV_WR_SEND_WITH_INV,
-						  IBV_WR_RDMA_WRITE_WITH_IMM, IBV_WR_RDMA_WRITE };
+						  IBV_WR_RDMA_WRITE_WITH_IMM, IBV_WR_RDMA_WRITE,
+						  IBV_WR_RDMA_READ };
 	const struct inbound *old = &history[below(HISTORY)];
 	u32 bytes = WIRE_SLOT + len, n = below(4) + 1;
 	u8 *raw = (u8 *)msg;
@@ -153,7 +151,7 @@ static int send_wildly(struct peer *p, struct wire_msg *msg, u32 len)
 		bytes = below(WIRE_SLOT + WIRE_MAX_PAYLOAD + 200);
 		break;
 	case 1:
-		return peer_raw(p, &(struct shot){ ops[below(4)], msg, WIRE_SLOT,
+		return peer_raw(p, &(struct shot){ ops[below(ATTACKS(ops))], msg, WIRE_SLOT,
 				p->peer_addr + (one_in(2) ? odd_number() : below(4096)),
 				p->peer_key ^ (one_in(3) ? 1 : 0) });
 	case 2:

@@ -2,7 +2,7 @@
 /*
  * Sockets for an evil node to attack: threads that connect, listen, send, receive and close, and
  * take any error. What must not happen is that a call never returns: who makes no progress for
- * half a minute is named.
+ * half a minute is named. The longest call is named in any case.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -29,11 +29,20 @@ static struct worker {
 	const char *_Atomic call;
 	_Atomic u64 since;
 	_Atomic unsigned long rounds, errors;
+	u64 longest;
+	const char *longest_call;
 } workers[THREADS];
 
+/* It begins the next call, or, with NULL, none any more. */
 static void calls(struct worker *w, const char *call)
 {
-	w->since = now_ms();
+	u64 now = now_ms();
+
+	if (w->call && now - w->since > w->longest) {
+		w->longest = now - w->since;
+		w->longest_call = w->call;
+	}
+	w->since = now;
 	w->call = call;
 }
 
@@ -73,7 +82,7 @@ static void talk(struct worker *w, int fd, unsigned int *seed)
 	send(fd, text, rand_r(seed) % sizeof(text), MSG_NOSIGNAL);
 	calls(w, "poll");
 	poll(&poll_fd, 1, 100);
-	if (rand_r(seed) % 2) {
+	if (rand_r(seed) % 4) {
 		const char *wrong;
 
 		calls(w, "landing");
@@ -163,12 +172,13 @@ static void *work(void *arg)
 			connect_once(w, &seed);
 		w->rounds++;
 	}
-	w->call = NULL;
+	calls(w, NULL);
 	return NULL;
 }
 
 int victim(int number, unsigned int seconds, const char *file)
 {
+	const struct worker *longest = workers;
 	unsigned long rounds = 0, errors = 0;
 	bool running = true;
 	unsigned int i;
@@ -203,7 +213,11 @@ int victim(int number, unsigned int seconds, const char *file)
 	for (i = 0; i < THREADS; i++) {
 		rounds += workers[i].rounds;
 		errors += workers[i].errors;
+		if (workers[i].longest > longest->longest)
+			longest = &workers[i];
 	}
-	printf("%lu rounds, %lu errors, nothing stuck\n", rounds, errors);
+	printf("%lu rounds, %lu errors, nothing stuck; the longest call was %s() of %llu ms\n",
+	       rounds, errors, longest->longest_call ?: "no",
+	       (unsigned long long)longest->longest);
 	return 0;
 }

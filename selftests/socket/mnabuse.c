@@ -5,17 +5,20 @@
  *	mnabuse [options] [--calls N] [--seed N]
  *
  * Four threads call it N times in all (100000; 0: until killed), with contexts, sockets, regions and result words they
- * share, right, wrong and just beside. Memory is unmapped, remapped and written to meanwhile, descriptors are closed, children
- * are forked and die; every thread is interrupted many times a second, so that nothing waits for ever. Prints what the calls
- * said; exit status 0 if each came back.
+ * share, right, wrong and just beside; and by io_uring, each with a ring of its own, which is closed with whatever waits in it.
+ * Memory is unmapped, remapped and written to meanwhile, descriptors are closed, children are forked and die; every thread is
+ * interrupted many times a second, so that nothing waits for ever. Prints what the calls said, and what the rings; exit status
+ * 0 if each came back.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <linux/io_uring.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +45,7 @@
 #define BLOCK (1UL << 20)
 #define STUCK_MS 60000
 #define TICK_NS 20000000
+#define ENTRIES 16	/* of a ring */
 
 static _Atomic int contexts[CONTEXTS], sockets[SOCKETS], events[CONTEXTS];
 static char *blocks[BLOCKS];
@@ -51,14 +55,25 @@ static unsigned long calls = 100000;
 static _Atomic unsigned long made;
 static unsigned long long seed;
 
+/* What is mapped of a ring is gone with it. */
+struct ring {
+	int fd;			/* 0 for none */
+	bool polled;		/* a kernel thread submits */
+	struct io_uring_params p;
+	char *sq, *cq;
+	struct io_uring_sqe *sqes;
+	uint64_t told;		/* read from contexts */
+};
+
 static struct worker {
 	pthread_t thread;
 	uint64_t random;
 	_Atomic long since;
 	const char *_Atomic call;
 	unsigned int context;	/* which is most likely meant */
-	unsigned long said[4096];
+	unsigned long said[4096], rings_said[4096];
 	struct memnet_op ops[16384];	/* few are filled in: a count may lie */
+	struct ring ring;
 } workers[THREADS];
 
 static uint64_t below(struct worker *w, uint64_t n)
@@ -189,20 +204,14 @@ static void do_direct(struct worker *w)
 	call(w, recv ? "recv_direct" : "send_direct", recv ? MEMNET_IOC_RECV_DIRECT : MEMNET_IOC_SEND_DIRECT, &arg);
 }
 
-static void do_submit(struct worker *w)
+/* A ring may still be at those that were there before. */
+static void fill_ops(struct worker *w)
 {
-	struct memnet_op *ops = w->ops;
-	struct memnet_submit arg = {
-		.size = size(w, sizeof(arg)),
-		.count = one_in(w, 20) ? odd(w) : below(w, 40) + 1,
-		.ops = one_in(w, 20) ? address(w) : (uintptr_t)ops,
-		.reserved = reserved(w),
-	};
 	int fd = sock(w);
 	unsigned int i;
 
 	for (i = 0; i < 40; i++)
-		ops[i] = (struct memnet_op){
+		w->ops[i] = (struct memnet_op){
 			.opcode = one_in(w, 50) ? odd(w) : 1 + below(w, 2),
 			.flags = flags(w, 7),
 			.fd = one_in(w, 10) ? sock(w) : fd,
@@ -211,6 +220,18 @@ static void do_submit(struct worker *w)
 			.offset = one_in(w, 2) ? 0 : length(w),
 			.len = length(w),
 		};
+}
+
+static void do_submit(struct worker *w)
+{
+	struct memnet_submit arg = {
+		.size = size(w, sizeof(arg)),
+		.count = one_in(w, 20) ? odd(w) : below(w, 40) + 1,
+		.ops = one_in(w, 20) ? address(w) : (uintptr_t)w->ops,
+		.reserved = reserved(w),
+	};
+
+	fill_ops(w);
 	call(w, "submit", MEMNET_IOC_SUBMIT, &arg);
 }
 
@@ -246,6 +267,156 @@ static void do_eventfd(struct worker *w)
 				      events[below(w, CONTEXTS)] };
 
 	call(w, "eventfd", MEMNET_IOC_EVENTFD, &arg);
+}
+
+/* ---- io_uring ---- */
+
+static unsigned int *word(char *map, unsigned int offset)
+{
+	return (unsigned int *)(map + offset);
+}
+
+static size_t sq_bytes(const struct ring *r)
+{
+	return r->p.sq_off.array + r->p.sq_entries * sizeof(unsigned int);
+}
+
+static size_t cq_bytes(const struct ring *r)
+{
+	return r->p.cq_off.cqes + r->p.cq_entries * sizeof(struct io_uring_cqe);
+}
+
+static size_t sqe_bytes(const struct ring *r)
+{
+	return r->p.sq_entries * sizeof(struct io_uring_sqe);
+}
+
+static void unmap(void *at, size_t bytes)
+{
+	if (at && at != MAP_FAILED)
+		munmap(at, bytes);
+}
+
+static void ring_close(struct worker *w)
+{
+	struct ring *r = &w->ring;
+
+	if (!r->fd)
+		return;
+	unmap(r->sq, sq_bytes(r));
+	unmap(r->cq, cq_bytes(r));
+	unmap(r->sqes, sqe_bytes(r));
+	w->since = now();
+	w->call = "close of a ring";
+	close(r->fd);
+	w->call = NULL;
+	r->fd = 0;
+}
+
+static bool ring_open(struct worker *w)
+{
+	struct ring *r = &w->ring;
+	int prot = PROT_READ | PROT_WRITE, flags = MAP_SHARED | MAP_POPULATE;
+
+	*r = (struct ring){ .polled = one_in(w, 8) };
+	r->p.flags = r->polled ? IORING_SETUP_SQPOLL : 0;
+	r->p.sq_thread_idle = 20;
+	r->fd = (int)syscall(SYS_io_uring_setup, ENTRIES, &r->p);
+	if (r->fd < 0) {
+		w->rings_said[errno]++;
+		r->fd = 0;
+		return false;
+	}
+	r->sq = mmap(NULL, sq_bytes(r), prot, flags, r->fd, IORING_OFF_SQ_RING);
+	r->cq = mmap(NULL, cq_bytes(r), prot, flags, r->fd, IORING_OFF_CQ_RING);
+	r->sqes = mmap(NULL, sqe_bytes(r), prot, flags, r->fd, IORING_OFF_SQES);
+	if (r->sq != MAP_FAILED && r->cq != MAP_FAILED && (void *)r->sqes != MAP_FAILED)
+		return true;
+	ring_close(w);
+	return false;
+}
+
+/* Mostly a submission; now and then what waits for a context, or ends what others do in the ring. */
+static void fill_sqe(struct worker *w, struct io_uring_sqe *sqe)
+{
+	struct memnet_uring_submit arg = {
+		.ops = one_in(w, 20) ? address(w) : (uintptr_t)w->ops,
+		.count = one_in(w, 20) ? odd(w) : below(w, 40) + 1,
+		.reserved = reserved(w),
+	};
+
+	*sqe = (struct io_uring_sqe){ .fd = context(w), .user_data = below(w, ENTRIES) };
+	if (one_in(w, 3))
+		sqe->flags = IOSQE_ASYNC;
+	switch (below(w, 8)) {
+	case 0:
+		sqe->opcode = IORING_OP_POLL_ADD;
+		sqe->poll32_events = POLLIN;
+		break;
+	case 1:
+		sqe->opcode = IORING_OP_READ;
+		sqe->addr = (uintptr_t)&w->ring.told;
+		sqe->len = one_in(w, 10) ? (uint32_t)below(w, 9) : 8;
+		sqe->off = -1ULL;
+		break;
+	case 2:
+		sqe->opcode = IORING_OP_ASYNC_CANCEL;
+		sqe->fd = -1;
+		sqe->addr = below(w, ENTRIES);
+		sqe->cancel_flags = one_in(w, 4) ? IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL : 0;
+		break;
+	default:
+		sqe->opcode = IORING_OP_URING_CMD;
+		sqe->cmd_op = one_in(w, 50) ? (uint32_t)odd(w) :
+			      one_in(w, 50) ? MEMNET_IOC_SUBMIT : MEMNET_URING_SUBMIT;
+		/* its place is in the entry, behind what has a type */
+		memcpy((char *)sqe + offsetof(struct io_uring_sqe, cmd), &arg, sizeof(arg));
+	}
+}
+
+/* What the ring says is counted; what it has not said when it is closed nobody hears. */
+static void ring_reap(struct worker *w)
+{
+	struct ring *r = &w->ring;
+	unsigned int head = *word(r->cq, r->p.cq_off.head);
+	unsigned int tail = __atomic_load_n(word(r->cq, r->p.cq_off.tail), __ATOMIC_ACQUIRE);
+	struct io_uring_cqe *cqes = (struct io_uring_cqe *)(r->cq + r->p.cq_off.cqes);
+
+	for (; head != tail; head++) {
+		int res = cqes[head & (r->p.cq_entries - 1)].res;
+
+		w->rings_said[res >= 0 ? 0 : res > -4096 ? -res : 4095]++;
+	}
+	__atomic_store_n(word(r->cq, r->p.cq_off.head), head, __ATOMIC_RELEASE);
+}
+
+static void do_uring(struct worker *w)
+{
+	struct ring *r = &w->ring;
+	unsigned int head, tail, mask, n = (unsigned int)below(w, 4) + 1, added = 0;
+
+	if (r->fd && one_in(w, 50))
+		ring_close(w);
+	if (!r->fd && !ring_open(w))
+		return;
+	fill_ops(w);
+	mask = r->p.sq_entries - 1;
+	tail = *word(r->sq, r->p.sq_off.tail);
+	head = __atomic_load_n(word(r->sq, r->p.sq_off.head), __ATOMIC_ACQUIRE);
+	for (; added < n && tail - head < r->p.sq_entries; added++, tail++) {
+		fill_sqe(w, &r->sqes[tail & mask]);
+		word(r->sq, r->p.sq_off.array)[tail & mask] = tail & mask;
+	}
+	__atomic_store_n(word(r->sq, r->p.sq_off.tail), tail, __ATOMIC_RELEASE);
+	w->since = now();
+	w->call = "io_uring_enter";
+	if (syscall(SYS_io_uring_enter, r->fd, tail - head, one_in(w, 4),
+		    IORING_ENTER_GETEVENTS | (r->polled ? IORING_ENTER_SQ_WAKEUP : 0), NULL, 0) < 0)
+		w->said[errno]++;
+	else
+		w->said[0]++;
+	w->call = NULL;
+	ring_reap(w);
 }
 
 /* The calls every socket has, among the others. */
@@ -421,7 +592,7 @@ static void do_child(struct worker *w)
 static void *work(void *arg)
 {
 	static void (*const common[])(struct worker *w) = { do_register, do_deregister, do_direct, do_submit, do_submit,
-							   do_wait, do_cancel, do_direct, do_ordinary, do_eventfd };
+							   do_wait, do_cancel, do_direct, do_ordinary, do_eventfd, do_uring };
 	struct worker *w = arg;
 	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGALRM };
 	struct itimerspec tick = { { 0, TICK_NS }, { 0, TICK_NS } };
@@ -444,6 +615,7 @@ static void *work(void *arg)
 		else
 			common[below(w, sizeof(common) / sizeof(common[0]))](w);
 	}
+	ring_close(w);
 	timer_delete(timer);
 	return NULL;
 }
@@ -483,7 +655,7 @@ int main(int argc, char **argv)
 		{ 0 }
 	};
 	struct sigaction action = { .sa_handler = tick };
-	unsigned long total = 0, good = 0;
+	unsigned long total = 0, good = 0, rings = 0;
 	unsigned int i, e;
 	int opt;
 
@@ -526,8 +698,17 @@ int main(int argc, char **argv)
 		for (e = 0; e < 4096; e++)
 			total += workers[i].said[e];
 		good += workers[i].said[0];
+		rings += workers[i].rings_said[0];
 	}
-	printf("calls=%lu good=%lu", total, good);
+	for (e = 1; e < 4096; e++) {
+		unsigned long n = 0;
+
+		for (i = 0; i < THREADS; i++)
+			n += workers[i].rings_said[e];
+		if (n)
+			printf("%s=%lu ", errno_name((int)e), n);
+	}
+	printf("from the rings\ncalls=%lu good=%lu rings=%lu", total, good, rings);
 	for (e = 1; e < 4096; e++) {
 		unsigned long n = 0;
 

@@ -5,10 +5,11 @@
  *	mnjobs [options] [--jobs N] [--size BYTES] [--loop|--wait]
  *
  * Submits N jobs (200) of some bytes each (100), and then forbids itself every system call but
- * read, write and _exit (strict seccomp, or it says so): who makes another is killed. What is left is
- * memnet_job_done() until all are over. With --loop it does not look, but is called back, by an event loop on which
- * it sends N messages to an echo and receives each again. With --wait it sleeps, for any of them until half
- * are over and then for all the others. Exit status 0: they were over, with all their bytes.
+ * read, write and _exit (strict seccomp, or it says that there is none): who makes another is
+ * killed. What is left is memnet_job_done() until all are over, between two lines that say so. With
+ * --loop it does not look, but is called back, by an event loop on which it sends N messages to an
+ * echo and receives each again. With --wait it sleeps, for any of them until half are over and then
+ * for all the others. Exit status 0: they were over, with all their bytes.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -88,14 +89,16 @@ static bool pool_is_strict(struct memnet_context *ctx)
 	return true;
 }
 
-/* From here on nothing may call the kernel. */
+/* Between the two lines nothing may call the kernel. */
 static void look(struct memnet_context *ctx, unsigned int count, size_t size)
 {
-	static const char good[] = "all over\n", bad[] = "a job failed\n";
+	static const char begun[] = "looking\n", good[] = "all over\n", bad[] = "a job failed\n";
 	unsigned int i;
 	ssize_t n;
 	int ret;
 
+	if (write(1, begun, sizeof(begun) - 1) != sizeof(begun) - 1)
+		syscall(SYS_exit, 1);
 	for (i = 0; i < count; i++) {
 		do
 			ret = memnet_job_done(ctx, jobs[i], &n);

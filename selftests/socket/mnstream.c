@@ -11,13 +11,15 @@
  *
  * --io block gives each sender and receiver a thread and blocking calls, or
  * several threads that take turns; --io epoll (the default) one edge-triggered
- * loop for all.
+ * loop for all. --records has threads that do not take turns, each of which
+ * sends or receives whole records; its streams are made by connect().
  *
  * At the end a line for each side says what was done: how many calls, how many
  * the thread made that made the fewest, how many jobs one thread submitted and
  * another saw the end of, or how often a loop found the pipeline full, and the
- * most bytes that an ordinary call, a direct one and a job moved. Two numbers
- * are of sending and of receiving.
+ * most bytes that an ordinary call, a direct one and a job moved; and of records
+ * how many calls began while another of their direction was being made. Two
+ * numbers are of sending and of receiving.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -46,6 +48,7 @@ static int usage(void)
 		"      --side connect|accept|both   who makes it (both, in turn)\n"
 		"      --io epoll|block     one loop, or threads of each stream\n"
 		"      --threads N          of each, half of them each way (2)\n"
+		"      --records            of --size, by threads that do not take turns\n"
 		"      --size N             all calls of this size, not random\n"
 		"      --max N              largest random size (256K)\n"
 		"      --sendfile           send by sendfile()\n"
@@ -85,9 +88,12 @@ static bool open_connect(struct stream *streams)
 	for (i = 0; i < options.streams; i++) {
 		struct stream *s = &streams[i];
 
-		s->fd = peer_open("duplex %llu %llu",
-				  (unsigned long long)s->recv,
-				  (unsigned long long)s->seed);
+		if (options.records)
+			s->fd = peer_open("echo");
+		else
+			s->fd = peer_open("duplex %llu %llu",
+					  (unsigned long long)s->recv,
+					  (unsigned long long)s->seed);
 		if (s->fd < 0) {
 			fprintf(stderr, "mnstream: connect: %m\n");
 			return false;
@@ -149,7 +155,7 @@ out:
 /* What all streams did together. */
 struct totals {
 	unsigned long long sent, received, writes, reads, least, handed;
-	unsigned long long send_full, recv_full;
+	unsigned long long send_full, recv_full, send_overlaps, recv_overlaps;
 	unsigned long long sent_most[KINDS], received_most[KINDS];
 };
 
@@ -164,6 +170,8 @@ static void count(struct totals *t, const struct stream *s)
 	t->handed += s->leaving.handed + s->landing.handed;
 	t->send_full += s->leaving.full;
 	t->recv_full += s->landing.full;
+	t->send_overlaps += s->overlaps[0];
+	t->recv_overlaps += s->overlaps[1];
 	if (s->least < t->least)
 		t->least = s->least;
 	for (i = 0; i < KINDS; i++) {
@@ -189,6 +197,8 @@ static void account(const struct totals *t, bool accepted, long ms, unsigned int
 		printf(" full=%llu/%llu", t->send_full, t->recv_full);
 	for (i = 0; i < KINDS; i++)
 		printf(" %s=%llu/%llu", kinds[i], t->sent_most[i], t->received_most[i]);
+	if (options.records)
+		printf(" overlaps=%llu/%llu", t->send_overlaps, t->recv_overlaps);
 	printf(" seed=%llu ms=%ld bad=%u\n", (unsigned long long)options.seed, ms, bad);
 	fflush(stdout);
 }
@@ -204,6 +214,8 @@ static int run(bool accepted)
 		stream_init(&streams[i], &options, i);
 	if (accepted ? !open_accept(streams) : !open_connect(streams))
 		bad = options.streams;
+	else if (options.records)
+		stream_run_records(streams, options.streams);
 	else if (options.block)
 		stream_run_threads(streams, options.streams);
 	else
@@ -211,7 +223,7 @@ static int run(bool accepted)
 	for (i = 0; i < options.streams; i++) {
 		struct stream *s = &streams[i];
 
-		if (s->why || !stream_verify(s)) {
+		if (s->why || !(options.records || stream_verify(s))) {
 			bad++;
 			fprintf(stderr,
 				"mnstream: stream %u: %s (%s), sent %llu of %llu, received %llu of %llu\n",
@@ -230,8 +242,8 @@ static int run(bool accepted)
 }
 
 enum {
-	EACH = 1, SIDE, IO, THREADS, SIZE, MAX, SENDFILE, SEND_DIRECT, SEND_ASYNC, RECV_DIRECT,
-	RECV_ASYNC, BUFFERS, SEED, BOUND
+	EACH = 1, SIDE, IO, THREADS, RECORDS, SIZE, MAX, SENDFILE, SEND_DIRECT, SEND_ASYNC,
+	RECV_DIRECT, RECV_ASYNC, BUFFERS, SEED, BOUND
 };
 
 int main(int argc, char **argv)
@@ -245,6 +257,7 @@ int main(int argc, char **argv)
 		{ "side", required_argument, NULL, SIDE },
 		{ "io", required_argument, NULL, IO },
 		{ "threads", required_argument, NULL, THREADS },
+		{ "records", no_argument, NULL, RECORDS },
 		{ "size", required_argument, NULL, SIZE },
 		{ "max", required_argument, NULL, MAX },
 		{ "sendfile", no_argument, NULL, SENDFILE },
@@ -289,6 +302,9 @@ int main(int argc, char **argv)
 		case THREADS:
 			options.threads = (unsigned int)number(optarg);
 			break;
+		case RECORDS:
+			options.records = true;
+			break;
 		case SIZE:
 			options.size = number(optarg);
 			break;
@@ -327,6 +343,12 @@ int main(int argc, char **argv)
 	if (optind != argc || !options.streams || !options.max || !options.threads ||
 	    options.threads % 2)
 		return usage();
+	if (options.records && (!options.block || options.size < 16 ||
+				!(options.direct + options.async) ||
+				!(options.recv_direct + options.recv_async)))
+		return usage();
+	if (options.records)
+		accept_side = false;
 	if (options.size > options.max)
 		options.max = options.size;
 	if (!each) {

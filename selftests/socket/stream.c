@@ -104,6 +104,8 @@ void stream_init(struct stream *s, const struct stream_options *options,
 	s->out = malloc(options->max);
 	if (!s->in || !s->out)
 		s->why = "no memory";
+	if (options->records)
+		return;		/* each thread has its own */
 	if ((options->direct || options->async) &&
 	    !area_make(&s->leaving, options, memnet_register_mem))
 		stream_failed(s, "no region to send from");
@@ -549,6 +551,11 @@ bool stream_recv(struct stream *s)
 int stream_jobs_fd(void)
 {
 	return context ? memnet_context_fd(context) : -1;
+}
+
+struct memnet_context *stream_context(void)
+{
+	return context;
 }
 
 bool stream_over(const struct stream *s)

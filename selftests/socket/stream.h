@@ -22,6 +22,7 @@ struct stream_options {
 	unsigned int streams;
 	bool block;
 	unsigned int threads;	/* of a stream that blocks, half of them each way */
+	bool records;		/* they do not take turns, see stream_run.c */
 	bool sendfile;
 	unsigned int direct;	/* of 4 sends, this many are direct */
 	unsigned int async;	/* and this many asynchronous jobs */
@@ -83,6 +84,8 @@ struct stream {
 	size_t line_len;
 	bool eof;
 
+	uint64_t overlaps[2];	/* calls of records that began during another: sends, receives */
+
 	bool waits;		/* a loop is to come back when a job has ended */
 	uint64_t least;		/* calls of the thread that made the fewest */
 
@@ -104,9 +107,12 @@ bool stream_failed(struct stream *s, const char *why);
 bool stream_verify(struct stream *s);
 /* Readable when jobs of a loop have ended; -1 if there are none. */
 int stream_jobs_fd(void);
+/* Of direct calls and jobs; NULL if there are none. */
+struct memnet_context *stream_context(void);
 
 /* stream_run.c */
 void stream_run_epoll(struct stream *streams, unsigned int count);
 void stream_run_threads(struct stream *streams, unsigned int count);
+void stream_run_records(struct stream *streams, unsigned int count);
 
 #endif
