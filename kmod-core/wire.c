@@ -102,22 +102,6 @@ const char *wire_reason_name(unsigned int reason)
 EXPORT_SYMBOL_GPL(wire_reason_name);
 
 /**
- * wire_init() - begin a message
- * @msg: cleared and given its common part
- * @opcode: what it says
- * @index: endpoint, 0 for messages about the channel
- * @gen: generation of @index
- */
-void wire_init(struct wire_msg *msg, enum wire_opcode opcode, u32 index, u16 gen)
-{
-	memset(msg, 0, sizeof(*msg));
-	msg->hdr.opcode = opcode;
-	msg->hdr.index = cpu_to_le32(index);
-	msg->hdr.gen = cpu_to_le16(gen);
-}
-EXPORT_SYMBOL_GPL(wire_init);
-
-/**
  * wire_check_addr() - is this an address a message may carry
  * @addr: the address
  *

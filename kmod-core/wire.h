@@ -489,7 +489,21 @@ int wire_check_addr(const struct wire_addr *addr);
 int wire_check_req(const void *data, size_t len, struct wire_cm_req *req);
 int wire_check_rep(const void *data, size_t len, struct wire_cm_rep *rep);
 int wire_check_rej(const void *data, size_t len);
-void wire_init(struct wire_msg *msg, enum wire_opcode opcode, u32 index, u16 gen);
+/**
+ * wire_init() - begin a message
+ * @msg: cleared and given its common part
+ * @opcode: what it says
+ * @index: endpoint, 0 for messages about the channel
+ * @gen: generation of @index
+ */
+static inline void wire_init(struct wire_msg *msg, enum wire_opcode opcode, u32 index, u16 gen)
+{
+	memset(msg, 0, sizeof(*msg));
+	msg->hdr.opcode = opcode;
+	msg->hdr.index = cpu_to_le32(index);
+	msg->hdr.gen = cpu_to_le16(gen);
+}
+
 const char *wire_opcode_name(u8 opcode);
 const char *wire_reason_name(unsigned int reason);
 

@@ -72,10 +72,20 @@ struct memnet_outcome {
 /* result.c */
 u64 *memnet_result_word(struct memnet_context *ctx, u32 number);
 void memnet_results_free(struct memnet_context *ctx);
-void memnet_outcome_init(struct memnet_outcome *o, struct memnet_context *ctx, u64 *word,
-			 bool notify);
 void memnet_outcome_write(struct memnet_outcome *o, u64 bytes, int error);
 void memnet_outcome_put(struct memnet_outcome *o);
+
+/* A job is to have one; the word is its own once it says so (@serial). */
+static inline void memnet_outcome_init(struct memnet_outcome *o, struct memnet_context *ctx,
+				       u64 *word, bool notify)
+{
+	refcount_inc(&ctx->refs);
+	o->ctx = ctx;
+	o->word = word;
+	o->notify = notify;
+	o->serial = atomic64_inc_return(&ctx->serial);
+}
+
 int memnet_results_wait(struct memnet_context *ctx, struct memnet_wait *arg,
 			const struct memnet_job_ref *refs);
 

@@ -65,10 +65,11 @@ void memnet_jobs_ask(struct memnet_endpoint *ep);
 void memnet_jobs_collect(struct memnet_endpoint *ep, const struct memnet_region *region);
 void memnet_jobs_free(struct memnet_context *ctx);
 int memnet_job_cancel(struct memnet_endpoint *ep, const u64 *word);
-struct memnet_job *memnet_job_async(struct memnet_context *ctx, struct memnet_region_map *map,
-				    u64 offset, u64 len, bool more, gfp_t gfp);
+struct memnet_job *memnet_job_async(struct memnet_context *ctx, const struct memnet_submission *s,
+				    struct memnet_region_map *map, gfp_t gfp);
 void memnet_job_discard(struct memnet_job *job);
 void memnet_job_append(struct memnet_endpoint *ep, struct memnet_job *job);
+bool memnet_job_post(struct memnet_endpoint *ep, struct memnet_job *job);
 void memnet_jobs_refresh(struct memnet_endpoint *ep);
 void memnet_job_wait_for(struct memnet_endpoint *ep, struct memnet_job *job);
 

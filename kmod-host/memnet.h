@@ -525,6 +525,18 @@ void memnet_transmit_option(struct memnet_endpoint *ep, int i, const struct wire
 bool memnet_transmit_replace(struct memnet_endpoint *ep, const struct wire_msg *msg);
 void memnet_transmit_push(struct memnet_endpoint *ep);
 void memnet_transmit(struct memnet_endpoint *ep);
+
+/*
+ * Whether memnet_transmit() would find nothing to send for a connection, so that its next bytes
+ * may go past the queue. The endpoint is locked.
+ */
+static inline bool memnet_transmit_idle(const struct memnet_endpoint *ep)
+{
+	return list_empty(&ep->tx.queue) && !ep->tx.options && !ep->tx.n_waited &&
+	       !ep->request.skb && !ep->rx.tell && !ep->rx.jobs_due && !ep->rx.publish &&
+	       !ep->tx.fin && !ep->tx.close && !ep->tx.want && !ep->tx.waiting && ep->lc;
+}
+
 void memnet_transmit_reap(struct memnet_endpoint *ep);
 void memnet_transmit_release(struct memnet_endpoint *ep, struct list_head *drop);
 void memnet_transmit_purge(struct list_head *drop);

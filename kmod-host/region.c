@@ -383,7 +383,7 @@ void memnet_region_retire(struct memnet_region *region)
 	struct memnet_region_map *map, *tmp;
 
 	mutex_lock(&maps_mutex);
-	WRITE_ONCE(region->retired, true); /* see batch_queue() */
+	WRITE_ONCE(region->retired, true); /* see send_job.c, begin() */
 	list_for_each_entry_safe(map, tmp, &region->maps, node) {
 		if (!unlist(map))
 			continue;

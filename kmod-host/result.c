@@ -53,23 +53,6 @@ void memnet_results_free(struct memnet_context *ctx)
 }
 
 /**
- * memnet_outcome_init() - where the result of a job is to go
- * @o: outcome
- * @ctx: context; gets a reference
- * @word: the word, in it
- * @notify: the end makes the context readable
- */
-void memnet_outcome_init(struct memnet_outcome *o, struct memnet_context *ctx, u64 *word,
-			 bool notify)
-{
-	refcount_inc(&ctx->refs);
-	o->ctx = ctx;
-	o->word = word;
-	o->notify = notify;
-	o->serial = atomic64_inc_return(&ctx->serial);
-}
-
-/**
  * memnet_outcome_write() - a job is over
  * @o: its outcome; of nobody if it has no context
  * @bytes: result

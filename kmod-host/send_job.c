@@ -99,55 +99,54 @@ struct batch {
 
 /* The job of an op becomes the batch's next; @map is taken over, or put. */
 static int batch_add(struct batch *b, struct memnet_context *ctx,
-		     const struct memnet_submission *s, struct memnet_region_map *map, gfp_t gfp)
+		     const struct memnet_submission *s, struct memnet_region_map *map)
 {
-	struct memnet_job *job;
+	struct memnet_job *job = memnet_job_async(ctx, s, map, GFP_KERNEL);
 
-	job = memnet_job_async(ctx, map, s->op.offset, s->op.len, s->op.flags & MEMNET_OP_MORE,
-			       gfp);
-	if (!job) {
-		memnet_region_map_put(map);
+	if (!job)
 		return -ENOMEM;
-	}
-	memnet_outcome_init(&job->outcome, ctx, s->word, s->op.flags & MEMNET_OP_NOTIFY);
-	job->waited = job->outcome.notify;
 	b->ends[b->n] = (b->n ? b->ends[b->n - 1] : 0) + s->op.len;
 	b->jobs[b->n++] = job;
 	return 0;
 }
 
-/*
- * All in one batch. Returns how many were queued, none if the socket has as many as it may, or
- * -EPIPE. The endpoint is locked.
- */
-static int batch_append(struct sock *sk, struct memnet_endpoint *ep, struct batch *b)
+/* How many more jobs the socket may have, or -EPIPE. The endpoint is locked. */
+static int room(struct sock *sk, struct memnet_endpoint *ep)
 {
-	int i, n;
-
 	if (ep->state == TCP_CLOSE || ep->gone || sk->sk_shutdown & SEND_SHUTDOWN)
 		return -EPIPE;
 	memnet_jobs_refresh(ep);
-	n = min(b->n, MEMNET_JOBS_UNDER_WAY - min(ep->tx.n_jobs, MEMNET_JOBS_UNDER_WAY));
+	return MEMNET_JOBS_UNDER_WAY - min(ep->tx.n_jobs, MEMNET_JOBS_UNDER_WAY);
+}
+
+/* The result word is the job's. The endpoint is locked. */
+static void begin(struct memnet_job *job)
+{
+	WRITE_ONCE(*job->outcome.word, job->outcome.serial);
+	/* Its region is gone: nobody will ask when it is over. */
+	job->waited |= READ_ONCE(job->map->region->retired);
+}
+
+/*
+ * All in one batch. Returns how many were queued, none if the socket has as many as it may, or
+ * -EPIPE.
+ */
+static int batch_queue(struct sock *sk, struct memnet_endpoint *ep, struct batch *b)
+{
+	int i, n;
+
+	spin_lock_bh(&ep->lock);
+	n = min_t(int, b->n, room(sk, ep));
 	b->start = ep->tx.end;
 	for (i = 0; i < n; i++) {
 		struct memnet_job *job = b->jobs[i];
 
-		WRITE_ONCE(*job->outcome.word, job->outcome.serial);
+		begin(job);
 		job->entry.more |= i < n - 1;
-		/* Its region is gone: nobody will ask when it is over. */
-		job->waited |= READ_ONCE(job->map->region->retired);
 		memnet_job_append(ep, job);
 	}
-	memnet_transmit(ep);
-	return n;
-}
-
-static int batch_queue(struct sock *sk, struct memnet_endpoint *ep, struct batch *b)
-{
-	int n;
-
-	spin_lock_bh(&ep->lock);
-	n = batch_append(sk, ep, b);
+	if (n > 0)
+		memnet_transmit(ep);
 	spin_unlock_bh(&ep->lock);
 	return n;
 }
@@ -205,7 +204,7 @@ static int batch_make(struct batch *b, struct memnet_context *ctx, struct memnet
 
 	if (IS_ERR(map))
 		return PTR_ERR(map) == -ENETDOWN ? -EPIPE : PTR_ERR(map);
-	return batch_add(b, ctx, s, map, GFP_KERNEL);
+	return batch_add(b, ctx, s, map);
 }
 
 /* Makes jobs of the first op and of those like it that follow. What is wrong with one ends it. */
@@ -258,8 +257,8 @@ static bool queue_at_once(struct memnet_context *ctx, struct sock *sk,
 			  const struct memnet_submission *s, u64 *end, u32 *counter)
 {
 	struct memnet_endpoint *ep = memnet_sk(sk)->ep;
-	struct batch b __uninitialized;
 	struct memnet_region_map *map;
+	struct memnet_job *job;
 	bool taken;
 
 	if (!is_set_up(ctx, sk, ep))
@@ -272,19 +271,25 @@ static bool queue_at_once(struct memnet_context *ctx, struct sock *sk,
 		memnet_region_map_put(map);
 		return false;
 	}
-	b.n = 0;
-	if (batch_add(&b, ctx, s, map, GFP_NOWAIT | __GFP_NOWARN))
+	job = memnet_job_async(ctx, s, map, GFP_NOWAIT | __GFP_NOWARN);
+	if (!job)
 		return false;
 	spin_lock(&ep->lock);
-	taken = batch_append(sk, ep, &b) == 1;
-	spin_unlock(&ep->lock);
-	if (!taken) {
-		memnet_job_discard(b.jobs[0]);
-		return false;
+	taken = room(sk, ep) > 0;
+	if (taken) {
+		begin(job);
+		if (!memnet_job_post(ep, job)) {
+			memnet_job_append(ep, job);
+			memnet_transmit(ep);
+		}
+		*end = le64_to_cpu(wire_word(ep->gen, ep->tx.end));
 	}
-	*end = le64_to_cpu(wire_word(ep->gen, b.start + b.ends[0]));
-	*counter = memnet_counter_number(ep);
-	return true;
+	spin_unlock(&ep->lock);
+	if (!taken)
+		memnet_job_discard(job);
+	else
+		*counter = memnet_counter_number(ep);
+	return taken;
 }
 
 /**

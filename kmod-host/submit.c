@@ -16,6 +16,26 @@
 
 #include "job.h"
 
+/* Each field once, and none has an error yet. Returns false where no memory is. */
+static bool read_op(struct memnet_op *op, struct memnet_op __user *at)
+{
+	if (!user_access_begin(at, sizeof(*at)))
+		return false;
+	unsafe_get_user(op->opcode, &at->opcode, fault);
+	unsafe_get_user(op->flags, &at->flags, fault);
+	unsafe_get_user(op->fd, &at->fd, fault);
+	unsafe_get_user(op->region, &at->region, fault);
+	unsafe_get_user(op->result, &at->result, fault);
+	unsafe_get_user(op->offset, &at->offset, fault);
+	unsafe_get_user(op->len, &at->len, fault);
+	unsafe_put_user(0, &at->error, fault);
+	user_access_end();
+	return true;
+fault:
+	user_access_end();
+	return false;
+}
+
 /* Copies an op, and checks what can be checked without its socket and region. */
 static int take_op(struct memnet_context *ctx, struct memnet_submission *s,
 		   struct memnet_op __user *at)
@@ -23,7 +43,7 @@ static int take_op(struct memnet_context *ctx, struct memnet_submission *s,
 	const struct memnet_op *op = &s->op;
 	unsigned int known;
 
-	if (copy_from_user(&s->op, at, sizeof(s->op)) || put_user(0, &at->error))
+	if (!read_op(&s->op, at))
 		return -EFAULT;
 	switch (op->opcode) {
 	case MEMNET_OP_SEND:

@@ -10,7 +10,7 @@ struct memnet_region;
 
 /**
  * struct memnet_submission - an op that was checked
- * @op:		private copy
+ * @op:		private copy, without what is told in it
  * @region:	held, with the bytes of @op; NULL before the first
  * @number:	of @region
  * @word:	result word

@@ -270,12 +270,22 @@ static int submit_one(struct memnet_context *ctx, uint16_t opcode, int fd, memne
 		.offset = offset,
 		.len = len,
 	};
+	struct memnet_submit arg = { .size = sizeof(arg), .count = 1, .ops = (uintptr_t)&op };
 
 	if (flags > UINT16_MAX) {
 		errno = EINVAL;
 		return -1;
 	}
-	return memnet_submit(ctx, &op, 1, job) == 1 ? 0 : -1;
+	if (!take(ctx, &op.result, 1)) {
+		errno = EAGAIN;
+		return -1;
+	}
+	if (ioctl(ctx->fd, MEMNET_IOC_SUBMIT, &arg)) {
+		give(ctx, op.result);
+		return -1;
+	}
+	*job = hold(ctx, op.result, &op);
+	return 0;
 }
 
 int memnet_async_send(struct memnet_context *ctx, int fd, memnet_region region, size_t offset,

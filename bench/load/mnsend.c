@@ -168,28 +168,41 @@ static bool land(struct load *l, struct flight *f, unsigned int n)
 	return true;
 }
 
-static bool by_async(struct load *l)
+/* Submits one job, or up to l->batch; how many were taken, or 0 having said why none was. */
+static unsigned int submit(struct load *l, struct memnet_batch *batch, unsigned long left, memnet_job *jobs)
 {
-	unsigned int max = FLIGHT_BYTES / l->size;
-	struct flight f = { .n = 0 };
-	struct memnet_batch batch = { .n = 0 };
-	unsigned long i = 0;
 	int taken;
 
+	if (l->batch == 1) {
+		if (!memnet_async_send(l->ctx, l->fd, l->region, 0, l->size, 0, jobs))
+			return 1;
+		failed("memnet_async_send");
+		return 0;
+	}
+	while (batch->n < l->batch && batch->n < left)
+		memnet_batch_send(batch, l->fd, l->region, 0, l->size, 0);
+	taken = memnet_batch_submit(l->ctx, batch, jobs);
+	if (taken < 0)
+		failed("memnet_batch_submit");
+	return taken < 0 ? 0 : taken;
+}
+
+static bool by_async(struct load *l)
+{
+	unsigned int max = FLIGHT_BYTES / l->size, taken;
+	struct flight f = { .n = 0 };
+	struct memnet_batch batch = { .n = 0 };
+	unsigned long i;
+
 	max = max > FLIGHT_MAX ? FLIGHT_MAX : max < FLIGHT_MIN ? FLIGHT_MIN : max;
-	while (i < l->count) {
-		while (batch.n < l->batch && i + batch.n < l->count)
-			memnet_batch_send(&batch, l->fd, l->region, 0, l->size, 0);
-		while (batch.n) {
-			if (f.n + batch.n > max && !land(l, &f, max / 2))
-				return false;
-			taken = memnet_batch_submit(l->ctx, &batch, f.jobs + f.n);
-			if (taken < 0)
-				return failed("memnet_batch_submit");
-			f.n += taken;
-			i += taken;
-			count_to(taken * l->pause);
-		}
+	for (i = 0; i < l->count; i += taken) {
+		if (f.n + l->batch > max && !land(l, &f, max / 2))
+			return false;
+		taken = submit(l, &batch, l->count - i, f.jobs + f.n);
+		if (!taken)
+			return false;
+		f.n += taken;
+		count_to(taken * l->pause);
 	}
 	return !f.n || land(l, &f, f.n);
 }

@@ -258,7 +258,7 @@ struct memnet_op {
  * @count: how many
  * @ops: struct memnet_op[]
  * @done: result: how many were taken, from the first on
- * @reserved: 0
+ * @reserved: 0; for the size of an op, should one ever be larger
  *
  * Jobs of one socket and direction are done in the order in which they were
  * submitted, among the bytes of other calls. It ends at the first that is refused, whose @error
@@ -267,8 +267,8 @@ struct memnet_op {
  * non-blocking or stays so for its SO_SNDTIMEO or SO_RCVTIMEO; EINTR where a
  * signal came before it was taken; EBUSY for a socket whose sends belong to another
  * context; ENOSPC where the context has no counter left; EOPNOTSUPP for a socket
- * that is not offloaded; EACCES, ENOENT and EINVAL for the region and what is not
- * within it, EINVAL also for an opcode, flags or result word there are not; ENOMEM;
+ * that is not offloaded; EACCES, ENOENT and EINVAL for the
+ * region and what is not within it, EINVAL also for an opcode, flags or result word there are not; ENOMEM;
  * and those of send() and recv(), without a signal (SIGPIPE).
  */
 struct memnet_submit {
