@@ -5,8 +5,8 @@
  * A context may be shared by threads, inherited by fork() and passed to other processes: a region
  * is known by its number there and stays the memory of the process that registered it. Closing
  * the file deregisters what is left; jobs under way go on. Everything user space passes is
- * checked here, and in submit.c; what an operation does is told in region.c, direct.c, job.c,
- * send_job.c, recv_job.c, area.c and result.c.
+ * checked here, and in submit.c; what an operation does is told in region.c, direct.c, copy.c,
+ * job.c, send_job.c, recv_job.c, area.c and result.c.
  *
  * Results and counters are mapped read-only. The context outlives its file as long as jobs write
  * results and nodes write counters.
@@ -14,7 +14,6 @@
  * Locks: context.regions.xa_lock (BH not needed) for the table, which is read under RCU; a region
  * found in it is held. context.lock for making pages.
  */
-#include <linux/bvec.h>
 #include <linux/eventfd.h>
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -23,12 +22,9 @@
 #include <linux/module.h>
 #include <linux/poll.h>
 #include <linux/slab.h>
-#include <linux/uio.h>
 
 #include "context.h"
 #include "job.h"
-
-#define COPY_PAGES 16
 
 /**
  * memnet_context_put() - drop a reference
@@ -156,42 +152,6 @@ static long deregister(struct memnet_context *ctx, u32 number)
 	return 0;
 }
 
-/* For sockets that are not offloaded, if the caller agrees: an ordinary call. */
-static int transfer_copying(struct socket *sock, struct memnet_region *region, bool recv,
-			    struct memnet_direct *arg, unsigned int flags)
-{
-	struct bio_vec bvec[COPY_PAGES];
-	int ret = 0;
-
-	while (arg->done < arg->len) {
-		u64 pos = region->first + arg->offset + arg->done;
-		u64 left = arg->len - arg->done;
-		struct msghdr msg = { .msg_flags = flags };
-		size_t size = 0;
-		int n;
-
-		for (n = 0; n < COPY_PAGES && left; n++) {
-			u32 part = min_t(u64, left, PAGE_SIZE - offset_in_page(pos));
-
-			bvec_set_page(&bvec[n], region->pages[pos >> PAGE_SHIFT], part,
-				      offset_in_page(pos));
-			size += part;
-			pos += part;
-			left -= part;
-		}
-		if (left && !recv)
-			msg.msg_flags |= MSG_MORE;
-		iov_iter_bvec(&msg.msg_iter, recv ? ITER_DEST : ITER_SOURCE, bvec, n, size);
-		ret = recv ? sock_recvmsg(sock, &msg, flags) : sock_sendmsg(sock, &msg);
-		if (ret <= 0)
-			break;
-		arg->done += ret;
-		if (recv && !(flags & MSG_WAITALL))
-			break;
-	}
-	return arg->done ? 0 : ret;
-}
-
 static int transfer(struct socket *sock, struct memnet_region *region, bool recv,
 		    struct memnet_direct *arg)
 {
@@ -211,7 +171,7 @@ static int transfer(struct socket *sock, struct memnet_region *region, bool recv
 		return memnet_send_direct(sock, region, arg->offset, arg->len, flags, &arg->done);
 	}
 	if (arg->flags & MEMNET_DIRECT_COPY && sock->type == SOCK_STREAM)
-		return transfer_copying(sock, region, recv, arg, flags);
+		return memnet_copy(sock, region, recv, arg->offset, arg->len, flags, &arg->done);
 	return -EOPNOTSUPP;
 }
 

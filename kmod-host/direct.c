@@ -76,7 +76,7 @@ int memnet_send_direct(struct socket *sock, struct memnet_region *region, u64 of
 
 	lock_sock(sk);
 	timeo = sock_sndtimeo(sk, false);
-	ret = -EPIPE;
+	ret = -EOPNOTSUPP;
 	if (!memnet_sk(sk)->delegated)
 		ret = send_locked(sk, region, offset, len, flags & MSG_MORE, &timeo, &job);
 	ep = memnet_sk(sk)->ep;

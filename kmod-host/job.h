@@ -91,4 +91,10 @@ int memnet_recv_direct(struct socket *sock, struct memnet_region *region, u64 of
 int memnet_send_direct(struct socket *sock, struct memnet_region *region, u64 offset, u64 len,
 		       unsigned int flags, u64 *done);
 
+/* copy.c */
+int memnet_copy(struct socket *sock, struct memnet_region *region, bool recv, u64 offset, u64 len,
+		unsigned int flags, u64 *done);
+int memnet_submit_copy(struct memnet_context *ctx, struct socket *sock,
+		       struct memnet_op __user *at, const struct memnet_submission *s);
+
 #endif /* MEMNET_JOB_H */

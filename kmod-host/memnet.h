@@ -17,6 +17,7 @@
  *   context.c     /dev/memnet
  *   submit.c      jobs as programs submit them
  *   uring.c       the same by io_uring
+ *   copy.c        registered memory and sockets that are not offloaded
  *   result.c      results of jobs, and who waits for them
  *   area.c        counters that the node writes and programs read
  *   request.c     requests that wait for the node's answer

@@ -47,10 +47,10 @@ static int take_op(struct memnet_context *ctx, struct memnet_submission *s,
 		return -EFAULT;
 	switch (op->opcode) {
 	case MEMNET_OP_SEND:
-		known = MEMNET_OP_MORE | MEMNET_OP_NOTIFY;
+		known = MEMNET_OP_MORE | MEMNET_OP_NOTIFY | MEMNET_OP_COPY;
 		break;
 	case MEMNET_OP_RECV:
-		known = MEMNET_OP_WAITALL | MEMNET_OP_NOTIFY;
+		known = MEMNET_OP_WAITALL | MEMNET_OP_NOTIFY | MEMNET_OP_COPY;
 		break;
 	default:
 		return -EINVAL;
@@ -115,6 +115,7 @@ static int submit_some(struct memnet_context *ctx, struct memnet_op __user *at, 
 {
 	struct memnet_submission s __uninitialized;
 	struct socket *sock;
+	bool offloaded;
 	struct fd f;
 	int ret;
 
@@ -127,16 +128,21 @@ static int submit_some(struct memnet_context *ctx, struct memnet_op __user *at, 
 	if (!fd_file(f))
 		return -EBADF;
 	sock = sock_from_file(fd_file(f));
-	ret = sock ? -EOPNOTSUPP : -ENOTSOCK;
-	if (!sock || READ_ONCE(sock->ops) != &memnet_stream_ops)
+	ret = -ENOTSOCK;
+	if (!sock)
 		goto out;
+	offloaded = READ_ONCE(sock->ops) == &memnet_stream_ops &&
+		    !memnet_delegated(memnet_sk(sock->sk));
 	ret = 1;
-	if (n == 1 && s.op.opcode == MEMNET_OP_SEND && memnet_submit_at_once(ctx, sock, at, &s))
+	if (offloaded && n == 1 && s.op.opcode == MEMNET_OP_SEND &&
+	    memnet_submit_at_once(ctx, sock, at, &s))
 		goto out;
 	ret = take_region(ctx, &s);
 	if (ret)
 		goto put;
-	if (s.op.opcode == MEMNET_OP_SEND)
+	if (!offloaded)
+		ret = memnet_submit_copy(ctx, sock, at, &s);
+	else if (s.op.opcode == MEMNET_OP_SEND)
 		ret = memnet_submit_sends(ctx, sock, at, &s, min(n, MEMNET_SUBMIT_BATCH));
 	else
 		ret = memnet_submit_recv(ctx, sock, at, &s);

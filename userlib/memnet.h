@@ -125,13 +125,16 @@ typedef uint64_t memnet_job;
  * a non-blocking socket has as many jobs under way as it may (a blocking one
  * waits, as long as SO_SNDTIMEO says); EBUSY for a socket whose jobs belong to another context; EOPNOTSUPP for
  * one that is not offloaded; ENOENT and EINVAL as memnet_send_direct().
+ *
+ * With MEMNET_OP_COPY a socket that is not offloaded is sent to, or received from, as by send() or
+ * recv(), which copies and may wait; such a job is over when it was submitted.
  */
 int memnet_async_send(struct memnet_context *ctx, int fd, memnet_region region, size_t offset,
 		      size_t len, unsigned int flags, memnet_job *job);
 
 /*
  * Receive up to @len bytes to @offset of a region without waiting, as
- * memnet_recv_direct() would. @flags are MEMNET_OP_NOTIFY and MEMNET_OP_WAITALL. The
+ * memnet_recv_direct() would. @flags are MEMNET_OP_NOTIFY, MEMNET_OP_WAITALL and MEMNET_OP_COPY. The
  * memory must not be used until the job is over. Jobs that receive from a socket have its
  * stream in the order in which they were submitted, and other calls read what comes
  * after them.

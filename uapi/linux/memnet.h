@@ -222,6 +222,7 @@ struct memnet_direct {
 #define MEMNET_OP_MORE		0x1	/* as MSG_MORE */
 #define MEMNET_OP_NOTIFY	0x2	/* its end is told by the context and its eventfd */
 #define MEMNET_OP_WAITALL	0x4	/* receiving: as MSG_WAITALL */
+#define MEMNET_OP_COPY		0x8	/* copy at once, where the socket is not offloaded */
 
 #define MEMNET_NO_COUNTER	0xffffffffU
 
@@ -267,9 +268,9 @@ struct memnet_op {
  * non-blocking or stays so for its SO_SNDTIMEO or SO_RCVTIMEO; EINTR where a
  * signal came before it was taken; EBUSY for a socket whose sends belong to another
  * context; ENOSPC where the context has no counter left; EOPNOTSUPP for a socket
- * that is not offloaded; EACCES, ENOENT and EINVAL for the
- * region and what is not within it, EINVAL also for an opcode, flags or result word there are not; ENOMEM;
- * and those of send() and recv(), without a signal (SIGPIPE).
+ * that is not offloaded, without MEMNET_OP_COPY; EACCES, ENOENT and EINVAL for the
+ * region and what is not within it, EINVAL also for an opcode, flags or result word there
+ * are not; ENOMEM; and those of send() and recv(), without a signal (SIGPIPE).
  */
 struct memnet_submit {
 	__u32 size;
