@@ -196,8 +196,9 @@ static bool by_async(struct load *l)
 
 	max = max > FLIGHT_MAX ? FLIGHT_MAX : max < FLIGHT_MIN ? FLIGHT_MIN : max;
 	for (i = 0; i < l->count; i += taken) {
-		if (f.n + l->batch > max && !land(l, &f, max / 2))
-			return false;
+		while (f.n + l->batch > max)
+			if (!land(l, &f, f.n < max / 2 ? f.n : max / 2))
+				return false;
 		taken = submit(l, &batch, l->count - i, f.jobs + f.n);
 		if (!taken)
 			return false;
