@@ -34,14 +34,9 @@ static void tx_nop_done(struct ib_cq *cq, struct ib_wc *wc)
 {
 }
 
-static u32 tx_used(const struct memnet_channel *ch)
-{
-	return ch->tx.head - ch->tx.tail;
-}
-
 static u32 tx_free(const struct memnet_channel *ch)
 {
-	return ch->tx.depth - tx_used(ch);
+	return ch->tx.depth - memnet_tx_used(ch);
 }
 
 static void tx_release(struct memnet_channel *ch, struct memnet_tx *tx)
@@ -126,14 +121,14 @@ void memnet_tx_begin(struct memnet_channel *ch)
 EXPORT_SYMBOL_GPL(memnet_tx_begin);
 
 /**
- * memnet_tx_has_room() - whether there are entries left
+ * memnet_tx_make_room() - look for entries that are complete
  * @ch: channel, in a batch
  * @reserve: how many must stay
+ *
+ * Return: whether there are more than that.
  */
-bool memnet_tx_has_room(struct memnet_channel *ch, u32 reserve)
+bool memnet_tx_make_room(struct memnet_channel *ch, u32 reserve)
 {
-	if (tx_free(ch) > max(reserve, ch->tx.depth / 2))
-		return true;
 	tx_poll(ch);
 	return tx_free(ch) > reserve;
 }
@@ -342,7 +337,7 @@ static void tx_mark(struct memnet_channel *ch)
 	    !memnet_tx_queue_write(ch, 0, 0, 0, 0, MEMNET_TX_NOTIFY | MEMNET_TX_RESERVE))
 		return;
 	/* A ring without an entry for the marker has signalled ones. */
-	if (tx_used(ch))
+	if (memnet_tx_used(ch))
 		memnet_tx_notify(ch);
 }
 
@@ -554,7 +549,7 @@ void memnet_tx_drain(struct memnet_channel *ch)
 	while (!empty && time_before(jiffies, end)) {
 		spin_lock_bh(&ch->tx.lock);
 		tx_poll(ch);
-		empty = !tx_used(ch);
+		empty = !memnet_tx_used(ch);
 		spin_unlock_bh(&ch->tx.lock);
 		if (!empty)
 			schedule_timeout_uninterruptible(1);
@@ -618,7 +613,7 @@ void memnet_tx_teardown(struct memnet_channel *ch)
 	if (ch->tx.ring) {
 		spin_lock_bh(&ch->tx.lock);
 		ch->rdma.send_cq = NULL;
-		while (tx_used(ch))
+		while (memnet_tx_used(ch))
 			tx_release(ch, &ch->tx.ring[ch->tx.tail++ & (ch->tx.depth - 1)]);
 		spin_unlock_bh(&ch->tx.lock);
 		memnet_tx_reap(ch);

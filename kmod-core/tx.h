@@ -30,7 +30,21 @@ int memnet_tx_map(struct memnet_channel *ch, struct memnet_tx *tx,
 void memnet_tx_unmap(struct memnet_channel *ch, struct memnet_tx *tx);
 
 /* tx.c */
-bool memnet_tx_has_room(struct memnet_channel *ch, u32 reserve);
+bool memnet_tx_make_room(struct memnet_channel *ch, u32 reserve);
+
+/* Entries that are in use, until it is known that their request is complete. */
+static inline u32 memnet_tx_used(const struct memnet_channel *ch)
+{
+	return ch->tx.head - ch->tx.tail;
+}
+
+/* Whether there are entries left but for @reserve; in a batch. */
+static inline bool memnet_tx_has_room(struct memnet_channel *ch, u32 reserve)
+{
+	u32 free = ch->tx.depth - memnet_tx_used(ch);
+
+	return free > max(reserve, ch->tx.depth / 2) || memnet_tx_make_room(ch, reserve);
+}
 
 /* Whoever waits wants to hear when all entries so far are complete; the last one is signalled. */
 static inline void memnet_tx_notify(struct memnet_channel *ch)

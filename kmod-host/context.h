@@ -70,10 +70,20 @@ struct memnet_outcome {
 };
 
 /* result.c */
-u64 *memnet_result_word(struct memnet_context *ctx, u32 number);
+u64 *memnet_result_page(struct memnet_context *ctx, u32 number);
 void memnet_results_free(struct memnet_context *ctx);
 void memnet_outcome_write(struct memnet_outcome *o, u64 bytes, int error);
 void memnet_outcome_put(struct memnet_outcome *o);
+
+/* A word of the results, below MEMNET_JOBS_MAX; NULL without memory for its page. */
+static inline u64 *memnet_result_word(struct memnet_context *ctx, u32 number)
+{
+	u64 *page = READ_ONCE(ctx->results[number / MEMNET_RESULT_WORDS]);
+
+	if (unlikely(!page))
+		page = memnet_result_page(ctx, number / MEMNET_RESULT_WORDS);
+	return page ? page + number % MEMNET_RESULT_WORDS : NULL;
+}
 
 /* A job is to have one; the word is its own once it says so (@serial). */
 static inline void memnet_outcome_init(struct memnet_outcome *o, struct memnet_context *ctx,

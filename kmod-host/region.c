@@ -634,7 +634,7 @@ int memnet_region_copy(const struct memnet_region *region, u64 offset, struct sk
  * @map: its mapping
  * @offset: where it starts in the region
  * @len: bytes
- * @sge: result
+ * @sge: result, without keys
  * @max: room in @sge
  * @nr: how many were used
  *
@@ -643,22 +643,24 @@ int memnet_region_copy(const struct memnet_region *region, u64 offset, struct sk
 u32 memnet_region_gather(const struct memnet_region_map *map, u64 offset, u32 len,
 			 struct ib_sge *sge, u32 max, u32 *nr)
 {
-	u64 pos = map->region->first + offset;
-	u32 done = 0, n = 0, size;
+	u64 pos = map->region->first + offset, addr, end = 0;
+	const u64 *page = map->dma + (pos >> PAGE_SHIFT);
+	u32 within = offset_in_page(pos), done = 0, n = 0, size;
 
 	while (done < len) {
-		u64 addr = map->dma[pos >> PAGE_SHIFT] + offset_in_page(pos);
-
-		size = min_t(u32, len - done, PAGE_SIZE - offset_in_page(pos));
-		if (n && sge[n - 1].addr + sge[n - 1].length == addr) {
+		addr = *page++ + within;
+		size = min_t(u32, len - done, PAGE_SIZE - within);
+		if (n && addr == end) {
 			sge[n - 1].length += size;
 		} else {
 			if (n == max)
 				break;
-			sge[n++] = (struct ib_sge){ .addr = addr, .length = size };
+			sge[n].addr = addr;
+			sge[n++].length = size;
 		}
+		end = addr + size;
 		done += size;
-		pos += size;
+		within = 0;
 	}
 	*nr = n;
 	return done;

@@ -18,26 +18,22 @@
 #include "job.h"
 
 /**
- * memnet_result_word() - a word of the results
+ * memnet_result_page() - make a page of the results, if there is none yet
  * @ctx: context
- * @number: which, below MEMNET_JOBS_MAX
+ * @number: which
  *
- * Its page is made when it is first used.
- *
- * Return: the word, or NULL without memory.
+ * Return: the page, or NULL without memory.
  */
-u64 *memnet_result_word(struct memnet_context *ctx, u32 number)
+u64 *memnet_result_page(struct memnet_context *ctx, u32 number)
 {
-	u64 **page = &ctx->results[number / MEMNET_RESULT_WORDS];
+	u64 **page = &ctx->results[number];
 
-	if (!READ_ONCE(*page)) {
-		mutex_lock(&ctx->lock);
-		if (!*page)
-			/* zeroed before it is seen by who does without the lock */
-			smp_store_release(page, (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT));
-		mutex_unlock(&ctx->lock);
-	}
-	return *page ? *page + number % MEMNET_RESULT_WORDS : NULL;
+	mutex_lock(&ctx->lock);
+	if (!*page)
+		/* zeroed before it is seen by who does without the lock */
+		smp_store_release(page, (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT));
+	mutex_unlock(&ctx->lock);
+	return *page;
 }
 
 /**

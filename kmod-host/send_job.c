@@ -200,10 +200,16 @@ static int ready(struct memnet_context *ctx, struct sock *sk, long *timeo)
 static int batch_make(struct batch *b, struct memnet_context *ctx, struct memnet_endpoint *ep,
 		      const struct memnet_submission *s)
 {
-	struct memnet_region_map *map = memnet_region_map(s->region, ep->lc->ch);
+	struct memnet_region_map *map;
 
-	if (IS_ERR(map))
-		return PTR_ERR(map) == -ENETDOWN ? -EPIPE : PTR_ERR(map);
+	if (b->n && b->jobs[b->n - 1]->map->region == s->region) {
+		map = b->jobs[b->n - 1]->map;
+		refcount_inc(&map->refs);
+	} else {
+		map = memnet_region_map(s->region, ep->lc->ch);
+		if (IS_ERR(map))
+			return PTR_ERR(map) == -ENETDOWN ? -EPIPE : PTR_ERR(map);
+	}
 	return batch_add(b, ctx, s, map);
 }
 

@@ -172,7 +172,8 @@ int memnet_submit(struct memnet_context *ctx, struct memnet_op __user *ops, u32 
 	*done = 0;
 	while (*done < count) {
 		/* There is no limit to a count. */
-		cond_resched();
+		if (*done)
+			cond_resched();
 		ret = -EINTR;
 		/* What io_uring has to tell its task is no signal. */
 		if (!*done || !task_sigpending(current))
