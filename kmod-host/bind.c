@@ -298,7 +298,8 @@ static int bind_everywhere(struct sock *sk, const struct wire_addr *addr, bool p
 			break;
 		if (turns == MAX_TURNS)		/* see memnet_native_listen_loopback() */
 			return 0;
-		memnet_drop_endpoint(sk, 0);
+		/* Should the next turn fail, nothing of this one is left. */
+		memnet_disconnect(sk->sk_socket);
 	}
 	if (ret)
 		memnet_disconnect(sk->sk_socket);
