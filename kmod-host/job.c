@@ -9,6 +9,8 @@
  * of a job, which no other job follows then, asks for it (WIRE_F_TELL), unless the node has been
  * asked about a position already. The node remembers the one it was asked for last; the first
  * that somebody waits for is asked for when another was answered or lies behind it (WANT_TAKEN).
+ * An asynchronous one that nothing stands before, and one message can carry, is posted past the
+ * queue (memnet_job_post()).
  *
  * The memory may be used again when the job is over, or, where it was interrupted, when the
  * device has read what was sent (job.left): what had not been sent is cut off the stream, and the

@@ -5,8 +5,10 @@
  * Those a program submits together for one socket become a batch, which is queued under one lock,
  * as far as the socket may have so many; where it may have none the caller waits for its first one
  * under way, with the socket unlocked, or is refused. An op that is wrong ends the batch before it.
+ * One alone, for which nothing has to be made or waited for, is queued at once.
  *
- * Locks: lock_sock() of the socket, and the endpoint's for what job.c keeps.
+ * Locks: lock_sock() of the socket, or for one alone lock_sock_fast(), with BH off; inside it the
+ * endpoint's for what job.c keeps.
  */
 #include <linux/file.h>
 #include <linux/sched/signal.h>
