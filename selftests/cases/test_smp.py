@@ -15,12 +15,6 @@ LAB = dict(smp=2)
 
 
 def setup(lab):
-    # TCP's first connection patches the kernel's text (net_get_random_once()).  Under emulation another
-    # processor has been seen to run into the breakpoint of a patch that was over: let it be over before.
-    for vm in lab.guests:
-        for address in ("127.0.0.1", "::1"):
-            vm.sh(f"nc -z -w 1 {address} 9", check=False)
-        vm.sh("sleep 0.5")
     offload.up(lab)
 
 

@@ -77,7 +77,7 @@ class VM(Place):
                  kvm=False, extra=(), params=None):
         self.name, self.kernel, self.run, self.fds = name, kernel, Path(rundir), tuple(fds)
         self.console_path = Path(logdir) / f"{name}.console"
-        self.mem = mem or (1024 if kernel.debug else 512)
+        self.mem, self.smp = mem or (1024 if kernel.debug else 512), smp
         cpu = "host" if kvm else CPU + (",la57=off" if kernel.debug else "")
         self.params = {"name": name, **(params or {})}
         self.argv = [
@@ -106,6 +106,8 @@ class VM(Place):
 
     def _cmdline(self, append):
         text = " ".join([CMDLINE, *(f"lab.{k}={v}" for k, v in self.params.items())])
+        if self.smp > 1:        # init starts the others, and says why
+            text += " maxcpus=1"
         if self.kernel.debug:   # kmemleak costs most of all checkers: only who asks for it has it
             text += " kasan_multi_shot no_hash_pointers" + ("" if "kmemleak=" in append else " kmemleak=off")
         return f"{text} {append}".rstrip()
