@@ -406,6 +406,23 @@ void memnet_channel_fail(struct memnet_channel *ch, u32 reason)
 EXPORT_SYMBOL_GPL(memnet_channel_fail);
 
 /**
+ * memnet_channel_wc_error() - a work request of a channel failed: say how
+ * @ch: channel
+ * @queue: its queue, for people
+ * @wc: completion with an error
+ *
+ * Those that are only flushed were not the cause. The caller ends the channel.
+ */
+void memnet_channel_wc_error(const struct memnet_channel *ch, const char *queue,
+			     const struct ib_wc *wc)
+{
+	if (wc->status != IB_WC_WR_FLUSH_ERR)
+		pr_warn_ratelimited("memnet: channel %u: %s queue: %s (vendor %#x)\n",
+				    ch->number, queue, ib_wc_status_msg(wc->status),
+				    wc->vendor_err);
+}
+
+/**
  * memnet_channel_leave() - a channel is to end, and the peer to hear why
  * @ch: channel
  * @reason: enum wire_reason

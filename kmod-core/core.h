@@ -347,6 +347,8 @@ int memnet_channel_start(struct memnet_channel *ch);
 void memnet_channel_hello(struct memnet_channel *ch, const struct wire_msg *msg);
 bool memnet_channel_come_up(struct memnet_channel *ch);
 void memnet_channel_fail(struct memnet_channel *ch, u32 reason);
+void memnet_channel_wc_error(const struct memnet_channel *ch, const char *queue,
+			     const struct ib_wc *wc);
 void memnet_channel_leave(struct memnet_channel *ch, u32 reason);
 void memnet_channel_broke(struct memnet_channel *ch);
 void memnet_channel_stop(struct memnet_channel *ch, u32 reason);

@@ -208,6 +208,7 @@ static void rx_done(struct ib_cq *cq, struct ib_wc *wc)
 	u16 grant;
 
 	if (unlikely(wc->status != IB_WC_SUCCESS)) {
+		memnet_channel_wc_error(ch, "receive", wc);
 		memnet_channel_fail(ch, WIRE_REASON_TRANSPORT);
 		return;
 	}

@@ -90,10 +90,12 @@ static bool tx_poll(struct memnet_channel *ch)
 			 * After an error those that were not signalled complete, too. Not before
 			 * what was sent is where memnet_tx_reap() looks.
 			 */
-			if (wc[i].status == IB_WC_SUCCESS)
+			if (wc[i].status == IB_WC_SUCCESS) {
 				WRITE_ONCE(ch->tx.signals, ch->tx.signals - 1);
-			else
+			} else {
+				memnet_channel_wc_error(ch, "send", &wc[i]);
 				ok = false;
+			}
 		}
 	} while (n == ARRAY_SIZE(wc));
 	return ok;
