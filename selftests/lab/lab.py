@@ -18,9 +18,10 @@ import time
 from pathlib import Path
 
 from . import apt, console, image, kernels, network, userland
+from .addresses import (CLIENT_EXT, CLIENT_EXT6, EXT_CIDR, HOST_SAN, HOST_SAN6, NODE_EXT, NODE_EXT6, NODE_SAN, NODE_SAN6,
+                        SAN_CIDR)
 from .cache import ROOT, TREE, LabError
-from .network import (CLIENT_EXT, CLIENT_EXT6, EXT_CIDR, HOST_SAN, HOST_SAN6, MAC_EXT, MAC_SAN, NODE_EXT, NODE_EXT6, NODE_SAN,
-                      NODE_SAN6, SAN_CIDR)
+from .network import MAC_EXT, MAC_SAN
 from .vm import VM
 
 CORE, HOST, NODE = "memnet_core", "memnet", "memnet_tcps"

@@ -20,15 +20,11 @@ import threading
 import time
 from pathlib import Path
 
+from .addresses import CLIENT_EXT, CLIENT_EXT6
 from .cache import TREE, LabError
 from .job import Job, Place
 from .vm import die_with_parent
 
-# (address, prefix) of each side; the host has no leg on the external network
-HOST_SAN, NODE_SAN, SAN_CIDR = "10.9.0.1", "10.9.0.2", "10.9.0.0/24"
-HOST_SAN6, NODE_SAN6, SAN_CIDR6 = "fd09::1", "fd09::2", "fd09::/64"
-NODE_EXT, CLIENT_EXT, EXT_CIDR = "192.168.77.1", "192.168.77.2", "192.168.77.0/24"
-NODE_EXT6, CLIENT_EXT6, EXT_CIDR6 = "fd77::1", "fd77::2", "fd77::/64"
 MAC_SAN, MAC_EXT = "52:54:00:00:53:%02x", "52:54:00:00:45:%02x"
 
 _TUNSETIFF, _IFF_TAP, _IFF_NO_PI, _IFF_VNET_HDR = 0x400454ca, 0x0002, 0x1000, 0x4000
