@@ -10,7 +10,7 @@ import random
 import time
 
 from selftests.cases import offload
-from selftests.cases.test_direct import clean
+from selftests.cases.registered import clean
 from selftests.cases.test_smp import setup      # as all with two processors
 
 LAB = dict(mem=1024, smp=2)

@@ -2,71 +2,15 @@
 """Registered memory and direct transfers: the bytes, that nobody copied them, and every end they can have."""
 import json
 import re
-import time
 
 from selftests.cases import offload
+from selftests.cases.registered import COPIED, COPIED_IN, PLACED, SENT, Told, blocking, by_hand, clean, kill, link_dies, stream
 from selftests.cases.test_failure import ADD, DELETE, RDMA_COMES, RDMA_GOES
 from selftests.lab.lab import CLIENT_EXT, NODE_SAN
-
-SENT = "host.direct_bytes"
-COPIED_IN = "host.copied_from_user_bytes"
-GAUGES = ("host.regions", "host.pinned_pages", "host.jobs")
 
 
 def setup(lab):
     offload.up(lab)
-
-
-def clean(lab):
-    """Nothing is left of any socket either."""
-    offload.idle(lab)
-    clean_host(lab)
-
-
-def clean_host(lab):
-    """No region, no pinned page, no job, and all the kernel pinned is unpinned."""
-    lab.host.until("memnetctl -j stats | grep -q '\"regions\": *0,'", timeout=20, what="regions to go")
-    now = offload.counters(lab.host)
-    assert not any(now[n] for n in GAUGES), {n: now[n] for n in GAUGES}
-    # the kernel adds up what its processors have counted every other second
-    lab.host.until("[ $(grep nr_foll_pin /proc/vmstat | cut -d' ' -f2 | uniq | wc -l) = 1 ]", timeout=20,
-                   what="all pinned pages to be unpinned")
-
-
-def stream(lab, family, options, io="block", bound=100):
-    bound = offload.patience(lab, bound)
-    return lab.host.sh(f"mnstream {family} --io {io} --bound {bound} {options}", timeout=bound + 10)
-
-
-class Told:
-    """A program on the host that says when it is ready, and then answers each line that it is told with one of its own."""
-
-    def __init__(self, lab, command):
-        lab.host.sh("rm -f /tmp/lines && mkfifo /tmp/lines")
-        self.lab, self.answers = lab, 0
-        self.job = lab.host.bg(f"{command} <>/tmp/lines")
-        self.begins = self.answer()
-
-    def answer(self):
-        end = time.monotonic() + offload.patience(self.lab, 150)
-        while True:
-            done, said = self.job.done, self.job.output().split("\n")
-            if len(said) > self.answers + 1:
-                break
-            assert not done and time.monotonic() < end, said
-            time.sleep(0.1)
-        self.answers += 1
-        return said[self.answers - 1]
-
-    def tell(self, line=""):
-        self.lab.host.sh(f"echo {line} >/tmp/lines")
-        return self.answer()
-
-    def end(self, line):
-        """The last line, after which there is nothing to say."""
-        self.lab.host.sh(f"echo {line} >/tmp/lines")
-        rc, out = self.job.wait(offload.patience(self.lab, 60))
-        assert rc == 0, out
 
 
 def sends_only(lab, options, size):
@@ -165,7 +109,7 @@ class Rounds(Told):
                 "beats": h["core.window_writes"], "signalled": h["core.send_signalled"], "events": h["core.send_events"],
                 "sent": h["core.messages_sent"] - h["core.credit_messages"],
                 "told": h["core.messages_received"] - w.node["core.credit_messages"], "bytes": h[SENT],
-                "placed": h["host.direct_received_bytes"], "copied": h[COPIED_IN] + h["host.copied_to_region_bytes"]}
+                "placed": h[PLACED], "copied": h[COPIED_IN] + h[COPIED]}
         assert w.node["core.credit_messages"] <= cost["posted"] // (RING // 2) + 1, (cost, w.node["core.credit_messages"])
         return cost
 
@@ -951,11 +895,6 @@ sys.exit(bool(bad))
 """
 
 
-def by_hand(lab, script, arguments=""):
-    lab.host.put("/tmp/hand.py", script)
-    return lab.host.bg(f"userland python3 /tmp/hand.py {arguments}")
-
-
 def test_wrong_use(lab):
     """Every argument out of its bounds is refused, with the right errno; nothing is left of it."""
     rc, out = by_hand(lab, WRONG).wait(offload.patience(lab, 90))
@@ -978,40 +917,17 @@ def test_who_is_charged(lab):
     clean(lab)
 
 
-def blocking(lab, script=ENDS, arguments="", until="blocked", job=None):
-    """A program, @job or one that runs @script, that has come to where it says so."""
-    job = job or by_hand(lab, script, arguments)
-    end = time.monotonic() + offload.patience(lab, 60)
-    while until not in job.output():
-        assert not job.done and time.monotonic() < end, job.output()
-        time.sleep(0.2)
-    return job
-
-
-def link_dies(lab, job, dies=DELETE, again=ADD):
-    """Under a program that sleeps: it ends in good order, and the host is clean before and after the link is back."""
-    lab.host.sh(dies, timeout=offload.patience(lab, 30))
-    rc, out = job.wait(offload.patience(lab, 30))
-    assert rc == 0, out
-    clean_host(lab)
-    lab.host.sh(again)
-    offload.wait_link(lab, timeout=offload.patience(lab, 60))
-    clean(lab)
-    return out.splitlines()[-1]
-
-
 def test_ends_of_a_direct_send(lab):
     """A signal, a time, a reset, an interrupted neighbour; then the program is killed in its sleep."""
-    job = blocking(lab)
+    job = blocking(lab, ENDS)
     before = offload.counters(lab.host)
     assert before["host.jobs"] == 1 and before["host.regions"] == 1, before
-    lab.host.sh("kill -KILL $(pgrep -f '[p]ython3 /tmp/hand.py')")
-    job.wait(20)
+    kill(lab, job)
     clean(lab)
 
 
 def test_link_dies_under_a_direct_send(lab):
-    return link_dies(lab, blocking(lab))
+    return link_dies(lab, blocking(lab, ENDS), DELETE, ADD)
 
 
 def test_jobs_by_hand(lab):
@@ -1020,20 +936,19 @@ def test_jobs_by_hand(lab):
     shown = sorted(s["jobs"] for s in json.loads(lab.host.sh("memnetctl -j socket show")))
     assert shown[-1] == 256 and not any(shown[:-1]), shown
     assert lab.host.sh("memnetctl socket show").split("\n")[0].split()[7] == "JOBS"
-    lab.host.sh("kill -KILL $(pgrep -f '[p]ython3 /tmp/hand.py')")
-    job.wait(20)
+    kill(lab, job)
     assert not job.output().replace("blocked", "").strip(), job.output()
     clean(lab)
 
 
 def test_link_dies_under_jobs(lab):
     """Each job is over, with what TCP took or an error."""
-    link_dies(lab, blocking(lab, JOBS))
+    link_dies(lab, blocking(lab, JOBS), DELETE, ADD)
 
 
 def test_rdma_device_goes_under_a_direct_send(lab):
     """With the region mapped for it."""
-    return link_dies(lab, blocking(lab), RDMA_GOES, RDMA_COMES)
+    return link_dies(lab, blocking(lab, ENDS), RDMA_GOES, RDMA_COMES)
 
 
 def test_rdma_device_goes_under_jobs(lab):

@@ -11,7 +11,7 @@ import re
 import time
 
 from selftests.cases import offload
-from selftests.cases.test_direct import clean_host
+from selftests.cases.registered import clean_host
 from selftests.cases.test_failure import HEARTBEAT, says
 from selftests.lab import tap
 from selftests.lab.lab import CLIENT_EXT, HOST_SAN, NODE_EXT, NODE_SAN

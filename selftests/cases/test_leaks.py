@@ -6,8 +6,8 @@ module:, failure:): this is for everything allocated one by one.  What is pinned
 and of the kernel's own, which are looked at before the modules go.
 """
 from selftests.cases import offload
+from selftests.cases.registered import by_hand, clean, clean_host
 from selftests.cases.test_abuse import SEED
-from selftests.cases.test_direct import by_hand, clean, clean_host
 from selftests.cases.test_failure import deaths, die_under_load, ended, under_way
 from selftests.cases.test_limits import DEVICE
 from selftests.cases.test_module import CALLS

@@ -9,7 +9,8 @@ import re
 import time
 
 from selftests.cases import offload
-from selftests.cases.test_direct import HAND, by_hand, clean, clean_host
+from selftests.cases.registered import by_hand, clean
+from selftests.cases.test_direct import HAND
 from selftests.lab import tap
 from selftests.lab.lab import CLIENT_EXT, HOST_SAN, NODE_EXT, NODE_SAN
 

@@ -1,15 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """Receiving into registered memory: the bytes, that they came without a copy, and every end it can have."""
 from selftests.cases import offload, test_smp
-from selftests.cases.test_direct import COPIED_IN, HAND, LIVES, SENT, Told, blocking, by_hand, clean, link_dies, stream
-from selftests.cases.test_failure import RDMA_COMES, RDMA_GOES, deaths
+from selftests.cases.registered import (COPIED, COPIED_IN, PLACED, READ, SENT, TAIL, Told, by_hand, clean, kill, link_dies, receives,
+                                        stream)
+from selftests.cases.test_direct import HAND, LIVES
+from selftests.cases.test_failure import ADD, DELETE, RDMA_COMES, RDMA_GOES, deaths
 from selftests.lab.lab import NODE_SAN
-
-PLACED = "host.direct_received_bytes"
-COPIED = "host.copied_to_region_bytes"
-READ = "host.copied_to_user_bytes"
-TAIL = "core.tail_copied_bytes"
-
 
 LAB = dict(mem={"host": 2048, "node": 1024}, smp=2)
 
@@ -845,34 +841,22 @@ def test_wrong_use(lab):
     clean(lab)
 
 
-def through(lab, arguments=""):
-    """The program, once it sleeps; it waits for us to look at the counters after its first megabyte."""
-    lab.host.sh("rm -f /tmp/go")
-    with offload.Watch(lab) as w:
-        job = blocking(lab, ENDS, arguments, until="placed")
-    cost = [w.host[name] for name in (PLACED, COPIED, READ, TAIL)]
-    assert cost == [1 << 20, 0, 0, 0], cost
-    lab.host.sh("touch /tmp/go")
-    return blocking(lab, until="blocked", job=job)
-
-
 def test_ends(lab):
     """In place without a copy; pipelines, signals, cancelling, ends of the stream; then the program is killed."""
-    job = through(lab, "stay")
-    lab.host.sh("kill -KILL $(pgrep -f '[p]ython3 /tmp/hand.py')")
-    job.wait(20)
+    job = receives(lab, ENDS, "stay")
+    kill(lab, job)
     left = job.output().replace("placed", "").replace("blocked", "").strip()
     assert not left, left
     clean(lab)
 
 
 def test_link_dies_under_jobs(lab):
-    link_dies(lab, through(lab))
+    link_dies(lab, receives(lab, ENDS), DELETE, ADD)
 
 
 def test_rdma_device_goes_under_jobs(lab):
     """With keys of the region in the node's hands."""
-    link_dies(lab, through(lab), RDMA_GOES, RDMA_COMES)
+    link_dies(lab, receives(lab, ENDS), RDMA_GOES, RDMA_COMES)
 
 
 def test_borders(lab):
