@@ -1,20 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What the cases about registered memory share: its counters, programs that use it, and that nothing of it is left.
+"""What the cases about registered memory share: programs that use it, and that nothing of it is left.
 
-    job = blocking(lab, ENDS)       a program that talks to /dev/memnet by hand, once it sleeps
-    kill(lab, job)                  in its sleep
+    job = blocking(lab, "ends_direct")      a program of selftests/byhand, once it sleeps
+    kill(lab, job)                          in its sleep
     clean(lab)
 """
 import time
 
+from selftests.byhand.names import COPIED, PLACED, READ, TAIL
 from selftests.cases import offload
 
-# bytes that the host has sent from regions, and copied from programs; placed in regions, copied there, and to programs;
-# and copied once more because they came in tails of pages
-SENT, COPIED_IN = "host.direct_bytes", "host.copied_from_user_bytes"
-PLACED, COPIED, READ = "host.direct_received_bytes", "host.copied_to_region_bytes", "host.copied_to_user_bytes"
-TAIL = "core.tail_copied_bytes"
 GAUGES = ("host.regions", "host.pinned_pages", "host.jobs")
+BY_HAND = "/mnt/src/selftests/byhand"       # a guest has the tree there
 
 
 # --- nothing is left --------------------------------------------------------------------------------
@@ -75,9 +72,13 @@ class Told:
         assert rc == 0, out
 
 
-def by_hand(lab, script, arguments=""):
-    lab.host.put("/tmp/hand.py", script)
-    return lab.host.bg(f"userland python3 /tmp/hand.py {arguments}")
+def command(program, arguments=""):
+    """For a program of selftests/byhand."""
+    return f"userland python3 {BY_HAND}/{program}.py {arguments}"
+
+
+def by_hand(lab, program, arguments=""):
+    return lab.host.bg(command(program, arguments))
 
 
 def come_to(lab, job, word):
@@ -89,23 +90,22 @@ def come_to(lab, job, word):
     return job
 
 
-def blocking(lab, script, arguments=""):
+def blocking(lab, program, arguments=""):
     """A program that sleeps by now, as it has said it would."""
-    return come_to(lab, by_hand(lab, script, arguments), "blocked")
+    return come_to(lab, by_hand(lab, program, arguments), "blocked")
 
 
 def kill(lab, job):
     """A program by hand, and all its processes, in their sleep."""
-    lab.host.sh("kill -KILL $(pgrep -f '[p]ython3 /tmp/hand.py')")
+    lab.host.sh(f"kill -KILL $(pgrep -f '[p]ython3 {BY_HAND}/')")
     job.wait(20)
 
 
-def receives(lab, script, arguments=""):
-    """The program whose ends are those of receiving, once it sleeps; it waits for us to look at the counters after its first
-    megabyte."""
+def receives(lab, arguments=""):
+    """ends_receive, once it sleeps; it waits for us to look at the counters after its first megabyte."""
     lab.host.sh("rm -f /tmp/go")
     with offload.Watch(lab) as w:
-        job = come_to(lab, by_hand(lab, script, arguments), "placed")
+        job = come_to(lab, by_hand(lab, "ends_receive", arguments), "placed")
     cost = [w.host[name] for name in (PLACED, COPIED, READ, TAIL)]
     assert cost == [1 << 20, 0, 0, 0], cost
     lab.host.sh("touch /tmp/go")

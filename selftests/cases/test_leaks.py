@@ -9,7 +9,6 @@ from selftests.cases import offload
 from selftests.cases.registered import by_hand, clean, clean_host
 from selftests.cases.test_abuse import SEED
 from selftests.cases.test_failure import deaths, die_under_load, ended, under_way
-from selftests.cases.test_limits import DEVICE
 from selftests.cases.test_module import CALLS
 from selftests.lab.lab import HOST_SAN
 
@@ -67,7 +66,7 @@ def test_traffic_of_registered_memory(lab):
     for io in ("block", "epoll"):
         lab.host.sh(mixed(lab, io, "1M", "--side both --bound 200"), timeout=400)
     lab.host.sh("touch /tmp/go-all /tmp/go-half /tmp/go-none")
-    rc, out = by_hand(lab, DEVICE, "400").wait(400)
+    rc, out = by_hand(lab, "known_to_the_device", "400").wait(400)
     assert rc == 0, out
     print(f"# 5000 calls of seed {SEED}", flush=True)
     lab.host.sh(f"mnabuse {offload.memnet()} --calls 5000 --seed {SEED}", timeout=400)

@@ -10,7 +10,6 @@ import time
 
 from selftests.cases import offload
 from selftests.cases.registered import by_hand, clean
-from selftests.cases.test_direct import HAND
 from selftests.lab import tap
 from selftests.lab.lab import CLIENT_EXT, HOST_SAN, NODE_EXT, NODE_SAN
 
@@ -328,148 +327,14 @@ def test_options_behind_a_full_window(lab):
 
 # --- a context of /dev/memnet ---
 
-BY_HAND = HAND + """
-CANCEL, NONE, EVER = 0x4de6, 0xffffffff, 1 << 48
-OVER, CANCELED = 0x8000, 0x8000 | errno.ECANCELED
-map = results()
-
-def cancel(fd, result):
-    r = ioctl(CANCEL, struct.pack("=IiII", 16, fd, result, 0))
-    return r if isinstance(r, int) else 0
-
-def outcome(n):
-    return result(map, n) >> 48, result(map, n) & (EVER - 1)
-
-def taken(what, ops):
-    "All of them are, or it is wrong; what the kernel says of each."
-    got = submit(ops)
-    says(what, got if isinstance(got, int) else len(got[0]), len(ops))
-    return [] if isinstance(got, int) else got[0]
-
-def receive(what, fd, region, offset, len, results):
-    "Jobs that follow each other in the region."
-    taken(what, [op(fd, region, offset + len * i, len, result=r, opcode=2, flags=4) for i, r in enumerate(results)])
-
-def all_over(what, jobs, seconds=240):
-    for i in range(0, len(jobs), 1024):
-        says(what, wait(jobs[i:i + 1024], seconds, flags=1), len(jobs[i:i + 1024]))
-
-def stop(word):
-    "Says how far it is, and waits for the test to look."
-    print(*bad[:20], word, sep="\\n", flush=True)
-    while not os.path.exists("/tmp/go-" + word):
-        time.sleep(0.1)
-
-def end():
-    print(*bad[:20], "done", sep="\\n")
-    sys.exit(bool(bad))
-"""
-
-REGIONS = BY_HAND + """
-MOST = 65536
-m, at = memory(4096)
-m[:] = bytes(range(256)) * 16
-locked = lambda: [l for l in open("/proc/self/status") if l.startswith("VmLck")]
-regions = [register(at + i % 4096, 1) for i in range(MOST)]
-says("as many as there may be", min(regions) > 0 and len(set(regions)), MOST)
-before = locked()
-says("one more", register(at, 1), "ENOSPC")
-says("nothing of it is pinned", locked() == before, True)
-for i in (777, 0, MOST - 1):
-    says("one less", deregister(regions[i]), 0)
-    says("its number is the next", register(at, 1), regions[i])
-    says("again one more", register(at, 1), "ENOSPC")
-fd = connect("sink")
-for i in (0, 777, MOST // 2, MOST - 1):
-    says("each is there", send(fd, regions[i], 0, 1), 1)
-stop("full")
-# nothing of so much memory is there, nor made: what may be is judged before
-os.setgroups([])
-os.setresuid(65534, 65534, 65534)
-resource.setrlimit(resource.RLIMIT_MEMLOCK, (1 << 20, 1 << 20))
-says("256 GiB and a byte", register(at, (1 << 38) + 1), "EINVAL")
-says("256 GiB, but not for who may have 1 MiB", register(at, 1 << 38), "ENOMEM")
-end()
-"""
-
-COUNTERS = BY_HAND + """
-MOST = 4096
-resource.setrlimit(resource.RLIMIT_NOFILE, (MOST + 100, MOST + 100))
-fds = [connect("sink") for _ in range(MOST + 2)]
-m, at = memory(4096)
-region = register(at, 4096)
-jobs = []
-for i, fd in enumerate(fds[:MOST]):
-    jobs += [(i, counter, end) for end, counter in taken(f"the job of socket {i}", [op(fd, region, 0, 1, result=i)])]
-says("each has a counter", sorted(counter for _, counter, _ in jobs) == list(range(MOST)), True)
-all_over("each is over", jobs)
-late, later = fds[MOST:]
-says("one more", submit([op(late, region, 0, 1, result=MOST)]), "ENOSPC")
-says("a direct call needs none", send(late, region, 0, 1), 1)
-stop("full")
-for fd, i in ((late, 1500), (later, 3)):
-    says("there is none", submit([op(fd, region, 0, 1, result=MOST)]), "ENOSPC")
-    os.close(fds[i])
-    patience = time.monotonic() + 30
-    while (got := submit([op(fd, region, 0, 1, result=MOST)])) == -errno.ENOSPC and time.monotonic() < patience:
-        time.sleep(0.1)
-    says("there is one again", got if isinstance(got, int) else len(got[0]), 1)
-    if not isinstance(got, int):
-        says("that of the closed socket", got[0][0][1], jobs[i][1])
-        all_over("it serves another", [(MOST, got[0][0][1], got[0][0][0])])
-end()
-"""
-
-JOBS = BY_HAND + """
-SOCKETS, EACH, SIZE = 256, 256, 8
-ALL = range(SOCKETS * EACH)
-region = register(much_at, MUCH, flags=1)
-fds = [connect("idle") for _ in range(SOCKETS)]
-for i, fd in enumerate(fds):
-    receive(f"jobs of socket {i}", fd, region, i * EACH * SIZE, SIZE, range(i * EACH, (i + 1) * EACH))
-for n in ALL[::1024]:
-    says("none is over", wait([(i, NONE, 0) for i in range(n, n + 1024)], 0), "ETIME")
-says("a result beyond", submit([op(fds[0], region, 0, 1, result=len(ALL), opcode=2)]), "EINVAL")
-stop("full")
-# half of them get their bytes back from an echo, the others' sockets are closed
-half = SOCKETS // 2
-for i, fd in enumerate(fds):
-    if i < half:
-        os.write(fd, bytes((i + j) % 251 for j in range(EACH * SIZE)))
-    else:
-        os.close(fd)
-all_over("all are over", [(n, NONE, 0) for n in ALL])
-says("some got bytes", all(outcome(n) == (OVER, SIZE) for n in ALL[:half * EACH]), True)
-says("the others none", all(outcome(n) == (CANCELED, 0) for n in ALL[half * EACH:]), True)
-for i in range(half):
-    at = i * EACH * SIZE
-    says(f"bytes of socket {i}", much[at:at + EACH * SIZE] == bytes((i + j) % 251 for j in range(EACH * SIZE)), True)
-
-# of those that the node does not know of the end is known at once, and it is their turn no more
-fd, cancelled = fds[0], (17, 30, 39, 3)
-receive("more than the node knows of", fd, region, 0, 10, range(40))
-for n in cancelled[:3]:
-    says(f"cancel {n}", cancel(fd, n), 0)
-    says("it is over already", wait([(n, NONE, 0)], 0), 1)
-says("cancel one that it knows", cancel(fd, cancelled[3]), 0)
-all_over("that is over soon", [(cancelled[3], NONE, 0)])
-others = [n for n in range(40) if n not in cancelled]
-data = bytes((7 * j) % 253 for j in range(10 * len(others)))
-os.write(fd, data)
-all_over("the others", [(n, NONE, 0) for n in others])
-says("each is what it should be", all(outcome(n) == ((CANCELED, 0) if n in cancelled else (OVER, 10)) for n in range(40)), True)
-says("in their order", b"".join(much[10 * n:10 * n + 10] for n in others) == data, True)
-end()
-"""
-
 
 class ByHand:
-    """A script that stops at words, to be looked at there."""
+    """A program that stops at words, to be looked at there."""
 
-    def __init__(self, lab, script, arguments=""):
+    def __init__(self, lab, program, arguments=""):
         self.lab = lab
         lab.host.sh("rm -f /tmp/go-*")
-        self.job = by_hand(lab, script, arguments)
+        self.job = by_hand(lab, program, arguments)
 
     def at(self, word, seconds=250):
         end = time.monotonic() + offload.patience(self.lab, seconds)
@@ -488,22 +353,22 @@ class ByHand:
 
 def test_regions_of_a_context(lab):
     """65,536 and no more; a number is another's as soon as it is given back. 256 GiB are what a region may have."""
-    script = ByHand(lab, REGIONS)
-    now = script.at("full")
+    program = ByHand(lab, "regions_of_a_context")
+    now = program.at("full")
     assert now["host.regions"] == now["host.pinned_pages"] == 65536, now
-    script.go("full")
-    script.end()
+    program.go("full")
+    program.end()
     clean(lab)
 
 
 def test_jobs_of_a_context(lab):
     """65,536 under way at the same time, of which the node knows 16 of each socket; each ends as it should. Those the node
     does not know of can be cancelled at once."""
-    script = ByHand(lab, JOBS)
-    now = script.at("full")
+    program = ByHand(lab, "jobs_of_a_context")
+    now = program.at("full")
     assert now["host.jobs"] == 65536, now
-    script.go("full")
-    script.end()
+    program.go("full")
+    program.end()
     offload.idle(lab, timeout=90)
     clean(lab)
 
@@ -512,36 +377,12 @@ def test_counters_of_a_context(lab):
     """4,096 sockets have one, on eight pages; the next has none, until one is closed."""
     if os.environ.get("MEMNET_QUICK"):
         raise tap.Skip("4098 connections take a minute or two")
-    script = ByHand(lab, COUNTERS)
-    script.at("full", 400)
-    script.go("full")
-    script.end()
+    program = ByHand(lab, "counters_of_a_context")
+    program.at("full", 400)
+    program.go("full")
+    program.end()
     offload.idle(lab, timeout=90)
     clean(lab)
-
-
-DEVICE = BY_HAND + """
-N = int(sys.argv[1])
-m, at = memory(4096 * N)
-fd = connect("echo")
-regions = [register(at + 4096 * i, 4096, flags=1) for i in range(N)]
-says("regions", min(regions) > 0 and len(set(regions)), N)
-for first in range(0, N, 200):
-    some = range(first, min(first + 200, N))
-    for i in some:
-        m[4096 * i + 1] = i * 7 % 251
-    taken("receive jobs", [op(fd, regions[i], 0, 1, result=i - first, opcode=2, flags=4) for i in some])
-    taken("send jobs", [op(fd, regions[i], 1, 1, result=1000 + i - first) for i in some])
-    all_over("a byte to each", [(i - first, NONE, 0) for i in some])
-    says("its own", all(m[4096 * i] == i * 7 % 251 for i in some), True)
-stop("all")
-says("given back one by one", sum(deregister(r) for r in regions[:N // 2]), 0)
-stop("half")
-os.close(ctx)
-map.close()
-stop("none")
-end()
-"""
 
 
 def registrations(lab):
@@ -553,23 +394,23 @@ def test_regions_that_the_device_knows(lab):
     """10,000, each received to and sent from: one registration each, of its own size, dead as soon as it is given back, alone or
     with its context; and no memory is gone afterwards."""
     n = 1000 if os.environ.get("MEMNET_QUICK") else 10000
-    script = ByHand(lab, DEVICE, "200")        # what is allocated once, is allocated now
+    program = ByHand(lab, "known_to_the_device", "200")        # what is allocated once, is allocated now
     for word in ("all", "half", "none"):
-        script.at(word)
-        script.go(word)
-    script.end()
+        program.at(word)
+        program.go(word)
+    program.end()
     clean(lab)
     before, memory = registrations(lab), offload.memory(lab.host)
-    script = ByHand(lab, DEVICE, str(n))
-    now = script.at("all", 400)
+    program = ByHand(lab, "known_to_the_device", str(n))
+    now = program.at("all", 400)
     # and the page of the socket's counter
     assert now["host.regions"] == now["host.pinned_pages"] == n and registrations(lab) == before + 1 + n, (now, registrations(lab))
     for word, left in (("all", n - n // 2), ("half", 0)):
-        script.go(word)
-        script.at("half" if word == "all" else "none")
+        program.go(word)
+        program.at("half" if word == "all" else "none")
         assert registrations(lab) == before + 1 + left, (word, before, registrations(lab))
-    script.go("none")
-    script.end()
+    program.go("none")
+    program.end()
     clean(lab)
     assert registrations(lab) == before, (before, registrations(lab))
     time.sleep(2)       # what waits for RCU
@@ -579,39 +420,10 @@ def test_regions_that_the_device_knows(lab):
     return f"{n} regions; slab {slab:+} KiB"
 
 
-GATHERED = BY_HAND + """
-import random
-SIZE, PAGE = 8 << 20, 4096
-libc.mmap.restype = ctypes.c_void_p
-libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
-libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-huge = sys.argv[1] == "huge"
-at = libc.mmap(None, SIZE, 3, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | (0x40000 if huge else 0), -1, 0)
-says("memory", at != ctypes.c_void_p(-1).value, True)
-if not huge:
-    says("small pages", libc.madvise(at, SIZE, 15), 0)
-pages = list(range(SIZE // PAGE))
-random.Random(1).shuffle(pages)     # those that follow each other in memory do not lie behind each other
-contents = {i: bytes([i % 251, i // 251]) * (PAGE // 2) for i in pages}
-for i in pages:
-    ctypes.memmove(at + PAGE * i, contents[i], PAGE)
-region = register(at, SIZE)
-fd = connect("echo")
-sender = threading.Thread(target=lambda: says("all of it", send(fd, region, 0, SIZE), SIZE))
-sender.start()
-got = bytearray()
-while len(got) < SIZE and (more := os.read(fd, SIZE)):
-    got += more
-sender.join()
-says("came back", bytes(got) == b"".join(contents[i] for i in sorted(pages)), True)
-end()
-"""
-
-
 def gathered(lab, kind):
     """Pieces that 8 MiB of such memory were gathered from, and messages that there were."""
     with offload.Watch(lab) as w:
-        ByHand(lab, GATHERED, kind).end(120)
+        ByHand(lab, "gathered", kind).end(120)
     assert w.host["host.direct_bytes"] == 8 << 20, w.host["host.direct_bytes"]
     return w.host["core.segments_sent"], w.host["core.messages_sent"]
 
