@@ -2,9 +2,8 @@
 """Receiving into registered memory: the bytes, that they came without a copy, and every end it can have."""
 from selftests.byhand.names import COPIED, COPIED_IN, PLACED, READ, SENT
 from selftests.cases import offload, test_smp
-from selftests.cases.registered import Told, by_hand, clean, command, kill, link_dies, receives, stream
-from selftests.cases.test_failure import ADD, DELETE, RDMA_COMES, RDMA_GOES, deaths
-from selftests.lab.lab import NODE_SAN
+from selftests.cases.registered import by_hand, clean, kill, link_dies, receives, stream
+from selftests.cases.test_failure import ADD, DELETE
 
 LAB = dict(mem={"host": 2048, "node": 1024}, smp=2)
 
@@ -152,11 +151,6 @@ def test_link_dies_under_jobs(lab):
     link_dies(lab, receives(lab), DELETE, ADD)
 
 
-def test_rdma_device_goes_under_jobs(lab):
-    """With keys of the region in the node's hands."""
-    link_dies(lab, receives(lab), RDMA_GOES, RDMA_COMES)
-
-
 def test_borders(lab):
     """Direct calls and jobs, each way, of sizes around pages, messages and keys, and of 8 MiB, at the ends of a page: the bytes,
     and none beside them. What is sent is not copied, what comes is placed or copied to its region once."""
@@ -177,58 +171,6 @@ def test_what_is_copied(lab):
     assert rc == 0, out
     clean(lab)
     return out.strip()
-
-
-def test_life_of_a_region(lab):
-    """While a job receives to it: fork(), munmap(), mremap(), exec(), passed on, closed, deregistered."""
-    rc, out = by_hand(lab, "life_receive").wait(offload.patience(lab, 150))
-    assert rc == 0, out
-    clean(lab)
-
-
-def goes_well(program):
-    said = program.tell()
-    assert said == "well", said
-
-
-def test_region_is_used_again_over_the_next_link(lab):
-    """After each end that a link can have: the region stays, pinned once, and is sent from and received to as before."""
-    program = Told(lab, f"exec {command('next_link')}")
-    for vm, dies, again in deaths(lab):
-        goes_well(program)
-        vm.sh(dies, timeout=120)
-        # the node's device goes without a word
-        lab.host.until("! memnetctl socket show | grep -q ESTAB", timeout=offload.patience(lab, 30), what="the link to die")
-        now = offload.counters(lab.host)
-        assert now["host.regions"] == 1 and now["host.pinned_pages"] == 4096, now
-        vm.sh(again)
-        offload.wait_link(lab, timeout=offload.patience(lab, 60))
-    goes_well(program)
-    program.end("end")
-    clean(lab)
-
-
-def test_region_is_used_over_two_links(lab):
-    """In turn and at once; one of them dies, another takes its place, and the region is deregistered with jobs on both."""
-    def link(name):
-        lab.host.sh(f"memnetctl link add {name} tcps {NODE_SAN} channels 1")
-        offload.wait_link(lab, name=name)
-        lab.host.sh(f"memnetctl link set {name} netns apart")
-
-    lab.host.sh("mkdir -p /run/netns; ip netns add apart && ip -n apart link set lo up")
-    link("second")
-    program = Told(lab, f"exec 4</run/netns/apart; exec {command('two_links')}")
-    goes_well(program)
-    lab.host.sh("memnetctl link del second", timeout=offload.patience(lab, 30))
-    goes_well(program)
-    link("third")
-    goes_well(program)
-    goes_well(program)
-    rc, out = program.job.wait(offload.patience(lab, 30))
-    assert rc == 0, out
-    lab.host.sh("memnetctl link del third", timeout=offload.patience(lab, 30))
-    lab.host.sh("ip netns del apart")
-    clean(lab)
 
 
 for _name, _test in list(globals().items()):

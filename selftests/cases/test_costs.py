@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What a job costs the host: its messages, wake-ups, completions and copies, and no system call to see its end.
+
+On one processor, as a lab has when nothing is said: with two there are two channels, whose heartbeats count as well.
+"""
+import re
+
+from selftests.byhand.names import COPIED, COPIED_IN, PLACED, SENT
+from selftests.cases import offload
+from selftests.cases.registered import Told, clean
+
+
+def setup(lab):
+    offload.up(lab)
+
+
+def test_the_end_of_a_job_is_seen_without_a_system_call(lab):
+    """Which seccomp would punish, where there is any, and strace shows. Jobs submitted together share messages."""
+    jobs = 200
+    command = f"mnjobs {offload.memnet()} --jobs {jobs} --size 70"
+    with offload.Watch(lab) as w:
+        out = lab.host.sh(command, timeout=offload.patience(lab, 60))
+    assert "no seccomp" not in out or offload.debug(lab), out      # the debug kernel has none
+    w.proves(connects=1)
+    assert w.host[SENT] == 70 * jobs, w.host[SENT]
+    sent = w.host["core.messages_sent"]
+    assert sent < jobs // 4, sent
+    lab.host.sh(f"strace -f -o /tmp/calls {command}", timeout=offload.patience(lab, 60))
+    calls = lab.host.sh("sed -n '/looking/,$p' /tmp/calls").splitlines()
+    assert len(calls) > 1 and "write(1, \"looking" in calls[0] and "write(1, \"all over" in calls[1], calls
+    clean(lab)
+    return f"{jobs} jobs: {sent} messages, of all there were"
+
+
+# entries of a send ring, a quarter of which one completion stands for, and receive requests, half of which are granted together
+RING = 256
+
+
+class Rounds(Told):
+    """mnrounds on the host, during a with block."""
+
+    SIZE = 1024
+
+    def __init__(self, lab, options=""):
+        super().__init__(lab, f"exec mnrounds {offload.memnet()} --size {self.SIZE} {options}")
+        assert self.begins == "ready" or self.begins.startswith("ready") and offload.debug(lab), self.begins
+        self.of(RING // 2)      # what is made once, and an event that somebody asked for before
+
+    def of(self, jobs):
+        """So many jobs, one by one: what they cost the host. Messages that bring nothing but credits are bounded, and left out
+        otherwise. All that writes to a window here are heartbeats; each asks for a completion and an event."""
+        with offload.Watch(self.lab) as w:
+            said = self.tell(jobs)
+        did = re.fullmatch(rf"did {jobs} jobs and slept (\d+) times", said)
+        assert did, said
+        h = w.host
+        cost = {"slept": int(did[1]), "woken": h["host.job_wakeups"], "posted": h["core.messages_sent"],
+                "beats": h["core.window_writes"], "signalled": h["core.send_signalled"], "events": h["core.send_events"],
+                "sent": h["core.messages_sent"] - h["core.credit_messages"],
+                "told": h["core.messages_received"] - w.node["core.credit_messages"], "bytes": h[SENT],
+                "placed": h[PLACED], "copied": h[COPIED_IN] + h[COPIED]}
+        assert w.node["core.credit_messages"] <= cost["posted"] // (RING // 2) + 1, (cost, w.node["core.credit_messages"])
+        return cost
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind is None:
+            self.end("0")
+            clean(self.lab)
+
+
+def looked_at(cost, jobs):
+    """Nobody was woken, nobody slept, nothing was copied; a completion was asked for by a quarter of the ring, and by heartbeats;
+    events were theirs alone, which may find another completion first and have one more."""
+    assert not cost["slept"] and not cost["woken"] and not cost["copied"], cost
+    assert cost["bytes"] == jobs * Rounds.SIZE, cost
+    assert cost["signalled"] <= cost["beats"] + cost["posted"] // (RING // 4) + 1, cost
+    assert cost["events"] <= cost["beats"] + 3, cost
+
+
+def test_what_a_job_that_sends_costs(lab):
+    """Its message, and for N jobs as for 2N: none from the node, no wake-up, no sleep, no event, a completion for 64 of them;
+    seccomp allows no system call but to submit. Where the program sleeps for each job it shows that all of this is counted."""
+    n = 512 if offload.small(lab) else 1024
+    notes = []
+    with Rounds(lab) as rounds:
+        for jobs in (n, 2 * n):
+            cost = rounds.of(jobs)
+            notes.append(f"{jobs} jobs: {cost}")
+            assert cost["sent"] == jobs and not cost["told"], cost
+            looked_at(cost, jobs)
+    with Rounds(lab, "--sleep") as rounds:
+        cost = rounds.of(n)
+    notes.append(f"{n} jobs, asleep: {cost}")
+    # some may be over before it is asleep
+    assert min(cost["slept"], cost["woken"], cost["told"], cost["sent"] - n) > n // 10, cost
+    return "\n".join(notes)
+
+
+def test_what_a_job_that_receives_costs(lab):
+    """Two messages, one each way, and nothing else: as above, and not a byte is copied. Each receives what another one sends."""
+    n = 512 if offload.small(lab) else 1024
+    notes = []
+    with Rounds(lab, "--landing") as rounds:
+        for jobs in (n, 2 * n):
+            cost = rounds.of(jobs)
+            notes.append(f"{jobs} jobs: {cost}")
+            assert cost["sent"] == 2 * jobs and cost["told"] == jobs, cost
+            assert cost["placed"] == jobs * Rounds.SIZE, cost
+            looked_at(cost, jobs)
+    return "\n".join(notes)
+
+
+def test_a_deregistration_asks_about_its_own_jobs(lab):
+    """Of a region with jobs under way it costs a question and an answer for each; of another one jobs cost what they always do."""
+    n = 256 if offload.small(lab) else 512
+    with Rounds(lab, "--other") as rounds:
+        other = rounds.of(n)
+    assert other["sent"] == n and not other["told"], other
+    with Rounds(lab, "--own") as rounds:
+        own = rounds.of(n)
+    # some may be over before; so many are not, with the other region either
+    assert own["sent"] > n + n // 10 and own["told"] > n // 10, own
+    return f"{n} jobs: {own['told']} answers"
+
+
+for _name, _test in list(globals().items()):
+    if _name.startswith("test_"):
+        _test.timeout = 300
