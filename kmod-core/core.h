@@ -394,7 +394,7 @@ void memnet_tx_begin(struct memnet_channel *ch);
 int memnet_tx_queue(struct memnet_channel *ch, struct wire_msg *msg, struct sk_buff *skb,
 		    u32 offset, u32 len, unsigned int flags);
 struct ib_sge *memnet_tx_gather(struct memnet_channel *ch, const struct wire_msg *msg);
-void memnet_tx_queue_gathered(struct memnet_channel *ch, struct wire_msg *msg, u32 nr,
+void memnet_tx_queue_gathered(struct memnet_channel *ch, struct wire_msg *msg, u32 nr, u32 len,
 			      struct memnet_hold *hold, u8 nr_hold);
 void memnet_tx_commit(struct memnet_channel *ch);
 void memnet_tx_begin_bh(struct memnet_channel *ch);

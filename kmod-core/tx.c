@@ -233,20 +233,20 @@ EXPORT_SYMBOL_GPL(memnet_tx_gather);
  * @ch: channel, still in the batch in which memnet_tx_gather() was called
  * @msg: the message; its grant and length are filled in
  * @nr: entries that were filled in
+ * @len: their bytes
  * @hold: first owner; a reference to each is taken over
  * @nr_hold: owners
  */
-void memnet_tx_queue_gathered(struct memnet_channel *ch, struct wire_msg *msg, u32 nr,
+void memnet_tx_queue_gathered(struct memnet_channel *ch, struct wire_msg *msg, u32 nr, u32 len,
 			      struct memnet_hold *hold, u8 nr_hold)
 {
 	struct memnet_tx *tx = &ch->tx.ring[ch->tx.head & (ch->tx.depth - 1)];
-	u32 key = ch->rdma.domain->pd->local_dma_lkey, len = 0, i;
+	u32 key = ch->rdma.domain->pd->local_dma_lkey;
+	struct ib_sge *sge = tx->sge + 1, *end = sge + nr;
 
-	for (i = 1; i <= nr; i++) {
-		ib_dma_sync_single_for_device(ch->rdma.dev, tx->sge[i].addr, tx->sge[i].length,
-					      DMA_TO_DEVICE);
-		tx->sge[i].lkey = key;
-		len += tx->sge[i].length;
+	for (; sge < end; sge++) {
+		ib_dma_sync_single_for_device(ch->rdma.dev, sge->addr, sge->length, DMA_TO_DEVICE);
+		sge->lkey = key;
 	}
 	tx_message(ch, msg, nr, len, 0);
 	tx->hold = hold;

@@ -9,8 +9,7 @@
  * of a job, which no other job follows then, asks for it (WIRE_F_TELL), unless the node has been
  * asked about a position already. The node remembers the one it was asked for last; the first
  * that somebody waits for is asked for when another was answered or lies behind it (WANT_TAKEN).
- * An asynchronous one that nothing stands before, and one message can carry, is posted past the
- * queue (memnet_job_post()).
+ * An asynchronous one that nothing stands before is posted past the queue (memnet_job_post()).
  *
  * The memory may be used again when the job is over, or, where it was interrupted, when the
  * device has read what was sent (job.left): what had not been sent is cut off the stream, and the
@@ -239,7 +238,7 @@ int memnet_jobs_transmit(struct memnet_endpoint *ep, struct wire_msg *msg, u32 r
 		flags = (flags & WIRE_F_COUNT) | job_sent(ep, job);
 	} while (sent < room && nr < max && another_follows(ep, job));
 	msg->hdr.flags = flags;
-	memnet_tx_queue_gathered(ch, msg, nr, first, holds);
+	memnet_tx_queue_gathered(ch, msg, nr, sent, first, holds);
 	ep->tx.sent += sent;
 	memnet_stat_add(MEMNET_STAT_HOST_DIRECT, sent);
 	return 0;
@@ -354,50 +353,79 @@ void memnet_job_append(struct memnet_endpoint *ep, struct memnet_job *job)
 		ep->tx.want = true;
 }
 
-/**
- * memnet_job_post() - send a job of which nothing stands before, and which one message can carry
- * @ep: endpoint of a connection, locked, on a channel
- * @job: job
- *
- * The usual case of memnet_job_append() and memnet_transmit(), in less time.
- *
- * Return: whether it was sent; if not, the caller goes the usual way.
- */
-bool memnet_job_post(struct memnet_endpoint *ep, struct memnet_job *job)
+/* A message of a job that nothing stands before; returns how many bytes, or 0. In a batch. */
+static u32 post_piece(struct memnet_endpoint *ep, struct memnet_job *job, u64 done)
 {
+	u32 left = job->len - done, len, nr;
 	struct link_channel *lc = ep->lc;
 	struct memnet_channel *ch = lc->ch;
 	struct wire_msg msg __uninitialized;
 	struct ib_sge *sge;
-	bool sent = false;
-	u32 nr;
+
+	wire_init(&msg, WIRE_DATA, ep->index, ep->gen);
+	msg.hdr.pos = cpu_to_le64(ep->tx.sent + done);
+	sge = memnet_tx_gather(ch, &msg);
+	if (IS_ERR(sge))
+		return 0;
+	len = memnet_region_gather(job->map, job->offset + done, min_t(u32, left, WIRE_MAX_PAYLOAD),
+				   sge, ch->tx.max_sge - 1, &nr);
+	if (len == left) {
+		msg.hdr.flags = WIRE_F_COUNT | (job->entry.more ? WIRE_F_MORE : 0);
+	} else {
+		msg.hdr.flags = WIRE_F_MORE;
+		refcount_inc(&job->hold.refs);
+	}
+	memnet_tx_queue_gathered(ch, &msg, nr, len, &job->hold, 1);
+	lc->moved.tx_messages++;
+	return len;
+}
+
+/**
+ * memnet_job_post() - send a job that nothing stands before, and that the window has room for
+ * @ep: endpoint of a connection, locked, on a channel
+ * @job: job
+ *
+ * The usual case of memnet_job_append() and memnet_transmit(), in less time. What the peer's
+ * credits do not suffice for is queued.
+ *
+ * Return: whether it was; if not, the caller goes the usual way.
+ */
+bool memnet_job_post(struct memnet_endpoint *ep, struct memnet_job *job)
+{
+	struct link_channel *lc = ep->lc;
+	u64 done = 0;
+	u32 len;
 
 	lockdep_assert_held(&ep->lock);
-	if (!memnet_transmit_idle(ep) || job->waited ||
-	    job->len > min_t(u64, ep->tx.limit - ep->tx.sent, WIRE_MAX_PAYLOAD))
+	if (!memnet_transmit_idle(ep) || job->waited)
 		return false;
-	wire_init(&msg, WIRE_DATA, ep->index, ep->gen);
-	msg.hdr.flags = WIRE_F_COUNT | (job->entry.more ? WIRE_F_MORE : 0);
-	msg.hdr.pos = cpu_to_le64(ep->tx.sent);
-	memnet_tx_begin(ch);
-	sge = memnet_tx_gather(ch, &msg);
-	if (!IS_ERR(sge) && memnet_region_gather(job->map, job->offset, job->len, sge,
-						 ch->tx.max_sge - 1, &nr) == job->len) {
-		memnet_tx_queue_gathered(ch, &msg, nr, &job->hold, 1);
-		sent = true;
+	if (job->len > ep->tx.limit - ep->tx.sent) {
+		memnet_transmit_refresh(ep);
+		if (job->len > ep->tx.limit - ep->tx.sent)
+			return false;
 	}
-	memnet_tx_commit(ch);
-	if (!sent)
-		return false;
+	memnet_tx_begin(lc->ch);
+	do {
+		len = post_piece(ep, job, done);
+		done += len;
+	} while (len && done < job->len);
+	memnet_tx_commit(lc->ch);
+	ep->tx.sent += done;
+	lc->moved.tx_bytes += done;
+	memnet_stat_add(MEMNET_STAT_HOST_DIRECT, done);
+	if (done < job->len) {
+		memnet_job_append(ep, job);
+		ep->tx.offset = done;
+		if (done)
+			ep->tx.held = true;
+		memnet_transmit(ep);
+		return true;
+	}
 	job->end = ep->tx.end + job->len;
 	WRITE_ONCE(ep->tx.end, job->end);
-	ep->tx.sent = job->end;
-	ep->tx.held = job->entry.more;
 	list_add_tail(&job->node, &ep->tx.jobs);
 	ep->tx.n_jobs++;
-	lc->moved.tx_messages++;
-	lc->moved.tx_bytes += job->len;
-	memnet_stat_add(MEMNET_STAT_HOST_DIRECT, job->len);
+	ep->tx.held = job->entry.more;
 	return true;
 }
 
