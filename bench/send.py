@@ -18,7 +18,7 @@ from selftests.cases import offload
 from selftests.lab.cache import TREE, LabError
 
 K = 1 << 10
-SIZES = {K: (2000, 30000), 8 * K: (1000, 60000), 64 * K: (250, 600000)}     # how many operations, and how far to count after each
+SIZES = {K: (2000, 30000), 8 * K: (1000, 60000), 64 * K: (250, 2400000)}    # how many operations, and how far to count after each
 # (name, where, call, batch, at most: share of native send() by size)
 CALLS = (
     ("native send", "native", "send", 1, {}),
