@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Attacks of a node on a host. The host has sockets that come and go (mnhostile --victim).
+ * Attacks of a node on a host, on what messages mean: answers, streams, resets, windows, jobs that
+ * there are none of, children; and a node that answers nothing or grants nothing. Those on memory
+ * that the host has registered are in as_node_memory.c; all are run and judged here.
+ *
+ * The host has sockets that come and go (mnhostile --victim). An attack takes one that is in the
+ * state it needs. A session that is to live serves the next attack, after it was seen to work; any
+ * other ends with its attack, and the host connects again.
  */
-#include <arpa/inet.h>
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "attack.h"
-
-#define MS	10000
-#define LANDING_MS	40000	/* a landing of every kind has been made by then */
 
 static struct wire_msg about(const struct guest *g, enum wire_opcode op)
 {
@@ -22,7 +22,7 @@ static struct wire_msg about(const struct guest *g, enum wire_opcode op)
 
 static int with_guest(struct peer *p, enum guest_state state, enum wire_opcode op, int times)
 {
-	struct guest *g = node_guest(p, state, MS);
+	struct guest *g = node_guest(p, state, NODE_MS);
 	struct wire_msg msg = about(g, op);
 
 	msg.reset.error = cpu_to_le32(op == WIRE_RESET ? 104 : 0);
@@ -34,7 +34,7 @@ static int with_guest(struct peer *p, enum guest_state state, enum wire_opcode o
 
 static int data(struct peer *p, enum guest_state state, int pos, u32 len, u8 flags, int times)
 {
-	struct guest *g = node_guest(p, state, MS);
+	struct guest *g = node_guest(p, state, NODE_MS);
 	struct wire_msg msg;
 
 	while (g && times--) {
@@ -56,7 +56,7 @@ static int reply_other_seq(struct peer *p)
 	struct wire_msg msg;
 
 	node_of(p)->hold_connect = true;
-	g = node_guest(p, CONNECTING, MS);
+	g = node_guest(p, CONNECTING, NODE_MS);
 	msg = about(g, WIRE_REPLY);
 	if (!g)
 		return -1;
@@ -71,7 +71,7 @@ static int reply_twice(struct peer *p)
 	u16 seq;
 
 	node_of(p)->hold_connect = true;
-	g = node_guest(p, CONNECTING, MS);
+	g = node_guest(p, CONNECTING, NODE_MS);
 	if (!g)
 		return -1;
 	seq = g->seq;
@@ -87,7 +87,7 @@ static int refused_oddly(struct peer *p)
 	struct guest *g;
 
 	node_of(p)->hold_connect = true;
-	g = node_guest(p, CONNECTING, MS);
+	g = node_guest(p, CONNECTING, NODE_MS);
 	node_of(p)->hold_connect = false;
 	if (!g)
 		return -1;
@@ -150,349 +150,12 @@ ATTACK(recv_cancel, with_guest(p, CONNECTED, WIRE_RECV_CANCEL, 1))
 ATTACK(recv_done, with_guest(p, CONNECTED, WIRE_RECV_DONE, 1))
 ATTACK(recv_done_listener, with_guest(p, LISTENING, WIRE_RECV_DONE, 1))
 
-/* An endpoint with a job under way, of whose landing these bits are so. */
-static struct guest *with_landing(struct peer *p, unsigned int mask, unsigned int bits)
-{
-	struct node *node = node_of(p);
-	u64 end = now_ms() + LANDING_MS;
-	unsigned int i;
-
-	node->hold_jobs = true;
-	while (!p->dead && now_ms() < end) {
-		for (i = 0; i < NODE_MAX; i++)
-			if (node->guests[i].state != FREE && node->guests[i].has_job &&
-			    (node->guests[i].landing & mask) == bits)
-				return &node->guests[i];
-		node_serve(p, 5);
-	}
-	return NULL;
-}
-
-static struct guest *with_job(struct peer *p)
-{
-	return with_landing(p, 0, 0);
-}
-
-/* Writes to the host's memory, beginning @skip bytes from where a job's begins. */
-static int place(struct peer *p, const struct guest *g, long long skip, u32 len, u32 key_change)
-{
-	static u8 bytes[4096];
-
-	memset(bytes, 0xee, sizeof(bytes));
-	return peer_raw(p, &(struct shot){ IBV_WR_RDMA_WRITE, bytes, len,
-					   le64_to_cpu(g->job.addr) + skip,
-					   le32_to_cpu(g->job.key) + key_change });
-}
-
-static int job_by_the_rules(struct peer *p)
-{
-	struct guest *g = with_job(p);
-
-	return g ? place(p, g, 0, 3000, 0) ?: node_job_done(p, g, 3000) : -1;
-}
-
-static int job_out_of_place(struct peer *p, long long skip, u32 len, u32 key_change)
-{
-	struct guest *g = with_job(p);
-
-	return g ? place(p, g, skip, len, key_change) : -1;
-}
-
-/* Where a key begins and ends: a byte within, and the job goes on by the rules. */
-static int job_within(struct peer *p, long long skip)
-{
-	struct guest *g = with_job(p);
-
-	return g ? place(p, g, skip, 1, 0) ?: node_job_done(p, g, 0) : -1;
-}
-
-/* The region begins 100 bytes before the job's memory, and ends 64900 behind its beginning. */
-ATTACK(job_first_of_region, job_within(p, -100))
-ATTACK(job_last_of_region, job_within(p, 64899))
-ATTACK(job_just_before_region, job_out_of_place(p, -101, 1, 0))
-ATTACK(job_just_behind_region, job_out_of_place(p, 64900, 1, 0))
-ATTACK(job_before_region, job_out_of_place(p, -101, 1000, 0))
-ATTACK(job_behind_region, job_out_of_place(p, 63901, 1000, 0))
-ATTACK(job_far_away, job_out_of_place(p, 1 << 20, 1000, 0))
-ATTACK(job_other_key, job_out_of_place(p, 0, 1000, 1))
-ATTACK(job_other_region, job_out_of_place(p, 0, 1000, 256))
-
-/*
- * Reads @len bytes of the host's memory. Whatever becomes of the session, nothing of them may be
- * here afterwards; the victims' are not zero.
- */
-static int spy(struct peer *p, u64 addr, u32 key, u32 len)
-{
-	static const u8 nothing[4096];
-	const u8 *read;
-
-	if (peer_raw(p, &(struct shot){ IBV_WR_RDMA_READ, nothing, len, addr, key }))
-		return -1;
-	read = p->shot;
-	peer_dies(p, PEER_PATIENCE);
-	return memcmp(read, nothing, len) ? WRONG : 0;
-}
-
-static int job_read(struct peer *p)
-{
-	struct guest *g = with_job(p);
-
-	return g ? spy(p, le64_to_cpu(g->job.addr), le32_to_cpu(g->job.key), 1000) : -1;
-}
-
-static int add_to(struct peer *p, u64 addr, u32 key)
-{
-	static const u8 old[8];
-
-	return peer_raw(p, &(struct shot){ IBV_WR_ATOMIC_FETCH_AND_ADD, old, sizeof(old),
-					   (addr + 7) & ~7ULL, key });
-}
-
-static int job_atomic(struct peer *p)
-{
-	struct guest *g = with_job(p);
-
-	return g ? add_to(p, le64_to_cpu(g->job.addr), le32_to_cpu(g->job.key)) : -1;
-}
-
-static int job_done_with(struct peer *p, u32 more, u32 other_id, int times)
-{
-	struct guest *g = with_job(p);
-	u32 len;
-
-	if (!g)
-		return -1;
-	len = more ? le32_to_cpu(g->job.len) + more : 0;
-	g->job.id = cpu_to_le32(le32_to_cpu(g->job.id) + other_id);
-	while (times--)
-		if (node_job_done(p, g, len))
-			return p->dead ? 0 : -1;
-	return 0;
-}
-
-ATTACK(job_done_too_much, job_done_with(p, 1, 0, 1))
-ATTACK(job_done_far_too_much, job_done_with(p, WIRE_RECV_MAX - 100000, 0, 1))
-ATTACK(job_done_other, job_done_with(p, 0, 1, 1))
-ATTACK(job_done_twice, job_done_with(p, 0, 0, 2))
-
-static int job_done_elsewhere(struct peer *p)
-{
-	struct guest *g = with_job(p);
-
-	if (!g)
-		return -1;
-	g->out++;
-	return node_job_done(p, g, 10);
-}
-
-/* Whether an endpoint is still the one it was, and not closed. */
-static bool same(const struct guest *g, const struct guest *old)
-{
-	return g->index == old->index && g->gen == old->gen && g->state == old->state;
-}
-
-/* Waits until the host has closed a socket. */
-static bool is_closed(struct peer *p, const struct guest *g)
-{
-	const struct guest old = *g;
-	u64 end = now_ms() + MS;
-
-	while (!p->dead && now_ms() < end && same(g, &old))
-		node_serve(p, 5);
-	return !p->dead && !same(g, &old);
-}
-
-/* It ends a job by the rules, waits until the host has closed the socket, and writes again. */
-static int job_afterwards(struct peer *p)
-{
-	struct guest *g = with_job(p);
-	struct guest old;
-
-	if (!g || node_job_done(p, g, 0))
-		return -1;
-	old = *g;
-	return is_closed(p, g) ? place(p, &old, 0, 1000, 0) : -1;
-}
-
-/* Waits until a region is gone; whether its job was over before, and its socket is open. */
-static bool is_gone(struct peer *p, const struct guest *g)
-{
-	const struct guest old = *g;
-	u64 end = now_ms() + MS;
-
-	while (!p->dead && now_ms() < end && same(g, &old)) {
-		if (g->landing & LANDING_GONE)
-			return g->landing & LANDING_OVER;
-		node_serve(p, 5);
-	}
-	return false;
-}
-
-/* The same while the socket is open: the region is gone, and the host has said so. */
-static int job_of_the_past(struct peer *p, unsigned int mask, unsigned int bits)
-{
-	u64 end = now_ms() + LANDING_MS;
-	struct guest *g, old;
-
-	while (!p->dead && now_ms() < end) {
-		g = with_landing(p, mask | LANDING_RECV, bits | LANDING_RECV);
-		if (!g || node_job_done(p, g, 0))
-			return -1;
-		old = *g;
-		if (is_gone(p, g))
-			return place(p, &old, 0, 1000, 0);
-	}
-	return -1;
-}
-
-#define KIND (LANDING_OWN | LANDING_SENDS | LANDING_SENT)
-ATTACK(job_of_the_past_plain, job_of_the_past(p, KIND, 0))
-ATTACK(job_of_the_past_sent, job_of_the_past(p, KIND, LANDING_SENDS | LANDING_SENT))
-ATTACK(job_of_a_closed_context, job_of_the_past(p, LANDING_OWN, LANDING_OWN))
-
-/* What is sent from the region is never taken, as far as the host knows. */
-static int job_of_the_past_sending(struct peer *p)
-{
-	node_of(p)->hold_taken = true;
-	return job_of_the_past(p, KIND, LANDING_SENDS);
-}
-
-/* ---- counters: a page of words of 8 bytes ------------------------------------------------ */
-
-static bool is_open(const struct guest *g)
-{
-	return g->state == CONNECTED || g->state == CHILD;
-}
-
-/* An endpoint with a counter, of whose landing these bits are so. */
-static struct guest *with_counter(struct peer *p, unsigned int mask, unsigned int bits)
-{
-	struct node *node = node_of(p);
-	u64 end = now_ms() + LANDING_MS;
-	unsigned int i;
-
-	while (!p->dead && now_ms() < end) {
-		for (i = 0; i < NODE_MAX; i++)
-			if (is_open(&node->guests[i]) && node->guests[i].has_counter &&
-			    (node->guests[i].landing & mask) == bits)
-				return &node->guests[i];
-		node_serve(p, 5);
-	}
-	return NULL;
-}
-
-static u64 counter_page(const struct guest *g)
-{
-	return le64_to_cpu(g->counter.addr) & ~4095ULL;
-}
-
-static int count(struct peer *p, const struct guest *g, u64 addr, const void *words, u32 len)
-{
-	return peer_raw(p, &(struct shot){ IBV_WR_RDMA_WRITE, words, len, addr,
-					   le32_to_cpu(g->counter.key) });
-}
-
-static int counter_absurd(struct peer *p)
-{
-	struct guest *g = with_counter(p, 0, 0);
-	__le64 words[] = { 0, ~0ULL, 0, 0, 0 };
-	unsigned int i;
-
-	if (!g)
-		return -1;
-	words[2] = wire_word(g->gen, 1ULL << 46);
-	words[3] = wire_word(g->gen, ~0ULL);
-	words[4] = wire_word(g->gen + 1, g->in);
-	for (i = 0; i < ATTACKS(words); i++) {
-		if (count(p, g, le64_to_cpu(g->counter.addr), &words[i], sizeof(words[i])))
-			return -1;
-		node_serve(p, 20);
-	}
-	return 0;
-}
-
-/* From its first byte to its last, those of other sockets among them. */
-static int counters_garbage(struct peer *p)
-{
-	struct guest *g = with_counter(p, 0, 0);
-	unsigned int i, round;
-	u8 garbage[4096];
-
-	for (round = 0; g && round < 3; round++) {
-		for (i = 0; i < sizeof(garbage); i++)
-			garbage[i] = round == 0 ? 0xff : i * 37 + round;
-		if (count(p, g, counter_page(g), garbage, sizeof(garbage)))
-			return -1;
-	}
-	return g ? 0 : -1;
-}
-
-static int counter_out_of_place(struct peer *p, long long skip)
-{
-	struct guest *g = with_counter(p, 0, 0);
-	__le64 word = 0;
-
-	return g ? count(p, g, counter_page(g) + skip, &word, sizeof(word)) : -1;
-}
-
-ATTACK(counter_before_page, counter_out_of_place(p, -8))
-ATTACK(counter_across_end, counter_out_of_place(p, 4092))
-ATTACK(counter_behind_page, counter_out_of_place(p, 4096))
-
-static int counter_read(struct peer *p)
-{
-	struct guest *g = with_counter(p, 0, 0);
-
-	return g ? spy(p, counter_page(g), le32_to_cpu(g->counter.key), 4096) : -1;
-}
-
-static int counter_atomic(struct peer *p)
-{
-	struct guest *g = with_counter(p, 0, 0);
-
-	return g ? add_to(p, le64_to_cpu(g->counter.addr), le32_to_cpu(g->counter.key)) : -1;
-}
-
-/*
- * The page is the host's own again when its context and its last socket are gone, which may be a
- * moment after the node has heard of it; until then nobody minds what is written there.
- */
-static int counter_afterwards(struct peer *p)
-{
-	const unsigned int bits = LANDING_OWN | LANDING_GONE;
-	struct guest *g = with_counter(p, bits, bits);
-	u64 end = now_ms() + MS;
-	__le64 word = 0;
-	struct guest old;
-
-	if (!g)
-		return -1;
-	old = *g;
-	if (!is_closed(p, g))
-		return -1;
-	while (!p->dead && now_ms() < end) {
-		if (count(p, &old, le64_to_cpu(old.counter.addr), &word, sizeof(word)))
-			return p->dead ? 0 : -1;
-		node_serve(p, 200);
-	}
-	return 0;
-}
-
-/* The host's cancelling is not answered, nor is its closing. */
-static int job_never_over(struct peer *p)
-{
-	if (!with_job(p))
-		return -1;
-	node_serve(p, 1000);
-	return 0;
-}
-
 ATTACK(data_tell, data(p, CONNECTED, 0, 10, WIRE_F_TELL, 1))
 ATTACK(want_listener, with_guest(p, LISTENING, WIRE_WANT_WINDOW, 1))
 
 static int reset_zero(struct peer *p)
 {
-	struct guest *g = node_guest(p, CONNECTED, MS);
+	struct guest *g = node_guest(p, CONNECTED, NODE_MS);
 	struct wire_msg msg = about(g, WIRE_RESET);
 
 	return g ? peer_say(p, &msg, 0) : -1;
@@ -505,7 +168,7 @@ static int reset_behind(struct peer *p)
 
 	if (data(p, CONNECTED, 0, 100, 0, 1))
 		return -1;
-	g = node_guest(p, CONNECTED, MS);
+	g = node_guest(p, CONNECTED, NODE_MS);
 	msg = about(g, WIRE_RESET);
 	if (!g || g->out < 100)
 		return -1;
@@ -516,7 +179,7 @@ static int reset_behind(struct peer *p)
 
 static int data_after_reset_end(struct peer *p)
 {
-	struct guest *g = node_guest(p, CONNECTED, MS);
+	struct guest *g = node_guest(p, CONNECTED, NODE_MS);
 	struct wire_msg msg = about(g, WIRE_RESET);
 
 	if (!g)
@@ -532,7 +195,7 @@ static int data_after_reset_end(struct peer *p)
 
 static int fin_after_reset(struct peer *p)
 {
-	struct guest *g = node_guest(p, CONNECTED, MS);
+	struct guest *g = node_guest(p, CONNECTED, NODE_MS);
 	struct wire_msg msg = about(g, WIRE_RESET);
 
 	if (!g)
@@ -550,7 +213,7 @@ static int fin_after_reset(struct peer *p)
 
 static int reset_far(struct peer *p)
 {
-	struct guest *g = node_guest(p, CONNECTED, MS);
+	struct guest *g = node_guest(p, CONNECTED, NODE_MS);
 	struct wire_msg msg = about(g, WIRE_RESET);
 
 	if (!g)
@@ -563,7 +226,7 @@ static int reset_far(struct peer *p)
 
 static int window_consumed(struct peer *p)
 {
-	struct guest *g = node_guest(p, CONNECTED, MS);
+	struct guest *g = node_guest(p, CONNECTED, NODE_MS);
 	struct wire_msg msg = about(g, WIRE_WINDOW);
 
 	if (!g)
@@ -575,7 +238,7 @@ static int window_consumed(struct peer *p)
 
 static int windows_absurd(struct peer *p)
 {
-	struct guest *g = node_guest(p, CONNECTED, MS);
+	struct guest *g = node_guest(p, CONNECTED, NODE_MS);
 	struct wire_msg msg = about(g, WIRE_WINDOW);
 
 	if (!g)
@@ -595,7 +258,7 @@ static int windows_absurd(struct peer *p)
 
 static int want_too_much(struct peer *p)
 {
-	struct guest *g = node_guest(p, CONNECTED, MS);
+	struct guest *g = node_guest(p, CONNECTED, NODE_MS);
 	struct wire_msg msg = about(g, WIRE_WANT_WINDOW);
 
 	msg.want.limit = cpu_to_le64(~0ULL);
@@ -604,7 +267,7 @@ static int want_too_much(struct peer *p)
 
 static int want_flood(struct peer *p)
 {
-	struct guest *g = node_guest(p, CONNECTED, MS);
+	struct guest *g = node_guest(p, CONNECTED, NODE_MS);
 	struct wire_msg msg = about(g, WIRE_WANT_WINDOW);
 	int i;
 
@@ -673,14 +336,14 @@ static int children_never_closed(struct peer *p)
 
 static int children_of_a_connection(struct peer *p)
 {
-	struct guest *g = node_guest(p, CONNECTED, MS);
+	struct guest *g = node_guest(p, CONNECTED, NODE_MS);
 
 	return g ? node_push_child(p, g->index, g->gen) : -1;
 }
 
 static int children_beyond_backlog(struct peer *p)
 {
-	struct guest *g = node_guest(p, LISTENING, MS);
+	struct guest *g = node_guest(p, LISTENING, NODE_MS);
 	u32 index = g ? g->index : 0;
 	u16 gen = g ? g->gen : 0;
 	int i;
@@ -700,10 +363,10 @@ static int children_beyond_backlog(struct peer *p)
  */
 static int children_without_room(struct peer *p)
 {
-	struct guest *g = node_guest(p, LISTENING, MS);
+	struct guest *g = node_guest(p, LISTENING, NODE_MS);
 	u32 index = g ? g->index : 0, collected = 0;
 	u16 gen = g ? g->gen : 0;
-	u64 end = now_ms() + MS;
+	u64 end = now_ms() + NODE_MS;
 	struct inbound in;
 	int i;
 
@@ -739,68 +402,11 @@ static int no_grants(struct peer *p)
 	return 0;
 }
 
-/* How long the other side waits before it tries again where there was no receive request. */
-static void retry_after(struct peer *p, u8 code)
-{
-	struct ibv_qp_attr attr = { .min_rnr_timer = code };
-
-	if (ibv_modify_qp(p->qp, &attr, IBV_QP_MIN_RNR_TIMER))
-		die("cannot change the queue pair");
-}
-
-#define RETRY_5_MS	18
-#define RETRY_655_MS	0
-#define FEW		(LANDING_MESSAGES - 1)
-
-static unsigned int deaf_mask, deaf_bits;
-
-/* From the moment when a victim says so nothing is received but what is on its way to the FEW. */
-static bool grow_deaf(struct peer *p, const struct wire_msg *msg, u32 len)
-{
-	int said = node_landing(msg);
-
-	(void)len;
-	if (p->deaf || said < 0 || (said & deaf_mask) != deaf_bits || p->posted > FEW)
-		return false;
-	p->deaf = true;
-	retry_after(p, RETRY_655_MS);
-	return false;
-}
-
-/*
- * Receives are granted that are not posted. A victim that says that it is about to have memory
- * registered says LANDING_MESSAGES more first: they take the last of those that there are, so the
- * registration stands behind a message that nobody takes. Heartbeats go on.
- */
-static int no_receives(struct peer *p, unsigned int mask, unsigned int bits)
-{
-	u64 end = now_ms() + LANDING_MS;
-
-	deaf_mask = mask;
-	deaf_bits = bits;
-	retry_after(p, RETRY_5_MS);
-	p->receives = FEW;
-	p->hook = grow_deaf;
-	while (!p->dead && !p->deaf && now_ms() < end)
-		node_serve(p, 5);
-	p->hook = NULL;
-	/* Dead before it was deaf, it died of something else. */
-	return p->deaf ? 0 : p->dead ? WRONG : -1;
-}
-
-ATTACK(no_receives_for_region, no_receives(p, LANDING_RECV, LANDING_RECV))
-
-/* The first counter of a context comes with a page. */
-static int no_receives_for_counter(struct peer *p)
-{
-	return no_receives(p, LANDING_ALL, LANDING_OWN | LANDING_SENDS);
-}
-
 static int old_generations(struct peer *p)
 {
 	static const u8 ops[] = { WIRE_REPLY, WIRE_CLOSED, WIRE_WINDOW, WIRE_WANT_WINDOW,
 				  WIRE_DATA };
-	struct guest *g = node_guest(p, CONNECTED, MS);
+	struct guest *g = node_guest(p, CONNECTED, NODE_MS);
 	struct wire_msg msg;
 	unsigned int i;
 
@@ -813,6 +419,7 @@ static int old_generations(struct peer *p)
 	return g ? 0 : -1;
 }
 
+/* In two lists, since those on memory come between them: see attack_host(). */
 static const struct attack attacks[] = {
 	{ "REPLY nobody asked for", reply_unasked, DIES },
 	{ "REPLY to another request", reply_other_seq, DIES },
@@ -847,37 +454,6 @@ static const struct attack attacks[] = {
 	{ "WANT_TAKEN of a node", want_taken, DIES },
 	{ "COUNTER of a node", counter, DIES },
 	{ "DATA of a node that asks to be told", data_tell, DIES },
-	{ "a job by the rules", job_by_the_rules, LIVES },
-	{ "the first byte of a job's region", job_first_of_region, LIVES },
-	{ "the last byte of a job's region", job_last_of_region, LIVES },
-	{ "the byte before a job's region", job_just_before_region, REFUSED },
-	{ "the byte behind a job's region", job_just_behind_region, REFUSED },
-	{ "read of a job's region", job_read, REFUSED },
-	{ "atomic in a job's region", job_atomic, REFUSED },
-	{ "a job's bytes before its region", job_before_region, REFUSED },
-	{ "a job's bytes behind its region", job_behind_region, REFUSED },
-	{ "a job's bytes a megabyte away", job_far_away, REFUSED },
-	{ "a job's bytes by another key", job_other_key, REFUSED },
-	{ "a job's bytes by the key of another region", job_other_region, REFUSED },
-	{ "RECV_DONE of a byte too many", job_done_too_much, DIES },
-	{ "RECV_DONE of a gigabyte", job_done_far_too_much, DIES },
-	{ "RECV_DONE of another job", job_done_other, DIES },
-	{ "RECV_DONE twice", job_done_twice, DIES },
-	{ "RECV_DONE of another position", job_done_elsewhere, DIES },
-	{ "a job's bytes after its region is gone", job_of_the_past_plain, REFUSED },
-	{ "a job's bytes after its region, once sent from, is gone", job_of_the_past_sent, REFUSED },
-	{ "a job's bytes after its region, sent from, is gone", job_of_the_past_sending, REFUSED },
-	{ "a job's bytes after its context is closed", job_of_a_closed_context, REFUSED },
-	{ "a job's bytes after its socket is closed", job_afterwards, REFUSED },
-	{ "a counter that cannot be", counter_absurd, LIVES },
-	{ "garbage all over the counters", counters_garbage, LIVES },
-	{ "a counter before the page", counter_before_page, REFUSED },
-	{ "a counter across the page's end", counter_across_end, REFUSED },
-	{ "a counter behind the page", counter_behind_page, REFUSED },
-	{ "read of the counters", counter_read, REFUSED },
-	{ "atomic in the counters", counter_atomic, REFUSED },
-	{ "a counter after its context and socket are gone", counter_afterwards, REFUSED },
-	{ "a job that is never over", job_never_over, LIVES },
 	{ "RECV_JOB of a node", recv_job, DIES },
 	{ "RECV_CANCEL of a node", recv_cancel, DIES },
 	{ "RECV_DONE for no job", recv_done, DIES },
@@ -893,24 +469,6 @@ static const struct attack attacks[] = {
 	{ "other generations", old_generations, LIVES },
 	{ "nothing is answered", nothing_is_answered, LIVES },
 	{ "nothing is granted", no_grants, LIVES },
-	{ "no receives are posted, a region waits", no_receives_for_region, DIES },
-	{ "no receives are posted, a counter waits", no_receives_for_counter, DIES },
-};
-
-/* Until the host deletes the link: whoever runs this kills the victims meanwhile. */
-static int job_kept(struct peer *p)
-{
-	if (!with_job(p))
-		return -1;
-	node_of(p)->hold_close = true;
-	remark("the job is kept");
-	node_serve(p, 120000);
-	return p->dead ? 0 : -1;
-}
-
-/* done only by name */
-static const struct attack by_name[] = {
-	{ "a job that is kept", job_kept, DIES },
 };
 
 static void judge(struct peer *p, const struct attack *a, int ret)
@@ -943,22 +501,30 @@ static void judge(struct peer *p, const struct attack *a, int ret)
 	}
 }
 
-static void run(struct peer *p, const struct attack *list, unsigned int n)
-{
-	bool open = false;
-	unsigned int i;
+struct attacks {
+	const struct attack *list;
+	unsigned int n;
+};
 
-	for (i = 0; i < n; i++) {
-		if (!wanted(list[i].name))
-			continue;
-		if (!open && node_open(p, 20000)) {
-			report(false, list[i].name, "the host does not come");
-			continue;
+/* A session that lives goes on in the next list. */
+static void run(struct peer *p, const struct attacks *lists, unsigned int n)
+{
+	const struct attack *a;
+	bool open = false;
+
+	for (; n--; lists++) {
+		for (a = lists->list; a < lists->list + lists->n; a++) {
+			if (!wanted(a->name))
+				continue;
+			if (!open && node_open(p, 20000)) {
+				report(false, a->name, "the host does not come");
+				continue;
+			}
+			judge(p, a, a->run(p));
+			open = !p->dead && a->want == LIVES;
+			if (!open)
+				node_close(p);
 		}
-		judge(p, &list[i], list[i].run(p));
-		open = !p->dead && list[i].want == LIVES;
-		if (!open)
-			node_close(p);
 	}
 	if (open)
 		node_close(p);
@@ -966,11 +532,17 @@ static void run(struct peer *p, const struct attack *list, unsigned int n)
 
 void attack_host(struct rdma_cm_id *listener)
 {
+	const struct attacks framing = { framing_attacks, nr_framing_attacks };
+	const struct attacks of_a_node[] = {
+		{ attacks, ATTACKS(attacks) },
+		{ memory_attacks, nr_memory_attacks },
+	};
+	const struct attacks by_name = { kept_attacks, nr_kept_attacks };
 	static struct peer p;
 
 	node_start(&p, listener);
-	run(&p, framing_attacks, nr_framing_attacks);
-	run(&p, attacks, ATTACKS(attacks));
+	run(&p, &framing, 1);
+	run(&p, of_a_node, ATTACKS(of_a_node));
 	if (only)
-		run(&p, by_name, ATTACKS(by_name));
+		run(&p, &by_name, 1);
 }

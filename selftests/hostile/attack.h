@@ -89,6 +89,7 @@ void attack_node(void);
 
 /* node.c: a node that keeps the rules */
 #define NODE_MAX	512
+#define NODE_MS		10000		/* what it waits for the host does within */
 
 enum guest_state { FREE, OPENED, CONNECTING, CONNECTED, LISTENING, CHILD, CLOSED };
 
@@ -141,6 +142,10 @@ bool node_works(struct peer *p);
 
 /* as_node.c */
 void attack_host(struct rdma_cm_id *listener);
+
+/* as_node_memory.c; kept_attacks are done only by name */
+extern const struct attack memory_attacks[], kept_attacks[];
+extern const unsigned int nr_memory_attacks, nr_kept_attacks;
 
 /* random.c */
 int random_host(unsigned long count, u64 seed, unsigned int wild);

@@ -2,7 +2,8 @@
 #
 # mnhostile, a part of ../Makefile. It loads its verbs provider at run time, so it cannot be static.
 
-HOSTILE = mnhostile peer sha256 report framing host as_host hoard node as_node requests random victim landing
+HOSTILE = mnhostile peer sha256 report framing host as_host hoard node as_node as_node_memory requests \
+	  random victim landing
 HOSTILE_OBJ = $(OUT)/obj-hostile
 HOSTILE_CFLAGS = $(CFLAGS) -I../kmod-core
 

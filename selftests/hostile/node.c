@@ -9,7 +9,6 @@
 
 #include "attack.h"
 
-#define MS	10000
 #define GRANT	65536
 
 struct node *node_of(struct peer *p)
@@ -303,7 +302,7 @@ bool node_works(struct peer *p)
 {
 	struct node *node = node_of(p);
 	u32 index = p->slots / 2 + node->next_child;
-	u64 end = now_ms() + MS;
+	u64 end = now_ms() + NODE_MS;
 	struct guest *g;
 
 	if (node_push_child(p, p->slots / 2 - 1, 0xdead))
