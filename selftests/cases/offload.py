@@ -45,6 +45,20 @@ def up(lab, core="", tcps="", host=""):
         puppet(place)
 
 
+def can_impair(lab):
+    """
+    The SAN can be impaired later, by impair().  While a queueing discipline takes another one's place the interface refuses
+    packets, and Soft-RoCE breaks the queue pair they are from: the one that will do it is there before any queue pair is.
+    """
+    for vm in lab.guests:
+        vm.sh("tc qdisc add dev san0 root netem")
+
+
+def impair(vm, how="loss 0%"):
+    """What the guest sends to the SAN; nothing happens to it by default."""
+    vm.sh(f"tc qdisc change dev san0 root netem {how}")
+
+
 def down(lab):
     """Our modules removed; what was closed a moment ago is waited for."""
     if lab.host.sh("test -e /sys/module/memnet", check=False)[0] == 0:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Receiving into registered memory: the bytes, that they came without a copy, and every end it can have."""
 from selftests.byhand.names import COPIED, COPIED_IN, PLACED, READ, SENT
-from selftests.cases import offload, test_smp
+from selftests.cases import offload
 from selftests.cases.registered import by_hand, clean, kill, link_dies, receives, stream
 from selftests.cases.test_failure import ADD, DELETE
 
@@ -9,11 +9,8 @@ LAB = dict(mem={"host": 2048, "node": 1024}, smp=2)
 
 
 def setup(lab):
-    # While a queueing discipline takes another one's place the interface refuses packets, and Soft-RoCE breaks the queue pair
-    # they are from: the one that can lose packets is there before any queue pair is.
-    for vm in lab.guests:
-        vm.sh("tc qdisc add dev san0 root netem")
-    test_smp.setup(lab)
+    offload.can_impair(lab)
+    offload.up(lab)
 
 
 def test_direct_receives_only(lab):
@@ -81,14 +78,14 @@ def test_packets_of_the_san_are_lost(lab):
     size = 256 if offload.small(lab) else 1024
     before = offload.link(lab)["counters"]["reconnects"]
     for vm in lab.guests:
-        vm.sh("tc qdisc change dev san0 root netem loss 1%")
+        offload.impair(vm, "loss 1%")
     try:
         out = stream(lab, offload.memnet(), f"--threads 4 --max 256K --direct 1 --recv-direct 1 --async 1 --recv-async 1 --streams 8 "
                      f"--each --send {size}K --recv {size}K", "block", bound=200)
         drops = [vm.sh("tc -s qdisc show dev san0 | grep -o 'dropped [0-9]*'").split()[1] for vm in lab.guests]
     finally:
         for vm in lab.guests:
-            vm.sh("tc qdisc change dev san0 root netem loss 0%")
+            offload.impair(vm)
     assert offload.link(lab)["counters"]["reconnects"] == before
     assert all(int(n) for n in drops), drops
     clean(lab)

@@ -1,14 +1,36 @@
 # SPDX-License-Identifier: GPL-2.0
 """The life of registered memory: what its process does with it, who is charged for it, and the links and devices it outlives."""
+import time
+
 from selftests.cases import offload
 from selftests.cases.registered import Told, blocking, by_hand, clean, command, link_dies, receives
-from selftests.cases.test_failure import RDMA_COMES, RDMA_GOES, deaths
-from selftests.lab.lab import NODE_SAN
+from selftests.cases.test_failure import ADD, DELETE, RDMA_COMES, RDMA_GOES, deaths
+from selftests.lab.lab import CLIENT_EXT, NODE_SAN
 
 LAB = dict(mem={"host": 2048, "node": 1024}, smp=2)
 
 
+# on the client: reads what comes over 16 connections, to their ends, and counts what had been wiped
+READER = """\
+import socket, threading
+total = [0, 0]
+def read(c):
+    try:
+        while data := c.recv(1 << 16):
+            total[0] += len(data)
+            total[1] += data.count(b"\\xee")
+    except OSError:
+        pass
+s = socket.create_server(("%s", 4300), backlog=16)
+threads = [threading.Thread(target=read, args=(s.accept()[0],)) for _ in range(16)]
+[t.start() for t in threads]
+[t.join() for t in threads]
+print(*total, flush=True)
+"""
+
+
 def setup(lab):
+    offload.can_impair(lab)
     offload.up(lab)
 
 
@@ -46,6 +68,22 @@ def test_rdma_device_goes_under_jobs_that_send(lab):
 def test_rdma_device_goes_under_jobs_that_receive(lab):
     """With keys of the region in the node's hands."""
     link_dies(lab, receives(lab), RDMA_GOES, RDMA_COMES)
+
+
+def test_memory_is_not_read_when_its_job_is_over(lab):
+    """The link goes while much waits in its queue pairs: a job is not over before the device has let go of its memory."""
+    lab.client.put("/tmp/reader.py", READER % CLIENT_EXT)
+    reader = lab.client.bg("exec python3 /tmp/reader.py")
+    lab.client.until("ss -ltn | grep -q :4300", what="the reader to listen")
+    job = blocking(lab, "wiped")
+    offload.impair(lab.host, "delay 40ms")
+    time.sleep(offload.patience(lab, 2))
+    out = link_dies(lab, job, DELETE, ADD)
+    offload.impair(lab.host)
+    rc, got = reader.wait(offload.patience(lab, 30))
+    total, wiped = (int(n) for n in got.split())
+    assert rc == 0 and total > 16 << 16 and not wiped, f"{total} bytes came, {wiped} of them after their job was over; {out}"
+    return f"{out}; {total} bytes came"
 
 
 def goes_well(program):
