@@ -19,9 +19,14 @@ from selftests.lab.lab import (CLIENT_EXT, CLIENT_EXT6, HOST_SAN, HOST_SAN6, NOD
 LINK = "tcps0"      # what the module calls the link of its parameters
 
 
+def quick():
+    """Counts are a fraction of what is promised: with selftests/run --quick."""
+    return bool(os.environ.get("MEMNET_QUICK"))
+
+
 def small(lab):
-    """Counts are a fraction of what is promised: on the debug kernel, and with selftests/run --quick."""
-    return debug(lab) or bool(os.environ.get("MEMNET_QUICK"))
+    """The same, and on the debug kernel, where most tests take too long otherwise."""
+    return debug(lab) or quick()
 
 
 def debug(lab):

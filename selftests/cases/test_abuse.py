@@ -22,7 +22,7 @@ MOST = 1000000
 def calls(lab):
     if CALLS:
         return CALLS
-    if os.environ.get("MEMNET_QUICK"):
+    if offload.quick():
         return 10000
     return MOST if offload.debug(lab) else 100000
 

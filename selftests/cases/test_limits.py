@@ -4,7 +4,6 @@
 
 A second listener has the limit of `tcps listen`; links to it serve a namespace of their own, beside the lab's link.
 """
-import os
 import re
 import time
 
@@ -375,7 +374,7 @@ def test_jobs_of_a_context(lab):
 
 def test_counters_of_a_context(lab):
     """4,096 sockets have one, on eight pages; the next has none, until one is closed."""
-    if os.environ.get("MEMNET_QUICK"):
+    if offload.quick():
         raise tap.Skip("4098 connections take a minute or two")
     program = ByHand(lab, "counters_of_a_context")
     program.at("full", 400)
@@ -393,7 +392,7 @@ def registrations(lab):
 def test_regions_that_the_device_knows(lab):
     """10,000, each received to and sent from: one registration each, of its own size, dead as soon as it is given back, alone or
     with its context; and no memory is gone afterwards."""
-    n = 1000 if os.environ.get("MEMNET_QUICK") else 10000
+    n = 1000 if offload.quick() else 10000
     program = ByHand(lab, "known_to_the_device", "200")        # what is allocated once, is allocated now
     for word in ("all", "half", "none"):
         program.at(word)

@@ -53,7 +53,7 @@ def test_every_mix(lab):
     call; and all in one loop, which does not.
 
     Native TCP is first. It has the same calls, direct ones by copying; jobs it has none."""
-    small = offload.small(lab)
+    small = offload.quick()
     notes = []
     for io, size, options in (("block", 2 if small else 12, f"--threads 4 --max {1 if small else 8}M"),
                               ("epoll", 1 if small else 3, "--max 512K")):
