@@ -8,7 +8,7 @@ import time
 
 from hand import *
 
-SIZE, SOCKETS, EACH = 65536, 16, 8
+SIZE, SOCKETS, EACH = 65536, 64, 2
 FULL, WIPED = b"\x11" * SIZE, b"\xee" * SIZE
 region = register(much_at, MUCH)
 map = results()
