@@ -23,7 +23,11 @@ HERE = Path(__file__).resolve().parent
 
 
 class LabError(Exception):
-    """The lab could not do what was asked; the text says what and shows the evidence."""
+    """The lab could not do what was asked; the text says what and shows the evidence.  output: all a failed program said."""
+
+    def __init__(self, text, output=""):
+        super().__init__(text)
+        self.output = output
 
 
 def say(text):
@@ -42,7 +46,7 @@ def run(argv, timeout=600, what=None, log=None, check=True, **kw):
     if log:
         Path(log).write_text(p.stdout)
     if check and p.returncode:
-        raise LabError(f"{what}: exit code {p.returncode}\n{p.stdout[-3000:]}")
+        raise LabError(f"{what}: exit code {p.returncode}\n{p.stdout[-3000:]}", p.stdout)
     return p.stdout
 
 

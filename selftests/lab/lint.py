@@ -71,7 +71,7 @@ def _build(counts, name):
     try:
         text = modules.make(kernels.get(name), out, "C=1", "CF=-Wsparse-error", "W=1", "KCFLAGS=-Werror", "-k")
     except LabError as e:
-        text = str(e)
+        text = e.output or str(e)
         lines = [l for l in text.splitlines() if re.search(r"error|warning|note:", l)]
         _line(counts, False, what, "\n".join(lines) or text)
         return
