@@ -47,6 +47,7 @@ def main():
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--top", type=int, default=0, metavar="N", help="show the N most expensive functions of each")
     parser.add_argument("--size", type=int, action="append", choices=SIZES, help="only this size (again for more)")
+    parser.add_argument("--rounds", type=int, metavar="N", help="count that far after each operation")
     parser.add_argument("--call", action="append", help="only calls with this in their name")
     parser.add_argument("--json", type=Path, help="write the figures there")
     opt = parser.parse_args()
@@ -61,6 +62,7 @@ def main():
         for size, (n, rounds) in SIZES.items():
             if opt.size and size not in opt.size:
                 continue
+            rounds = opt.rounds or rounds
             pause = bed.pause(rounds)
             native = None
             for name, family, call, batch, targets in CALLS:
