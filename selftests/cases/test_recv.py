@@ -177,3 +177,4 @@ test_every_mix.timeout = 600
 test_packets_of_the_san_are_lost.timeout = 600
 test_borders.timeout = 400
 test_no_end_is_seen_before_the_bytes.timeout = 400
+test_every_mix.timeout = 600
