@@ -138,8 +138,6 @@ int memnet_check_address(struct sock *sk, const struct sockaddr *addr, int len)
 			return -EINVAL;
 		return addr->sa_family == AF_INET ? 0 : -EAFNOSUPPORT;
 	}
-	if (addr->sa_family == AF_INET)	/* as inet6_bind() and tcp_v6_connect() do not */
-		return -EAFNOSUPPORT;
 	if (len < SIN6_LEN_RFC2133)
 		return -EINVAL;
 	return addr->sa_family == AF_INET6 ? 0 : -EAFNOSUPPORT;

@@ -4,13 +4,15 @@
  *
  * sock->state follows __inet_stream_connect(): SS_CONNECTING while the node has not answered,
  * so that the next call knows. The answer (request.c) moves sk_state, from softirq; a call that
- * was interrupted or did not want to wait finds it there. A loopback or wildcard destination
+ * was interrupted or did not want to wait finds it there. What connect(AF_UNSPEC) leaves behind,
+ * and who it disturbs, is tcp_disconnect()'s choice. A loopback or wildcard destination
  * and excluded ports turn the socket into a delegated one (native.c), for good. The cgroup's
  * programs are asked about every other destination, and may change it, even into one of those.
  */
 #include <linux/bpf-cgroup.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
+#include <net/tcp.h>
 
 #include "memnet.h"
 
@@ -33,6 +35,7 @@ static int start_connect(struct sock *sk, const struct sockaddr *addr, int len)
 	struct memnet_sock *mn = memnet_sk(sk);
 	struct memnet_endpoint *ep;
 	struct wire_msg msg;
+	u8 shutdown;
 	int ret;
 
 	wire_init(&msg, WIRE_CONNECT, 0, 0);
@@ -55,6 +58,9 @@ static int start_connect(struct sock *sk, const struct sockaddr *addr, int len)
 	spin_unlock_bh(&ep->lock);
 	if (ret)
 		return ret;
+	/* What went before is not this connection's, but for what was shut down already. */
+	WRITE_ONCE(sk->sk_err, 0);
+	shutdown = sk->sk_shutdown;
 	ret = memnet_request_start(ep, &msg, true, NULL);
 	if (ret) {
 		spin_lock_bh(&ep->lock);
@@ -62,7 +68,7 @@ static int start_connect(struct sock *sk, const struct sockaddr *addr, int len)
 		spin_unlock_bh(&ep->lock);
 		/* The link's death may have told the socket, too. */
 		WRITE_ONCE(sk->sk_err, 0);
-		WRITE_ONCE(sk->sk_shutdown, 0);
+		WRITE_ONCE(sk->sk_shutdown, shutdown);
 	}
 	return ret;
 }
@@ -84,9 +90,27 @@ static bool stays_native(struct sock *sk, const struct sockaddr *addr)
 	       memnet_native_port(memnet_sk(sk), in6->sin6_port);
 }
 
+/* Will a disconnect of it be an error to who uses it? */
+static bool leaves_reset(const struct sock *sk)
+{
+	const struct memnet_endpoint *ep = memnet_sk(sk)->ep;
+
+	switch (sk->sk_state) {
+	case TCP_CLOSE:
+	case TCP_LISTEN:
+		return false;
+	case TCP_CLOSING:
+	case TCP_LAST_ACK:	/* both ends are through, unless something has to be sent yet */
+		return ep && READ_ONCE(ep->tx.end) != READ_ONCE(ep->tx.sent);
+	}
+	return true;
+}
+
 /**
  * memnet_disconnect() - back to an unconnected socket, bound only where a port was asked for
  * @sock: socket, locked
+ *
+ * As tcp_disconnect(): a connection that was, or was being made, leaves ECONNRESET behind.
  *
  * Return: 0.
  */
@@ -97,9 +121,11 @@ int memnet_disconnect(struct socket *sock)
 
 	if (!mn->delegated)	/* by another thread, while this one waited for the node */
 		memnet_native_unlisten(mn);
+	if (leaves_reset(sk))
+		WRITE_ONCE(sk->sk_err, ECONNRESET);
 	memnet_drop_endpoint(sk, WIRE_F_ABORT);
-	sk->sk_shutdown = 0;
-	sk->sk_err = 0;
+	WRITE_ONCE(sk->sk_shutdown, 0);
+	sk_set_peek_off(sk, -1);
 	inet_sk(sk)->inet_dport = 0;
 	inet_sk(sk)->inet_daddr = 0;
 	memset(&sk->sk_v6_daddr, 0, sizeof(sk->sk_v6_daddr));
@@ -114,6 +140,7 @@ int memnet_disconnect(struct socket *sock)
 		memnet_native_unreserve(mn);
 	}
 	sock->state = SS_UNCONNECTED;
+	sk_error_report(sk);
 	return 0;
 }
 
@@ -132,6 +159,7 @@ static int connect_locked(struct socket *sock, memnet_sockaddr *uaddr, int *ulen
 	struct sock *sk = sock->sk;
 	struct memnet_sock *mn = memnet_sk(sk);
 	int ret, pending = -EALREADY;
+	unsigned int undone;
 	long timeo;
 
 	*native = mn->delegated;
@@ -139,8 +167,10 @@ static int connect_locked(struct socket *sock, memnet_sockaddr *uaddr, int *ulen
 		return 0;
 	if (*ulen < offsetofend(struct sockaddr, sa_family))
 		return -EINVAL;
-	if (addr->sa_family == AF_UNSPEC)
+	if (addr->sa_family == AF_UNSPEC) {
+		mn->disconnects++;
 		return memnet_disconnect(sock);
+	}
 	switch (sock->state) {
 	case SS_CONNECTED:
 		return -EISCONN;
@@ -169,18 +199,24 @@ static int connect_locked(struct socket *sock, memnet_sockaddr *uaddr, int *ulen
 		return -EINVAL;
 	}
 	timeo = sock_sndtimeo(sk, flags & O_NONBLOCK);
+	undone = mn->disconnects;
 	timeo = wait_connected(sk, timeo);
 	if (sk->sk_state == TCP_SYN_SENT) {
 		if (!timeo)
 			return pending;
 		return sock_intr_errno(timeo);
 	}
-	if (sk->sk_state == TCP_CLOSE && !(mn->ep && mn->ep->connected)) {
+	if (mn->disconnects != undone)
+		return -EPIPE;
+	if (sk->sk_state == TCP_CLOSE) {
 		if (mn->ep)
 			memnet_endpoint_settle(mn->ep);
+		ret = sock_error(sk) ?: -ECONNABORTED;
+		if (mn->ep && mn->ep->connected)	/* and over again */
+			memnet_disconnect(sock);
 		sock->state = SS_UNCONNECTED;
 		WRITE_ONCE(sk->sk_shutdown, 0);
-		return sock_error(sk) ?: -ECONNABORTED;
+		return ret;
 	}
 	sock->state = SS_CONNECTED;
 	return 0;
@@ -210,5 +246,31 @@ int memnet_connect(struct socket *sock, memnet_sockaddr *uaddr, int len, int fla
 		ret = mn->native->ops->connect(mn->native, uaddr, len, flags);
 		memnet_native_end(mn);
 	}
+	return ret;
+}
+
+/**
+ * memnet_connect_to_send() - connect() by sendmsg(MSG_FASTOPEN)
+ * @sock: socket
+ * @msg: its name is where to
+ *
+ * As tcp_sendmsg_fastopen() with a peer that has given no cookie: what is sent follows the
+ * handshake.
+ *
+ * Return: 0 when it is connected, or native and nothing was done; or a negative errno.
+ */
+int memnet_connect_to_send(struct socket *sock, struct msghdr *msg)
+{
+	int len = msg->msg_name ? msg->msg_namelen : 0, ret;
+	struct sockaddr *addr = msg->msg_name;
+	bool native;
+
+	if (!(READ_ONCE(sock_net(sock->sk)->ipv4.sysctl_tcp_fastopen) & TFO_CLIENT_ENABLE) ||
+	    (len >= offsetofend(struct sockaddr, sa_family) && addr->sa_family == AF_UNSPEC))
+		return -EOPNOTSUPP;
+	lock_sock(sock->sk);
+	ret = connect_locked(sock, msg->msg_name, &len,
+			     msg->msg_flags & MSG_DONTWAIT ? O_NONBLOCK : 0, &native);
+	release_sock(sock->sk);
 	return ret;
 }

@@ -256,6 +256,8 @@ void memnet_endpoint_attach(struct memnet_endpoint *ep, struct sock *sk)
 	sk->sk_state = ep->state;
 	sk->sk_err = ep->error;
 	ep->error = 0;
+	if (ep->connected)
+		sk_incoming_cpu_update(sk);
 	if (ep->connected && ep->state == TCP_CLOSE)
 		sk->sk_shutdown = SHUTDOWN_MASK;
 	else if (ep->rx.fin)

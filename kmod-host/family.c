@@ -149,20 +149,23 @@ static int memnet_shutdown(struct socket *sock, int how)
 		return mn->native->ops->shutdown(mn->native, how - 1);
 	lock_sock(sk);
 	ep = mn->ep;
+	/* As inet_shutdown(): what the next connect() finds. */
+	if (sock->state == SS_CONNECTING)
+		sock->state = sk->sk_state == TCP_SYN_SENT || sk->sk_state == TCP_CLOSE ?
+			      SS_DISCONNECTING : SS_CONNECTED;
 	switch (sk->sk_state) {
 	case TCP_CLOSE:
 		ret = -ENOTCONN;
-		/* Someone may sleep in a call that the end of the connection has not woken. */
-		if (ep && ep->connected)
-			WRITE_ONCE(sk->sk_shutdown, sk->sk_shutdown | how);
+		WRITE_ONCE(sk->sk_shutdown, sk->sk_shutdown | how);
 		break;
 	case TCP_LISTEN:
 		if (how & RCV_SHUTDOWN)
 			memnet_disconnect(sock);
+		else
+			WRITE_ONCE(sk->sk_shutdown, sk->sk_shutdown | how);
 		break;
 	case TCP_SYN_SENT:
 		memnet_disconnect(sock);
-		WRITE_ONCE(sk->sk_err, ECONNRESET);
 		break;
 	default:
 		spin_lock_bh(&ep->lock);
@@ -269,6 +272,9 @@ const struct proto_ops memnet_stream_ops = {
 	.sendmsg	= memnet_sendmsg,
 	.recvmsg	= memnet_recvmsg,
 	.mmap		= sock_no_mmap,
+	.gettstamp	= sock_gettstamp,
+	.set_rcvlowat	= memnet_set_rcvlowat,
+	.set_peek_off	= memnet_set_peek_off,
 #ifdef MEMNET_HAVE_splice_eof
 	.splice_eof	= memnet_splice_eof,
 #endif

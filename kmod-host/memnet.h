@@ -348,6 +348,8 @@ enum memnet_opt {
  * @synced:	SOL_SOCKET options as the node has them
  * @native_ports: ports that stay native
  * @n_native_ports: how many
+ * @disconnects: how often connect(AF_UNSPEC) was called; who slept meanwhile has no business with
+ *		what the socket is now; under lock_sock()
  * @link:	listening through a node: the link, held; NULL while there is none; see listener.c
  * @link_node:	on its list, to be set up again; the list holds the socket
  */
@@ -369,6 +371,7 @@ struct memnet_sock {
 	} synced;
 	struct memnet_port_range *native_ports;
 	u32			n_native_ports;
+	unsigned int		disconnects;
 	struct memnet_link	*link;
 	struct list_head	link_node;
 };
@@ -509,6 +512,7 @@ void memnet_rcv_window_take(struct memnet_endpoint *ep, u32 bytes, struct sk_buf
 void memnet_rcv_window_open(struct memnet_endpoint *ep);
 void memnet_rcv_window_consumed(struct memnet_endpoint *ep, u32 bytes, struct sk_buff_head *done);
 bool memnet_rcv_window_need(struct memnet_endpoint *ep, u32 bytes);
+bool memnet_rcv_window_enough(struct memnet_endpoint *ep, struct sock *sk);
 int memnet_rcv_window_wanted(struct memnet_endpoint *ep, u64 seen);
 
 /* transmit.c */
@@ -618,10 +622,13 @@ int memnet_accept(struct socket *sock, struct socket *newsock, int flags, bool k
 
 /* connect.c */
 int memnet_disconnect(struct socket *sock);
+int memnet_connect_to_send(struct socket *sock, struct msghdr *msg);
 int memnet_connect(struct socket *sock, memnet_sockaddr *uaddr, int len, int flags);
 
 /* stream.c */
 int memnet_wait_connected(struct sock *sk, long *timeo);
+int memnet_set_peek_off(struct sock *sk, int offset);
+int memnet_set_rcvlowat(struct sock *sk, int bytes);
 int memnet_sendmsg(struct socket *sock, struct msghdr *msg, size_t len);
 int memnet_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flags);
 int memnet_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg);

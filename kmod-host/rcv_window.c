@@ -149,6 +149,20 @@ void memnet_rcv_window_consumed(struct memnet_endpoint *ep, u32 bytes, struct sk
 	spin_unlock_bh(&ep->lock);
 }
 
+/* Can so many bytes come before some are read? If not yet, the window is opened, if it may be. */
+static bool can_come(struct memnet_endpoint *ep, u32 bytes)
+{
+	u64 limit = ep->rx.limit;
+
+	if (!ep->connected || !more_to_come(ep) || ep->rx.copied + bytes <= limit)
+		return true;
+	enlarge(ep, min(roundup_pow_of_two(bytes), ep->rx.max_window));
+	grant(ep);
+	if (ep->rx.limit != limit)
+		announce(ep);
+	return ep->rx.received < ep->rx.limit;
+}
+
 /**
  * memnet_rcv_window_need() - the application waits for so many bytes without reading them
  * @ep: endpoint, not locked
@@ -158,20 +172,28 @@ void memnet_rcv_window_consumed(struct memnet_endpoint *ep, u32 bytes, struct sk
  */
 bool memnet_rcv_window_need(struct memnet_endpoint *ep, u32 bytes)
 {
-	bool room = true;
-	u64 limit;
+	bool room;
 
 	spin_lock_bh(&ep->lock);
-	if (ep->connected && more_to_come(ep) && ep->rx.copied + bytes > ep->rx.limit) {
-		limit = ep->rx.limit;
-		enlarge(ep, min(roundup_pow_of_two(bytes), ep->rx.max_window));
-		grant(ep);
-		if (ep->rx.limit != limit)
-			announce(ep);
-		room = ep->rx.received < ep->rx.limit;
-	}
+	room = can_come(ep, bytes);
 	spin_unlock_bh(&ep->lock);
 	return room;
+}
+
+/**
+ * memnet_rcv_window_enough() - has as much come as SO_RCVLOWAT asks for
+ * @ep: endpoint, locked
+ * @sk: its socket
+ *
+ * As tcp_stream_is_readable(): what is there is enough, too, when there is no room for more.
+ */
+bool memnet_rcv_window_enough(struct memnet_endpoint *ep, struct sock *sk)
+{
+	u64 unread = ep->rx.received - ep->rx.copied;
+	int target = sock_rcvlowat(sk, 0, INT_MAX);
+
+	lockdep_assert_held(&ep->lock);
+	return unread && (unread >= target || !can_come(ep, target));
 }
 
 /**

@@ -9,6 +9,25 @@
  */
 #include "memnet.h"
 
+/*
+ * As tcp_fin() and tcp_data_ready(): who waits for more than has come, by SO_RCVLOWAT, is told when
+ * that is there, or when no more of it can come.
+ */
+static void wake_reader(struct memnet_endpoint *ep, bool fin)
+{
+	struct sock *sk = ep->sk;
+
+	if (!sk)
+		return;
+	if (fin) {
+		memnet_endpoint_wake(ep, MEMNET_WAKE_STATE);
+		sk_wake_async(sk, SOCK_WAKE_WAITD,
+			      sk->sk_shutdown == SHUTDOWN_MASK ? POLL_HUP : POLL_IN);
+	}
+	if (fin || memnet_rcv_window_enough(ep, sk))
+		memnet_endpoint_wake(ep, MEMNET_WAKE_READ);
+}
+
 static int receive_data(struct memnet_endpoint *ep, struct memnet_rx *rx)
 {
 	bool fin = rx->msg.hdr.flags & WIRE_F_FIN;
@@ -22,6 +41,8 @@ static int receive_data(struct memnet_endpoint *ep, struct memnet_rx *rx)
 	if (ep->rx.end && ep->rx.received + rx->len > ep->rx.end)
 		return -EPROTO;
 	ep->rx.received += rx->len;
+	if (ep->sk)
+		sk_incoming_cpu_update(ep->sk);
 	if (rx->len && !ep->tx.close) {
 		pages = memnet_rx_enqueue(rx, &ep->rx.queue, &copied);
 		ep->rx.pages += pages;
@@ -41,7 +62,7 @@ static int receive_data(struct memnet_endpoint *ep, struct memnet_rx *rx)
 		if (!fin && ep->state != TCP_CLOSE && skb_queue_empty(&ep->rx.queue))
 			return 0;	/* nothing for who reads */
 	}
-	memnet_endpoint_wake(ep, MEMNET_WAKE_READ | (fin ? MEMNET_WAKE_STATE : 0));
+	wake_reader(ep, fin);
 	return 0;
 }
 

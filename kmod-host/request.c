@@ -168,6 +168,8 @@ static void connected(struct memnet_endpoint *ep, const struct memnet_answer *an
 	}
 	memnet_endpoint_wake(ep, MEMNET_WAKE_STATE | MEMNET_WAKE_WRITE |
 					 (answer->error ? MEMNET_WAKE_ERROR : 0));
+	if (sk && !answer->error)	/* as tcp_rcv_synsent_state_process() */
+		sk_wake_async(sk, SOCK_WAKE_IO, POLL_OUT);
 }
 
 static void finish(struct memnet_endpoint *ep, const struct memnet_answer *answer)

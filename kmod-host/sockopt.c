@@ -268,6 +268,7 @@ static bool carried(int name)
 	case SO_RCVBUF:
 	case SO_RCVBUFFORCE:
 	case SO_RCVLOWAT:
+	case SO_PEEK_OFF:
 	case SO_RCVTIMEO_OLD:
 	case SO_RCVTIMEO_NEW:
 	case SO_SNDTIMEO_OLD:

@@ -16,6 +16,7 @@
 #include <linux/highmem.h>
 #include <linux/sockios.h>
 #include <asm/ioctls.h>
+#include <net/inet_common.h>
 #include <net/tcp.h>
 
 #include "memnet.h"
@@ -29,18 +30,25 @@ static int wait_for_room(struct sock *sk, long *timeo)
 	DEFINE_WAIT_FUNC(wait, woken_wake_function);
 	int ret = 0;
 
+	sk_set_bit(SOCKWQ_ASYNC_NOSPACE, sk);
 	if (!*timeo) {
 		set_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
 		memnet_transmit_want(ep);
-		return memnet_transmit_writable(ep, sk) ? 0 : -EAGAIN;
+		if (!memnet_transmit_writable(ep, sk))
+			return -EAGAIN;
+		sk_clear_bit(SOCKWQ_ASYNC_NOSPACE, sk);
+		return 0;
 	}
 	memnet_endpoint_get(ep);
 	add_wait_queue(sk_sleep(sk), &wait);
 	for (;;) {
 		set_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
 		memnet_transmit_want(ep);
-		if (memnet_transmit_writable(ep, sk) || sk->sk_err ||
-		    sk->sk_shutdown & SEND_SHUTDOWN)
+		if (memnet_transmit_writable(ep, sk)) {
+			sk_clear_bit(SOCKWQ_ASYNC_NOSPACE, sk);
+			break;
+		}
+		if (sk->sk_err || sk->sk_shutdown & SEND_SHUTDOWN)
 			break;
 		ret = -EAGAIN;
 		if (!*timeo)
@@ -206,6 +214,20 @@ static int fill_splice(struct sock *sk, struct sk_buff *skb, struct msghdr *msg,
 #endif
 }
 
+/*
+ * As tcp_sendmsg_locked(): what is asked for here is an error if it cannot be done. Time stamps
+ * would be of the node's packets.
+ */
+static int check_control(struct sock *sk, struct msghdr *msg)
+{
+	struct sockcm_cookie cookie = { .tsflags = 0 };
+
+	if (sock_cmsg_send(sk, msg, &cookie) ||
+	    cookie.tsflags & SOF_TIMESTAMPING_TX_RECORD_MASK)
+		return -EINVAL;
+	return 0;
+}
+
 static int send_locked(struct sock *sk, struct msghdr *msg, size_t len)
 {
 	long timeo = sock_sndtimeo(sk, msg->msg_flags & MSG_DONTWAIT);
@@ -227,6 +249,11 @@ static int send_locked(struct sock *sk, struct msghdr *msg, size_t len)
 		goto out;
 	if (sk->sk_err || sk->sk_shutdown & SEND_SHUTDOWN)
 		goto out;
+	if (msg->msg_controllen) {
+		ret = check_control(sk, msg);
+		if (ret)
+			goto out;
+	}
 	memnet_transmit_reap(ep);
 	while (msg_data_left(msg)) {
 		struct sk_buff *skb;
@@ -297,6 +324,13 @@ int memnet_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 	}
 	if (msg->msg_flags & MSG_OOB)
 		return -EOPNOTSUPP;
+	if (msg->msg_flags & MSG_FASTOPEN) {
+		ret = memnet_connect_to_send(sock, msg);
+		if (ret)
+			return ret;
+		if (memnet_delegated(mn))
+			return memnet_sendmsg(sock, msg, len);
+	}
 	lock_sock(sk);
 	ret = mn->delegated ? -EPIPE : send_locked(sk, msg, len);
 	release_sock(sk);
@@ -426,6 +460,44 @@ static bool at_end(struct memnet_endpoint *ep)
 					 READ_ONCE(ep->rx.received) >= READ_ONCE(ep->rx.end));
 }
 
+/**
+ * memnet_set_peek_off() - proto_ops.set_peek_off
+ * @sk: socket
+ * @offset: where MSG_PEEK begins, counted from what is unread; -1: at its beginning
+ *
+ * Return: 0, or -EOPNOTSUPP where TCP has no such thing (before 6.10).
+ */
+int memnet_set_peek_off(struct sock *sk, int offset)
+{
+	return inet_stream_ops.set_peek_off ? sk_set_peek_off(sk, offset) : -EOPNOTSUPP;
+}
+
+/**
+ * memnet_set_rcvlowat() - proto_ops.set_rcvlowat
+ * @sk: socket, locked
+ * @bytes: how much poll() and recv() wait for
+ *
+ * As tcp_set_rcvlowat(): not more than can be buffered, and who waits is told if what is there is
+ * enough now.
+ *
+ * Return: 0.
+ */
+int memnet_set_rcvlowat(struct sock *sk, int bytes)
+{
+	struct memnet_endpoint *ep = memnet_sk(sk)->ep;
+	int cap = sk->sk_userlocks & SOCK_RCVBUF_LOCK ? sk->sk_rcvbuf :
+			READ_ONCE(sock_net(sk)->ipv4.sysctl_tcp_rmem[2]);
+
+	WRITE_ONCE(sk->sk_rcvlowat, min(bytes, cap / 2) ?: 1);
+	if (ep) {
+		spin_lock_bh(&ep->lock);
+		if (ep->connected && memnet_rcv_window_enough(ep, sk))
+			memnet_endpoint_wake(ep, MEMNET_WAKE_READ);
+		spin_unlock_bh(&ep->lock);
+	}
+	return 0;
+}
+
 /*
  * Copies up to @len bytes from position @skip of what is unread. Returns bytes or a negative
  * errno.
@@ -476,6 +548,8 @@ static int recv_locked(struct sock *sk, struct msghdr *msg, size_t len, int flag
 	int target = sock_rcvlowat(sk, flags & MSG_WAITALL, len);
 	struct memnet_endpoint *ep = memnet_sk(sk)->ep;
 	DEFINE_WAIT_FUNC(wait, woken_wake_function);
+	u32 from = max(sk_peek_offset(sk, flags), 0);	/* where copying begins */
+	unsigned int undone = memnet_sk(sk)->disconnects;
 	struct sk_buff_head done;
 	int ret = 0, copied = 0;
 	bool gone;
@@ -487,18 +561,21 @@ static int recv_locked(struct sock *sk, struct msghdr *msg, size_t len, int flag
 	__skb_queue_head_init(&done);
 	add_wait_queue(sk_sleep(sk), &wait);
 	for (;;) {
-		ret = copy_out(ep, msg, flags & MSG_PEEK ? copied : 0, len - copied,
-			       flags & MSG_TRUNC);
+		ret = copy_out(ep, msg, from, len - copied, flags & MSG_TRUNC);
 		if (ret > 0) {
 			copied += ret;
-			if (!(flags & MSG_PEEK)) {
+			if (flags & MSG_PEEK) {
+				sk_peek_offset_fwd(sk, ret);
+				from += ret;
+			} else {
+				sk_peek_offset_bwd(sk, ret);
 				memnet_rcv_window_consumed(ep, ret, &done);
 				__skb_queue_purge(&done);
 			}
 			if (!(flags & MSG_TRUNC))
 				memnet_stat_add(MEMNET_STAT_HOST_COPIED_OUT, ret);
 		}
-		if (ret < 0 || copied >= target || (!len && readable(ep)))
+		if (ret < 0 || copied >= target || (!len && readable(ep) > from))
 			break;
 		if (ret > 0)
 			continue;
@@ -506,13 +583,13 @@ static int recv_locked(struct sock *sk, struct msghdr *msg, size_t len, int flag
 			break;
 		if (copied && has_ended(sk, ep)) {
 			/* The last bytes may have come with the end, after we looked. */
-			if (readable(ep) > (flags & MSG_PEEK ? copied : 0))
+			if (readable(ep) > from)
 				continue;
 			break;
 		}
 		if (!copied) {
 			if (at_end(ep)) {
-				if (readable(ep))
+				if (readable(ep) > from)
 					continue;
 				memnet_endpoint_settle(ep);
 				ret = READ_ONCE(ep->rx.ended) ? 0 : sock_error(sk);
@@ -534,23 +611,29 @@ static int recv_locked(struct sock *sk, struct msghdr *msg, size_t len, int flag
 			}
 		}
 		/* As much as there will be before some of it is read. */
-		if (flags & MSG_PEEK && !memnet_rcv_window_need(ep, target) && copied) {
-			if (readable(ep) > copied)
+		if (flags & MSG_PEEK &&
+		    !memnet_rcv_window_need(ep, from + target - copied) && copied) {
+			if (readable(ep) > from)
 				continue;
 			break;
 		}
 		memnet_endpoint_get(ep);
 		release_sock(sk);
-		if (readable(ep) <= (flags & MSG_PEEK ? copied : 0) && !at_end(ep))
+		sk_set_bit(SOCKWQ_ASYNC_WAITDATA, sk);
+		if (readable(ep) <= from && !at_end(ep))
 			timeo = wait_woken(&wait, TASK_INTERRUPTIBLE, timeo);
+		sk_clear_bit(SOCKWQ_ASYNC_WAITDATA, sk);
 		lock_sock(sk);
 		/* Another thread may have taken the socket's endpoint meanwhile. */
 		gone = memnet_sk(sk)->ep != ep;
 		memnet_endpoint_put(ep);
-		if (gone) {
-			ret = -ECONNRESET;
-			break;
-		}
+		if (memnet_sk(sk)->disconnects != undone)
+			ret = -EPIPE;
+		else if (gone)
+			ret = copied ?: sock_error(sk) ?: -ENOTCONN;
+		else
+			continue;
+		break;
 	}
 	remove_wait_queue(sk_sleep(sk), &wait);
 	return copied ?: ret;
@@ -706,7 +789,8 @@ static int ioctl_outq(struct sock *sk, enum wire_query what, u64 *value)
 /**
  * memnet_ioctl() - proto_ops.ioctl
  * @sock: socket
- * @cmd: SIOCINQ (FIONREAD), SIOCOUTQ, SIOCOUTQNSD or SIOCATMARK
+ * @cmd: SIOCINQ (FIONREAD), SIOCOUTQ, SIOCOUTQNSD or SIOCATMARK; others, about interfaces and
+ *	routes, are answered by the host's IP, as for any of its sockets
  * @arg: where the int goes
  *
  * Return: 0 or a negative errno.
@@ -737,7 +821,9 @@ int memnet_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg)
 	case SIOCATMARK:
 		break;
 	default:
-		ret = -ENOIOCTLCMD;
+		release_sock(sk);
+		return sk->sk_family == AF_INET6 ? inet6_ioctl(sock, cmd, arg) :
+						   inet_ioctl(sock, cmd, arg);
 	}
 	release_sock(sk);
 	return ret ?: put_user((int)min_t(u64, value, INT_MAX), (int __user *)arg);

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -443,4 +444,91 @@ TEST_BOTH(flag_unknown)
 	EQ(send(fd, "abcd", 4, MSG_EOR), 4);
 	await_bytes(fd, 4);
 	EQ(recv(fd, buf, 4, 0x00800000), 4);
+}
+
+struct waiter {
+	int fd;
+	volatile pid_t tid;
+	uint32_t events;
+};
+
+static void *wait_readable(void *arg)
+{
+	struct epoll_event event;
+	struct waiter *w = arg;
+
+	w->tid = gettid();
+	if (epoll_wait(w->fd, &event, 1, LONG_MS) == 1)
+		w->events = event.events;
+	return NULL;
+}
+
+/* What is there is enough as soon as less is asked for. */
+TEST_BOTH(flag_low_water_lowered)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
+	int fd = meet("source 50 4 end=hold");
+	struct waiter w = { .fd = OK(epoll_create1(0)) };
+	pthread_t thread;
+
+	set_int(fd, SOL_SOCKET, SO_RCVLOWAT, 100);
+	await_bytes(fd, 50);
+	OK(epoll_ctl(w.fd, EPOLL_CTL_ADD, fd, &event));
+	EQ(pthread_create(&thread, NULL, wait_readable, &w), 0);
+	while (!w.tid)
+		nap_ms(1);
+	await_sleep(getpid(), w.tid);
+	set_int(fd, SOL_SOCKET, SO_RCVLOWAT, 50);
+	EQ(pthread_join(thread, NULL), 0);
+	EQ(w.events, EPOLLIN);
+}
+
+TEST_BOTH(flag_low_water_bounds)
+{
+	int fd = meet("echo");
+
+	set_int(fd, SOL_SOCKET, SO_RCVLOWAT, 0);
+	EQ(get_int(fd, SOL_SOCKET, SO_RCVLOWAT), 1);
+	set_int(fd, SOL_SOCKET, SO_RCVBUF, 20000);
+	set_int(fd, SOL_SOCKET, SO_RCVLOWAT, 1 << 30);
+	EQ(get_int(fd, SOL_SOCKET, SO_RCVLOWAT), 20000);
+	set_int(fd, SOL_SOCKET, SO_RCVLOWAT, -1);
+	EQ(get_int(fd, SOL_SOCKET, SO_RCVLOWAT), 20000);
+}
+
+/* Without a cookie the bytes follow the handshake. */
+TEST(flag_fastopen)
+{
+	unsigned int port = addr_port(&tested.peer[tested.v6]);
+	const union addr *peer = peer_at(port);
+	union addr none = { .sa.sa_family = AF_UNSPEC };
+	int fd = fresh();
+
+	EQ(sendto(fd, "echo\n", 5, MSG_FASTOPEN, &peer->sa, addr_len(peer)), 5);
+	send_pattern(fd, 1, 0, 100);
+	recv_pattern(fd, 1, 0, 100);
+	FAILS(sendto(fd, "a", 1, MSG_FASTOPEN, &peer->sa, addr_len(peer)),
+	      EISCONN);
+	fd = fresh_nonblock();
+	FAILS(sendto(fd, "echo\n", 5, MSG_FASTOPEN, &peer->sa, addr_len(peer)),
+	      EINPROGRESS);
+	CHECK(wait_fd(fd, POLLOUT, LONG_MS) & POLLOUT);
+	EQ(send(fd, "echo\n", 5, 0), 5);
+	send_pattern(fd, 1, 0, 100);
+	recv_pattern(fd, 1, 0, 100);
+	fd = fresh();
+	FAILS(send(fd, "a", 1, MSG_FASTOPEN), EINVAL);
+	FAILS(sendto(fd, "a", 1, MSG_FASTOPEN, &none.sa, sizeof(none)),
+	      EOPNOTSUPP);
+	FAILS(sendto(fd, "a", 1, MSG_FASTOPEN, &peer->sa, 7), EINVAL);
+}
+
+TEST(flag_fastopen_refused)
+{
+	int hold, fd = fresh();
+	const union addr *peer = peer_at(closed_port(&hold));
+
+	FAILS(sendto(fd, "a", 1, MSG_FASTOPEN, &peer->sa, addr_len(peer)),
+	      ECONNREFUSED);
+	EQ(get_int(fd, SOL_SOCKET, SO_ERROR), 0);
 }

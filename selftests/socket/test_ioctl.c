@@ -4,7 +4,9 @@
  */
 #include <fcntl.h>
 #include <linux/sockios.h>
+#include <net/if.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -120,5 +122,31 @@ TEST_BOTH(ioctl_sigio)
 	OK(fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_ASYNC));
 	go(tag, "");
 	EQ(sigtimedwait(&set, NULL, &limit), SIGIO);
+	await_bytes(fd, 10);
+}
+
+/* About interfaces and routes the host's IP answers, as to any of its sockets. */
+TEST(ioctl_interface)
+{
+	struct ifreq ifr = { .ifr_name = "lo" }, none = { .ifr_name = "none0" };
+	int fd = tested_socket_version(false, 0);
+
+	OK(fd);
+	OK(ioctl(fd, SIOCGIFADDR, &ifr));
+	EQ(((struct sockaddr_in *)&ifr.ifr_addr)->sin_addr.s_addr,
+	   htonl(INADDR_LOOPBACK));
+	OK(ioctl(fd, SIOCGIFFLAGS, &ifr));
+	CHECK(ifr.ifr_flags & IFF_LOOPBACK);
+	FAILS(ioctl(fd, SIOCGIFADDR, &none), ENODEV);
+	become_nobody();
+	FAILS(ioctl(fd, SIOCSIFADDR, &ifr), EPERM);
+}
+
+TEST_BOTH(ioctl_stamp)
+{
+	struct timeval when;
+	int fd = meet("source 10 4 end=hold");
+
+	FAILS(ioctl(fd, SIOCGSTAMP, &when), ENOENT);
 	await_bytes(fd, 10);
 }

@@ -540,3 +540,11 @@ TEST_FOR(option_v6only, ONLY_V6, 0)
 	      EINVAL);
 	FAILS(setsockopt(fd, IPPROTO_IPV6, 9999, &(int){ 1 }, 4), ENOPROTOOPT);
 }
+
+TEST_BOTH(option_incoming_cpu)
+{
+	int fd = meet("source 10 4 end=hold");
+
+	await_bytes(fd, 10);
+	CHECK(get_int(fd, SOL_SOCKET, SO_INCOMING_CPU) >= 0);
+}

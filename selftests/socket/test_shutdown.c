@@ -168,3 +168,55 @@ TEST_BOTH(shutdown_when_gone)
 	FAILS(shutdown(fd, SHUT_WR), ENOTCONN);
 	FAILS(shutdown(fd, SHUT_RDWR), ENOTCONN);
 }
+
+/* What was shut down before there was a connection stays so. */
+TEST(shutdown_fresh)
+{
+	unsigned int port = addr_port(&tested.peer[tested.v6]);
+	int fd = fresh();
+	char byte;
+
+	FAILS(shutdown(fd, SHUT_RD), ENOTCONN);
+	EQ(wait_fd(fd, POLLIN | POLLOUT | POLLRDHUP, 0),
+	   POLLIN | POLLOUT | POLLRDHUP | POLLHUP);
+	EQ(recv(fd, &byte, 1, 0), 0);
+	fd = fresh();
+	FAILS(shutdown(fd, SHUT_WR), ENOTCONN);
+	EQ(wait_fd(fd, POLLIN | POLLOUT | POLLRDHUP, 0), POLLOUT | POLLHUP);
+	OK(connect(fd, &peer_at(port)->sa, addr_len(peer_at(port))));
+	FAILS(send(fd, "a", 1, MSG_NOSIGNAL), EPIPE);
+	EQ(wait_fd(fd, POLLIN | POLLOUT | POLLRDHUP, 0), POLLOUT);
+}
+
+/* shutdown() tells the socket that it is connected, if nobody has asked. */
+TEST(shutdown_before_second_connect)
+{
+	unsigned int port = addr_port(&tested.peer[tested.v6]);
+	int fd = fresh_nonblock();
+
+	FAILS(connect(fd, &peer_at(port)->sa, addr_len(peer_at(port))),
+	      EINPROGRESS);
+	CHECK(wait_fd(fd, POLLOUT, LONG_MS) & POLLOUT);
+	OK(shutdown(fd, SHUT_WR));
+	FAILS(connect(fd, &peer_at(port)->sa, addr_len(peer_at(port))),
+	      EISCONN);
+}
+
+TEST(shutdown_after_refusal)
+{
+	unsigned int to = addr_port(&tested.peer[tested.v6]);
+	struct sockaddr none = { .sa_family = AF_UNSPEC };
+	int hold, fd = fresh_nonblock();
+	unsigned int port = closed_port(&hold);
+
+	FAILS(connect(fd, &peer_at(port)->sa, addr_len(peer_at(port))),
+	      EINPROGRESS);
+	CHECK(wait_fd(fd, POLLOUT, LONG_MS) & POLLERR);
+	FAILS(shutdown(fd, SHUT_RDWR), ENOTCONN);
+	FAILS(connect(fd, &peer_at(to)->sa, addr_len(peer_at(to))), EINVAL);
+	EQ(get_int(fd, SOL_SOCKET, SO_ERROR), ECONNREFUSED);
+	OK(connect(fd, &none, sizeof(none)));
+	FAILS(connect(fd, &peer_at(to)->sa, addr_len(peer_at(to))), EINPROGRESS);
+	CHECK(wait_fd(fd, POLLOUT, LONG_MS) & POLLOUT);
+	OK(connect(fd, &peer_at(to)->sa, addr_len(peer_at(to))));
+}

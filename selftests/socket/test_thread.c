@@ -2,6 +2,8 @@
 /*
  * Threads on one socket: woken, raced, and sharing the work.
  */
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -335,4 +337,66 @@ TEST(thread_polls_listener)
 	watched = false;
 	end(thread[0]);
 	end(thread[1]);
+}
+
+static void undo(int fd)
+{
+	struct sockaddr none = { .sa_family = AF_UNSPEC };
+
+	OK(connect(fd, &none, sizeof(none)));
+}
+
+TEST_BOTH(thread_recv_disconnected)
+{
+	struct shared s = { .fd = meet("never-read") };
+	pthread_t thread;
+
+	begin(&thread, recv_one, &s);
+	await_blocked(&s);
+	undo(s.fd);
+	end(thread);
+	EQ(s.got, -1);
+	EQ(s.err, EPIPE);
+}
+
+TEST_BOTH(thread_send_disconnected)
+{
+	struct shared s = { .fd = meet("never-read") };
+	pthread_t thread;
+
+	begin(&thread, send_much, &s);
+	await_blocked(&s);
+	undo(s.fd);
+	end(thread);
+	/* what the connection took before */
+	CHECK(s.got > 0);
+	EQ(get_int(s.fd, SOL_SOCKET, SO_ERROR), ECONNRESET);
+}
+
+static void *connect_one(void *arg)
+{
+	const union addr *peer;
+	struct shared *s = arg;
+
+	peer = peer_at(atoi(s->tag));
+	s->tid = gettid();
+	s->got = connect(s->fd, &peer->sa, addr_len(peer));
+	s->err = errno;
+	return NULL;
+}
+
+TEST(thread_connect_disconnected)
+{
+	char port[16], tag[PEER_TAG];
+	struct shared s = { .fd = fresh(), .tag = port };
+	pthread_t thread;
+	int hold;
+
+	snprintf(port, sizeof(port), "%u", full_port(&hold, peer_tag(tag)));
+	begin(&thread, connect_one, &s);
+	await_blocked(&s);
+	undo(s.fd);
+	end(thread);
+	EQ(s.got, -1);
+	EQ(s.err, EPIPE);
 }

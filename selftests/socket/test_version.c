@@ -173,3 +173,16 @@ TEST_V6(version_inherited_only)
 	call(port_of(fd), "echo");
 	EQ(get_int(accept_one(fd), IPPROTO_IPV6, IPV6_V6ONLY), 1);
 }
+
+/* The length is looked at first. */
+TEST_FOR(version_short_address, ONLY_V6, 0)
+{
+	union addr addr;
+	int fd = fresh();
+
+	addr_any(&addr, false, 80);
+	FAILS(bind(fd, &addr.sa, sizeof(addr.in)), EINVAL);
+	FAILS(connect(fd, &addr.sa, sizeof(addr.in)), EINVAL);
+	FAILS(bind(fd, &addr.sa, sizeof(addr.in6)), EAFNOSUPPORT);
+	FAILS(connect(fd, &addr.sa, sizeof(addr.in6)), EAFNOSUPPORT);
+}

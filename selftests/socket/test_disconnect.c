@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * connect(AF_UNSPEC): what it undoes, what it leaves behind, and what a
+ * connection that ended before its second connect() answers.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fixture.h"
+
+static int undo(int fd)
+{
+	struct sockaddr none = { .sa_family = AF_UNSPEC };
+
+	return connect(fd, &none, sizeof(none));
+}
+
+static int reach(int fd, unsigned int port)
+{
+	return connect(fd, &peer_at(port)->sa, addr_len(peer_at(port)));
+}
+
+static unsigned int puppet_port(void)
+{
+	return addr_port(&tested.peer[tested.v6]);
+}
+
+static void no_connection(int fd)
+{
+	union addr addr;
+	socklen_t len = sizeof(addr);
+	char byte;
+
+	EQ(get_int(fd, SOL_SOCKET, SO_ERROR), 0);
+	EQ(wait_fd(fd, POLLIN | POLLOUT | POLLRDHUP, 0), POLLOUT | POLLHUP);
+	FAILS(recv(fd, &byte, 1, 0), ENOTCONN);
+	FAILS(send(fd, "a", 1, MSG_NOSIGNAL), EPIPE);
+	FAILS(getpeername(fd, &addr.sa, &len), ENOTCONN);
+}
+
+TEST_BOTH(disconnect_error)
+{
+	char tag[PEER_TAG];
+	int fd = meet("echo tag=%s", peer_tag(tag));
+
+	OK(undo(fd));
+	EQ(wait_fd(fd, POLLIN | POLLOUT | POLLRDHUP, 0),
+	   POLLOUT | POLLHUP | POLLERR);
+	EQ(get_int(fd, SOL_SOCKET, SO_ERROR), ECONNRESET);
+	no_connection(fd);
+	EQ(stat_of(tag).err, ECONNRESET);
+}
+
+TEST_BOTH(disconnect_then_recv)
+{
+	int fd = meet("source 10 4 end=hold");
+	char byte;
+
+	await_bytes(fd, 10);
+	OK(undo(fd));
+	FAILS(recv(fd, &byte, 1, 0), ECONNRESET);
+	no_connection(fd);
+}
+
+TEST_BOTH(disconnect_then_send)
+{
+	int fd = meet("echo");
+
+	count_sigpipe();
+	OK(undo(fd));
+	FAILS(send(fd, "a", 1, 0), ECONNRESET);
+	EQ(pipes, 0);
+	no_connection(fd);
+}
+
+TEST(disconnect_then_connect)
+{
+	int fd = dial("echo");
+
+	OK(undo(fd));
+	OK(peer_open_on(fd, "echo"));
+	EQ(get_int(fd, SOL_SOCKET, SO_ERROR), 0);
+	send_pattern(fd, 1, 0, 100);
+	recv_pattern(fd, 1, 0, 100);
+}
+
+TEST(disconnect_refused)
+{
+	int hold, fd = fresh_nonblock();
+	unsigned int port = closed_port(&hold);
+
+	FAILS(reach(fd, port), EINPROGRESS);
+	CHECK(wait_fd(fd, POLLOUT, LONG_MS) & POLLERR);
+	OK(undo(fd));
+	EQ(get_int(fd, SOL_SOCKET, SO_ERROR), ECONNREFUSED);
+	no_connection(fd);
+}
+
+TEST(disconnect_connecting)
+{
+	char tag[PEER_TAG];
+	int hold, fd = fresh_nonblock();
+	unsigned int port = full_port(&hold, peer_tag(tag));
+
+	FAILS(reach(fd, port), EINPROGRESS);
+	OK(undo(fd));
+	EQ(get_int(fd, SOL_SOCKET, SO_ERROR), ECONNRESET);
+	no_connection(fd);
+}
+
+TEST(disconnect_listener)
+{
+	unsigned int port;
+	int fd = listener(&port);
+
+	OK(undo(fd));
+	no_connection(fd);
+	FAILS(accept(fd, NULL, NULL), EINVAL);
+	OK(listen(fd, 1));
+}
+
+TEST(disconnect_fresh)
+{
+	int fd = fresh();
+
+	OK(undo(fd));
+	no_connection(fd);
+}
+
+/* Half-closed it is still a connection; when both have closed it is none. */
+TEST_BOTH(disconnect_half_closed)
+{
+	int fd = meet("never-read");
+
+	OK(shutdown(fd, SHUT_WR));
+	OK(undo(fd));
+	EQ(get_int(fd, SOL_SOCKET, SO_ERROR), ECONNRESET);
+	no_connection(fd);
+}
+
+TEST_BOTH(disconnect_both_closed)
+{
+	char tag[PEER_TAG];
+	int fd = meet("fin-first tag=%s", peer_tag(tag));
+
+	expect_eof(fd);
+	OK(shutdown(fd, SHUT_WR));
+	EQ(stat_of(tag).eof, 1);
+	OK(undo(fd));
+	no_connection(fd);
+	EQ(stat_of(tag).err, 0);
+}
+
+/* Made and reset before the program asks again: connect() tells, once. */
+TEST(disconnect_by_reset_before_second_connect)
+{
+	unsigned int port = puppet_port();
+	int fd = fresh_nonblock();
+	char tag[PEER_TAG];
+	char line[100];
+	int len;
+
+	FAILS(reach(fd, port), EINPROGRESS);
+	CHECK(wait_fd(fd, POLLOUT, LONG_MS) & POLLOUT);
+	len = snprintf(line, sizeof(line), "rst tag=%s\n", peer_tag(tag));
+	EQ(send(fd, line, len, 0), len);
+	CHECK(wait_fd(fd, 0, LONG_MS) & POLLERR);
+	FAILS(reach(fd, port), ECONNRESET);
+	no_connection(fd);
+	FAILS(reach(fd, port), EINPROGRESS);
+	CHECK(wait_fd(fd, POLLOUT, LONG_MS) & POLLOUT);
+	OK(reach(fd, port));
+	FAILS(reach(fd, port), EISCONN);
+}
