@@ -70,6 +70,7 @@ typedef __u64 u64;
  * @WIRE_REPLY:		node: answer to the endpoint's one outstanding request
  * @WIRE_NEW_CONNECTION: node: first message of a child, on the child's own channel
  * @WIRE_RESET:		node: the native socket has an error; bytes up to a position still follow
+ * @WIRE_FINISHED:	node: both directions have ended in order, and TCP is through with them
  * @WIRE_CLOSED:	node: last message of an endpoint, answers CLOSE
  * @WIRE_DATA:		both: bytes of the stream and/or its end
  * @WIRE_WINDOW:	both: the window word as a message, answers WANT_WINDOW
@@ -96,6 +97,7 @@ enum wire_opcode {
 	WIRE_REPLY,
 	WIRE_NEW_CONNECTION,
 	WIRE_RESET,
+	WIRE_FINISHED,
 	WIRE_CLOSED,
 	WIRE_DATA,
 	WIRE_WINDOW,
@@ -246,6 +248,10 @@ struct wire_reset {
 	__le64	taken;		/* position up to which TCP took what the host sent */
 };
 
+struct wire_finished {
+	__le64	taken;		/* as in RESET: all that was sent */
+};
+
 struct wire_closed {
 	__le32	error;
 	__le32	reserved;
@@ -316,6 +322,7 @@ struct wire_msg {
 		struct wire_reply reply;
 		struct wire_new_connection conn;
 		struct wire_reset reset;
+		struct wire_finished finished;
 		struct wire_closed closed;
 		struct wire_window window;
 		struct wire_want want;

@@ -100,6 +100,19 @@ static int receive_reset(struct memnet_endpoint *ep, const struct wire_msg *msg,
 	return 0;
 }
 
+/* Both ends have closed, and each has what the other sent: TCP has nothing more to do. */
+static int receive_finished(struct memnet_endpoint *ep, const struct wire_msg *msg)
+{
+	u64 taken = le64_to_cpu(msg->finished.taken);
+
+	if (!ep->rx.fin || !ep->tx.fin_sent || taken != ep->tx.sent ||
+	    !memnet_endpoint_change_state(ep, TCP_CLOSE))
+		return -EPROTO;
+	node_took(ep, msg->finished.taken);
+	memnet_endpoint_wake(ep, MEMNET_WAKE_STATE);
+	return 0;
+}
+
 static int receive_window(struct memnet_endpoint *ep, const struct wire_msg *msg)
 {
 	if (!ep->connected)
@@ -241,6 +254,9 @@ static int host_receive(struct memnet_channel *ch, struct memnet_rx *rx, gfp_t g
 		break;
 	case WIRE_RESET:
 		ret = receive_reset(ep, msg, &drop);
+		break;
+	case WIRE_FINISHED:
+		ret = receive_finished(ep, msg);
 		break;
 	case WIRE_WINDOW:
 		ret = receive_window(ep, msg);

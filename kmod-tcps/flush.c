@@ -185,6 +185,11 @@ static int send_all(struct tcps_endpoint *ep)
 		ret = send_data(ep);
 	if (!ret && ep->owed & TCPS_OWE_RESET)
 		ret = send_reset(ep);
+	if (!ret && ep->owed & TCPS_OWE_FINISHED) {
+		make(ep, &msg, WIRE_FINISHED);
+		msg.finished.taken = cpu_to_le64(ep->tx.taken);
+		ret = send(ep, &msg, NULL, 0, 0, TCPS_OWE_FINISHED);
+	}
 	if (!ret && ep->owed & TCPS_OWE_WANT) {
 		make(ep, &msg, WIRE_WANT_WINDOW);
 		msg.want.limit = cpu_to_le64(ep->rx.want);

@@ -24,8 +24,8 @@
  * recvmsg() steps over it, skipping the urgent byte as a program without SO_OOBINLINE sees it. It
  * wants room for a byte after it, whether there is one or only the end of the stream.
  *
- * The end of the stream is told from the socket's state, never from a read of nothing; an error
- * by RESET, which names the position up to which bytes still follow, because what came before the
+ * The end of the stream is told from the socket's state, never from a read of nothing; that both
+ * directions have ended, and TCP has let go of the socket, by FINISHED; an error by RESET, which names the position up to which bytes still follow, because what came before the
  * error can still be read.
  *
  * Runs in the channel's worker, whose field unsent is, too. Locks: lock_sock; endpoint.lock for
@@ -213,7 +213,7 @@ void tcps_rx_pump(struct tcps_endpoint *ep, int events)
 	struct sock *sk = ep->sock->sk;
 	read_descriptor_t desc = { .arg.data = &round };
 	u64 room, before = ep->rx.read;
-	bool over = false, mark;
+	bool over = false, mark, finished;
 	u32 unread;
 	int error;
 
@@ -260,6 +260,7 @@ void tcps_rx_pump(struct tcps_endpoint *ep, int events)
 		ep->rx.eof = true;
 	if (ep->state == TCPS_CONNECTED)
 		error = -sock_error(sk);
+	finished = !error && ep->rx.eof && ep->tx.shut && sk->sk_state == TCP_CLOSE;
 	release_sock(sk);
 
 	if (round.failed && round.failed != -ENOMEM && !error)
@@ -270,6 +271,10 @@ void tcps_rx_pump(struct tcps_endpoint *ep, int events)
 		tcps_endpoint_died(ep, error);
 	if (ep->rx.eof && !ep->rx.fin && ep->state == TCPS_CONNECTED)
 		ep->owed |= TCPS_OWE_FIN;
+	if (finished && !ep->rx.finished && ep->state == TCPS_CONNECTED) {
+		ep->rx.finished = true;
+		ep->owed |= TCPS_OWE_FINISHED;
+	}
 	if (round.failed == -ENOMEM)
 		tcps_stall(ep, -ENOMEM);
 	else if ((unread || mark) && !round.job && room == ep->rx.read - before)

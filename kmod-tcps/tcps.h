@@ -300,11 +300,12 @@ enum tcps_endpoint_state {
 #define TCPS_OWE_REPLY		0x04
 #define TCPS_OWE_RESET		0x08
 #define TCPS_OWE_FIN		0x10
-#define TCPS_OWE_WANT		0x20
-#define TCPS_OWE_WINDOW		0x40
-#define TCPS_OWE_PUBLISH	0x80
-#define TCPS_OWE_COUNT		0x100
-#define TCPS_OWE_CLOSED		0x200
+#define TCPS_OWE_FINISHED	0x20
+#define TCPS_OWE_WANT		0x40
+#define TCPS_OWE_WINDOW		0x80
+#define TCPS_OWE_PUBLISH	0x100
+#define TCPS_OWE_COUNT		0x200
+#define TCPS_OWE_CLOSED		0x400
 
 /* beside them: the buffers on rx.pending, RECV_DONE for each on rx.over */
 
@@ -446,6 +447,7 @@ struct tcps_endpoint {
 		bool			eof;		/* TCP's end was reached */
 		bool			ended;		/* before the error the peer had sent FIN */
 		bool			fin;		/* and told */
+		bool			finished;	/* FINISHED is or was owed */
 	} rx;
 
 	struct {

@@ -141,7 +141,27 @@ ATTACK(data_child_beyond, data(p, CHILD, 0, 16384, 0, 100))
 ATTACK(fin_twice, data(p, CONNECTED, 0, 0, WIRE_F_FIN, 2))
 ATTACK(data_after_fin, data(p, CONNECTED, 0, 10, WIRE_F_FIN, 2))
 ATTACK(closed_unasked, with_guest(p, CONNECTED, WIRE_CLOSED, 1))
+ATTACK(finished_listener, with_guest(p, LISTENING, WIRE_FINISHED, 1))
+ATTACK(finished_early, with_guest(p, CONNECTED, WIRE_FINISHED, 1))
 ATTACK(reset_twice, with_guest(p, CONNECTED, WIRE_RESET, 2))
+
+/* The host has ended nothing, or not heard of our end before that of the connection. */
+static int finished_half(struct peer *p)
+{
+	struct guest *g = node_guest(p, CONNECTED, NODE_MS);
+	struct wire_msg msg = about(g, WIRE_DATA);
+
+	if (!g)
+		return -1;
+	msg.hdr.pos = cpu_to_le64(g->out);
+	msg.hdr.flags = WIRE_F_FIN;
+	if (peer_say(p, &msg, 0))
+		return -1;
+	msg = about(g, WIRE_FINISHED);
+	msg.finished.taken = cpu_to_le64(g->in);
+	return peer_say(p, &msg, 0) && !p->dead ? -1 : 0;
+}
+
 ATTACK(reset_listener, with_guest(p, LISTENING, WIRE_RESET, 1))
 ATTACK(want_taken, with_guest(p, CONNECTED, WIRE_WANT_TAKEN, 1))
 ATTACK(counter, with_guest(p, CONNECTED, WIRE_COUNTER, 1))
@@ -448,6 +468,9 @@ static const struct attack attacks[] = {
 	{ "FIN twice", fin_twice, DIES },
 	{ "DATA after FIN", data_after_fin, DIES },
 	{ "CLOSED nobody asked for", closed_unasked, DIES },
+	{ "FINISHED before anything has ended", finished_early, DIES },
+	{ "FINISHED of one direction", finished_half, DIES },
+	{ "FINISHED of a listener", finished_listener, DIES },
 	{ "RESET twice", reset_twice, EITHER },
 	{ "RESET of a listener", reset_listener, DIES },
 	{ "WANT_WINDOW of a listener", want_listener, DIES },

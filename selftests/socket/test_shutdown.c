@@ -169,6 +169,76 @@ TEST_BOTH(shutdown_when_gone)
 	FAILS(shutdown(fd, SHUT_RDWR), ENOTCONN);
 }
 
+/* When both have sent their FIN, and know it of each other, it is no connection any more. */
+static void is_over(int fd)
+{
+	union addr addr;
+	socklen_t len = sizeof(addr);
+	int tries, ret = 0;
+	char byte;
+
+	for (tries = 0; !ret && tries < LONG_MS; tries++) {
+		ret = getpeername(fd, &addr.sa, &len);
+		nap_ms(1);
+	}
+	EQ(ret, -1);
+	EQ(errno, ENOTCONN);
+	OK(getsockname(fd, &addr.sa, &len));
+	CHECK(addr_same_host(&addr, local_at(0)));
+	EQ(wait_fd(fd, POLLIN | POLLOUT | POLLRDHUP, 0),
+	   POLLIN | POLLOUT | POLLRDHUP | POLLHUP);
+	EQ(get_int(fd, SOL_SOCKET, SO_ERROR), 0);
+	FAILS(shutdown(fd, SHUT_WR), ENOTCONN);
+	FAILS(shutdown(fd, SHUT_RD), ENOTCONN);
+	EQ(recv(fd, &byte, 1, 0), 0);
+	FAILS(send(fd, &byte, 1, MSG_NOSIGNAL), EPIPE);
+	FAILS(listen(fd, 1), EINVAL);
+	FAILS(connect(fd, &peer_at(80)->sa, addr_len(peer_at(80))), EISCONN);
+	EQ(get_int(fd, SOL_SOCKET, SO_ERROR), 0);
+}
+
+TEST_BOTH(shutdown_over_we_first)
+{
+	int fd = meet("sink check=1");
+
+	send_pattern(fd, 1, 0, 100000);
+	OK(shutdown(fd, SHUT_WR));
+	EQ(answer_of(fd).in, 100000);
+	expect_eof(fd);
+	is_over(fd);
+}
+
+TEST_BOTH(shutdown_over_peer_first)
+{
+	char tag[PEER_TAG];
+	int fd = meet("source 1000 4 tag=%s", peer_tag(tag));
+
+	recv_pattern(fd, 4, 0, 1000);
+	expect_eof(fd);
+	send_pattern(fd, 1, 0, 100000);
+	OK(shutdown(fd, SHUT_WR));
+	is_over(fd);
+	EQ(stat_of(tag).in, 100000);
+}
+
+/* What has not been read stays. */
+TEST_BOTH(shutdown_over_unread)
+{
+	int fd = meet("source 1000 4");
+	union addr addr;
+	socklen_t len = sizeof(addr);
+	int tries;
+
+	await_bytes(fd, 1000);
+	OK(shutdown(fd, SHUT_WR));
+	for (tries = 0; !getpeername(fd, &addr.sa, &len) && tries < LONG_MS;
+	     tries++)
+		nap_ms(1);
+	recv_pattern(fd, 4, 0, 1000);
+	expect_eof(fd);
+	is_over(fd);
+}
+
 /* What was shut down before there was a connection stays so. */
 TEST(shutdown_fresh)
 {

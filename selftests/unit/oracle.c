@@ -26,6 +26,7 @@ const struct rule rules[] = {
 	{ WIRE_REPLY,		"REPLY",	  false, true,	true,  false, 0 },
 	{ WIRE_NEW_CONNECTION,	"NEW_CONNECTION", false, true,	true,  false, 0 },
 	{ WIRE_RESET,		"RESET",	  false, true,	true,  false, 0x01 },
+	{ WIRE_FINISHED,	"FINISHED",	  false, true,	true,  false, 0 },
 	{ WIRE_CLOSED,		"CLOSED",	  false, true,	true,  false, 0 },
 	{ WIRE_DATA,		"DATA",		  true,	 true,	true,  true,  0x63 },
 	{ WIRE_WINDOW,		"WINDOW",	  true,	 true,	true,  false, 0 },
