@@ -57,11 +57,14 @@ static int wait_for_child(struct sock *sk, long timeo, struct memnet_endpoint **
 	return ret;
 }
 
-static int memnet_do_accept(struct socket *sock, struct socket *newsock, int flags, bool kern)
+/* Clears *@empty when another child waits; of a native listener's children that is not known. */
+static int memnet_do_accept(struct socket *sock, struct socket *newsock, int flags, bool kern,
+			    int *empty)
 {
 	struct sock *sk = sock->sk, *newsk;
 	struct memnet_endpoint *child = NULL;
 	struct socket *native = NULL;
+	struct memnet_endpoint *ep;
 	int ret;
 
 	newsk = memnet_sock_alloc(sock_net(sk), NULL, sk->sk_family, GFP_KERNEL, kern);
@@ -71,6 +74,9 @@ static int memnet_do_accept(struct socket *sock, struct socket *newsock, int fla
 	ret = wait_for_child(sk, sock_rcvtimeo(sk, flags & O_NONBLOCK), &child, &native);
 	if (!ret)
 		memnet_inherit_options(newsk, sk);
+	ep = memnet_sk(sk)->ep;
+	if (!ret && ep && READ_ONCE(ep->listener.queued))
+		*empty = 0;
 	release_sock(sk);
 	if (ret) {
 		sock_put(newsk);
@@ -103,11 +109,13 @@ static int memnet_do_accept(struct socket *sock, struct socket *newsock, int fla
  */
 int memnet_accept(struct socket *sock, struct socket *newsock, struct proto_accept_arg *arg)
 {
-	return memnet_do_accept(sock, newsock, arg->flags, arg->kern);
+	return memnet_do_accept(sock, newsock, arg->flags, arg->kern, &arg->is_empty);
 }
 #else
 int memnet_accept(struct socket *sock, struct socket *newsock, int flags, bool kern)
 {
-	return memnet_do_accept(sock, newsock, flags, kern);
+	int empty;
+
+	return memnet_do_accept(sock, newsock, flags, kern, &empty);
 }
 #endif

@@ -639,6 +639,14 @@ static int recv_locked(struct sock *sk, struct msghdr *msg, size_t len, int flag
 	return copied ?: ret;
 }
 
+/* As tcp_inq_hint(): what can be read next, of which the end of the stream is one. */
+static int inq_hint(struct memnet_endpoint *ep)
+{
+	u64 bytes = ep ? readable(ep) : 0;
+
+	return bytes ? min_t(u64, bytes, INT_MAX) : ep && READ_ONCE(ep->rx.fin);
+}
+
 /**
  * memnet_recvmsg() - proto_ops.recvmsg
  * @sock: socket
@@ -666,6 +674,8 @@ int memnet_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flag
 		return -EOPNOTSUPP;
 	lock_sock(sk);
 	ret = recv_locked(sk, msg, len, flags);
+	if (ret >= 0 && msg->msg_get_inq)
+		msg->msg_inq = inq_hint(mn->ep);
 	release_sock(sk);
 	return ret;
 }
