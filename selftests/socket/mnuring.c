@@ -13,114 +13,26 @@
  */
 #include <errno.h>
 #include <getopt.h>
-#include <linux/io_uring.h>
 #include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "memnet.h"
 #include "peer.h"
 #include "tested.h"
+#include "uring.h"
 
-#define ENTRIES 64
 #define JOBS	16
 #define SIZE	3000
 #define FULL	256	/* jobs a socket may have under way */
-#define WAIT_MS	20000
 #define SPACE	(JOBS * SIZE)
-
-struct ring {
-	int fd;
-	bool polled;	/* a kernel thread submits */
-	unsigned int *sq_tail, *sq_mask, *sq_flags, *sq_array;
-	unsigned int *cq_head, *cq_tail, *cq_mask;
-	struct io_uring_sqe *sqes;
-	struct io_uring_cqe *cqes;
-};
 
 static struct memnet_context *ctx;
 static const char *what = "start";
-
-static bool ring_open(struct ring *r, bool polled)
-{
-	struct io_uring_params p = {
-		.flags = polled ? IORING_SETUP_SQPOLL : 0,
-		.sq_thread_idle = 50,
-	};
-	char *sq, *cq;
-
-	r->fd = (int)syscall(SYS_io_uring_setup, ENTRIES, &p);
-	if (r->fd < 0)
-		return false;
-	r->polled = polled;
-	sq = mmap(NULL, p.sq_off.array + p.sq_entries * sizeof(unsigned int),
-		  PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, r->fd, IORING_OFF_SQ_RING);
-	cq = mmap(NULL, p.cq_off.cqes + p.cq_entries * sizeof(struct io_uring_cqe),
-		  PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, r->fd, IORING_OFF_CQ_RING);
-	r->sqes = mmap(NULL, p.sq_entries * sizeof(struct io_uring_sqe), PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_POPULATE, r->fd, IORING_OFF_SQES);
-	if (sq == MAP_FAILED || cq == MAP_FAILED || r->sqes == MAP_FAILED)
-		return false;
-	r->sq_tail = (unsigned int *)(sq + p.sq_off.tail);
-	r->sq_mask = (unsigned int *)(sq + p.sq_off.ring_mask);
-	r->sq_flags = (unsigned int *)(sq + p.sq_off.flags);
-	r->sq_array = (unsigned int *)(sq + p.sq_off.array);
-	r->cq_head = (unsigned int *)(cq + p.cq_off.head);
-	r->cq_tail = (unsigned int *)(cq + p.cq_off.tail);
-	r->cq_mask = (unsigned int *)(cq + p.cq_off.ring_mask);
-	r->cqes = (struct io_uring_cqe *)(cq + p.cq_off.cqes);
-	return true;
-}
-
-/* One entry, known by @mark. */
-static bool ring_submit(struct ring *r, const struct io_uring_sqe *sqe, uint64_t mark)
-{
-	unsigned int tail = *r->sq_tail, i = tail & *r->sq_mask;
-
-	r->sqes[i] = *sqe;
-	r->sqes[i].user_data = mark;
-	r->sq_array[i] = i;
-	__atomic_store_n(r->sq_tail, tail + 1, __ATOMIC_RELEASE);
-	if (!r->polled)
-		return syscall(SYS_io_uring_enter, r->fd, 1, 0, 0, NULL, 0) == 1;
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (__atomic_load_n(r->sq_flags, __ATOMIC_RELAXED) & IORING_SQ_NEED_WAKEUP)
-		return !syscall(SYS_io_uring_enter, r->fd, 0, 0, IORING_ENTER_SQ_WAKEUP, NULL, 0);
-	return true;
-}
-
-/* The next completion, if there is one within the time. */
-static bool ring_next(struct ring *r, int ms, struct io_uring_cqe *cqe)
-{
-	long end = now_ms() + ms;
-	unsigned int head = *r->cq_head;
-
-	while (head == __atomic_load_n(r->cq_tail, __ATOMIC_ACQUIRE)) {
-		if (now_ms() > end)
-			return false;
-		wait_fd(r->fd, POLLIN, 50);
-	}
-	*cqe = r->cqes[head & *r->cq_mask];
-	__atomic_store_n(r->cq_head, head + 1, __ATOMIC_RELEASE);
-	return true;
-}
-
-/* An entry alone in the ring; its result. */
-static int ring_do(struct ring *r, const struct io_uring_sqe *sqe)
-{
-	static uint64_t mark = 1000;
-	struct io_uring_cqe cqe;
-
-	if (!ring_submit(r, sqe, ++mark) || !ring_next(r, WAIT_MS, &cqe) || cqe.user_data != mark)
-		return -ETIME;
-	return cqe.res;
-}
 
 static struct io_uring_sqe command(unsigned int op, const struct memnet_uring_submit *arg)
 {
@@ -284,7 +196,7 @@ static int fill_up(struct ring *r, int fd, struct memnet_op *ops, memnet_region 
 		sqe = command(MEMNET_URING_SUBMIT, &arg);
 		if (!ring_submit(r, &sqe, (uint64_t)taken))
 			return -1;
-		if (!ring_next(r, taken < FULL ? WAIT_MS : 1000, &cqe))
+		if (!ring_next(r, taken < FULL ? RING_WAIT_MS : 1000, &cqe))
 			break;
 		n = memnet_uring_submitted(ctx, ops, JOBS, cqe.res, jobs);
 		if (n <= 0 || cqe.user_data != (uint64_t)taken)
@@ -309,7 +221,7 @@ static bool full(struct ring *r, memnet_region from)
 	if (taken < 0)
 		return false;
 	what = "the end of waiting";
-	if (shutdown(fd, SHUT_WR) || !ring_next(r, WAIT_MS, &cqe) ||
+	if (shutdown(fd, SHUT_WR) || !ring_next(r, RING_WAIT_MS, &cqe) ||
 	    cqe.user_data != (uint64_t)taken)
 		return false;
 	what = "the error of what waited";
@@ -349,15 +261,15 @@ static bool recycled(struct ring *r, memnet_region from)
 	if (!ring_submit(r, &sqe, (uint64_t)taken + 1))
 		return false;
 	what = "others in its place";
-	for (i = 0; i < ENTRIES; i++)
-		if (!ring_submit(r, &nop, 1000000) || !ring_next(r, WAIT_MS, &cqe) ||
+	for (i = 0; i < RING_ENTRIES; i++)
+		if (!ring_submit(r, &nop, 1000000) || !ring_next(r, RING_WAIT_MS, &cqe) ||
 		    cqe.user_data != 1000000)
 			return false;
 	what = "both in the end";
 	if (peer_go(tag, ""))
 		return false;
 	for (i = 0; i < 2; i++) {
-		if (!ring_next(r, WAIT_MS, &cqe) || cqe.user_data - (uint64_t)taken > 1)
+		if (!ring_next(r, RING_WAIT_MS, &cqe) || cqe.user_data - (uint64_t)taken > 1)
 			return false;
 		results[cqe.user_data - (uint64_t)taken] = cqe.res;
 	}
@@ -409,7 +321,7 @@ int main(int argc, char **argv)
 			fprintf(stderr, "mnuring: %s: %s: %m\n", i ? "polled" : "entered", what);
 			return 1;
 		}
-		close(r.fd);
+		ring_close(&r);
 	}
 	printf("%u rounds of %d jobs each way, twice\n", rounds, JOBS);
 	return 0;
