@@ -43,10 +43,12 @@ static const struct {
 	[WIRE_REPLY] = { "REPLY", FROM_NODE | ENDPOINT, 0 },
 	[WIRE_NEW_CONNECTION] = { "NEW_CONNECTION", FROM_NODE | ENDPOINT, 0 },
 	[WIRE_RESET] = { "RESET", FROM_NODE | ENDPOINT, WIRE_F_FIN },
+	[WIRE_URGENT] = { "URGENT", FROM_NODE | ENDPOINT, 0 },
 	[WIRE_FINISHED] = { "FINISHED", FROM_NODE | ENDPOINT, 0 },
 	[WIRE_CLOSED] = { "CLOSED", FROM_NODE | ENDPOINT, 0 },
 	[WIRE_DATA] = { "DATA", FROM_HOST | FROM_NODE | ENDPOINT | PAYLOAD,
-			WIRE_F_FIN | WIRE_F_MORE | WIRE_F_TELL | WIRE_F_COUNT },
+			WIRE_F_FIN | WIRE_F_MORE | WIRE_F_TELL | WIRE_F_COUNT |
+			WIRE_F_URGENT },
 	[WIRE_WINDOW] = { "WINDOW", FROM_HOST | FROM_NODE | ENDPOINT, 0 },
 	[WIRE_WANT_WINDOW] = { "WANT_WINDOW", FROM_HOST | FROM_NODE | ENDPOINT, 0 },
 	[WIRE_WANT_TAKEN] = { "WANT_TAKEN", FROM_HOST | ENDPOINT, 0 },
@@ -169,6 +171,8 @@ static int check_body(const struct wire_msg *msg)
 		return le32_to_cpu(msg->done.len) > WIRE_RECV_MAX ? -EPROTO : 0;
 	case WIRE_RESET:
 		return !msg->reset.error ? -EPROTO : check_errno(msg->reset.error);
+	case WIRE_URGENT:
+		return msg->urgent.valid > 1 ? -EPROTO : 0;
 	case WIRE_CLOSED:
 		return check_errno(msg->closed.error);
 	default:
@@ -199,7 +203,9 @@ int wire_check(const struct wire_msg *msg, u32 bytes, bool from_host)
 		return -EPROTO;
 	if (msg->hdr.flags & ~opcodes[op].flags)
 		return -EPROTO;
-	if (msg->hdr.flags & (WIRE_F_TELL | WIRE_F_COUNT) && !from_host)
+	if (msg->hdr.flags & (WIRE_F_TELL | WIRE_F_COUNT | WIRE_F_URGENT) && !from_host)
+		return -EPROTO;
+	if (msg->hdr.flags & WIRE_F_URGENT && !len)
 		return -EPROTO;
 	if (len && !(rules & PAYLOAD))
 		return -EPROTO;

@@ -70,6 +70,7 @@ typedef __u64 u64;
  * @WIRE_REPLY:		node: answer to the endpoint's one outstanding request
  * @WIRE_NEW_CONNECTION: node: first message of a child, on the child's own channel
  * @WIRE_RESET:		node: the native socket has an error; bytes up to a position still follow
+ * @WIRE_URGENT:	node: where urgent data is in the stream, before it comes
  * @WIRE_FINISHED:	node: both directions have ended in order, and TCP is through with them
  * @WIRE_CLOSED:	node: last message of an endpoint, answers CLOSE
  * @WIRE_DATA:		both: bytes of the stream and/or its end
@@ -97,6 +98,7 @@ enum wire_opcode {
 	WIRE_REPLY,
 	WIRE_NEW_CONNECTION,
 	WIRE_RESET,
+	WIRE_URGENT,
 	WIRE_FINISHED,
 	WIRE_CLOSED,
 	WIRE_DATA,
@@ -118,6 +120,7 @@ enum wire_opcode {
 #define WIRE_F_LINGER	0x10	/* CLOSE: answer when the peer has everything, or in time */
 #define WIRE_F_TELL	0x20	/* DATA of a host: as WANT_TAKEN for the end of this payload */
 #define WIRE_F_COUNT	0x40	/* DATA of a host: write the counter when this payload is taken */
+#define WIRE_F_URGENT	0x80	/* DATA of a host: the payload's last byte is urgent */
 
 /**
  * struct wire_hdr - common part of every message
@@ -129,7 +132,7 @@ enum wire_opcode {
  * @gen: generation of @index
  * @seq: number of a request, echoed by its REPLY
  * @pos: DATA: stream position of the payload's first byte; RECV_JOB: of the memory's first byte;
- *	RECV_DONE: of the first byte that was written by RDMA
+ *	RECV_DONE: of the first byte that was written by RDMA; URGENT: of the urgent byte
  */
 struct wire_hdr {
 	u8	opcode;
@@ -248,6 +251,13 @@ struct wire_reset {
 	__le64	taken;		/* position up to which TCP took what the host sent */
 };
 
+struct wire_urgent {
+	u8	valid;		/* it has come, and is */
+	u8	byte;
+	__le16	reserved;
+	__le32	reserved2;
+};
+
 struct wire_finished {
 	__le64	taken;		/* as in RESET: all that was sent */
 };
@@ -322,6 +332,7 @@ struct wire_msg {
 		struct wire_reply reply;
 		struct wire_new_connection conn;
 		struct wire_reset reset;
+		struct wire_urgent urgent;
 		struct wire_finished finished;
 		struct wire_closed closed;
 		struct wire_window window;

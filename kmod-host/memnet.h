@@ -28,6 +28,7 @@
  *   accept.c      accept
  *   connect.c     connect
  *   stream.c      send and receive calls, poll, ioctls
+ *   urgent.c      urgent data
  *   sockopt.c     socket options and their copies on the node
  *   native.c      sockets that stay in the host's own stack: loopback and excluded ports
  *   netlink.c     links and sockets for memnetctl
@@ -175,6 +176,7 @@ struct memnet_endpoint {
 		u64			consumed;	/* taken by the node's TCP */
 		u64			asked;	/* limit + 1 of WANT_WINDOW, 0 if answered */
 		u64			tell;	/* position the node is to tell of, 0 for none */
+		u64			urgent;	/* position after an urgent byte, 0 for none */
 		u32			n_jobs;		/* of @jobs */
 		u32			n_waited;	/* of them: somebody waits for it */
 		u32			n_controls;	/* messages in @queue */
@@ -214,6 +216,10 @@ struct memnet_endpoint {
 		bool			jobs_due;	/* the node is to be told of some */
 		int			error;		/* of the connection's death */
 		u64			placed;		/* bytes written by the node */
+
+		u16			urg;		/* see urgent.c */
+		u64			urg_pos;
+		u64			urg_old;
 	} rx;
 
 	struct memnet_request	request;
@@ -624,6 +630,21 @@ int memnet_accept(struct socket *sock, struct socket *newsock, int flags, bool k
 int memnet_disconnect(struct socket *sock);
 int memnet_connect_to_send(struct socket *sock, struct msghdr *msg);
 int memnet_connect(struct socket *sock, memnet_sockaddr *uaddr, int len, int flags);
+
+/* urgent.c */
+int memnet_urgent_come(struct memnet_endpoint *ep, const struct wire_msg *msg);
+void __memnet_urgent_pass(struct memnet_endpoint *ep);
+u32 memnet_urgent_ahead(const struct memnet_endpoint *ep, u32 from);
+bool memnet_urgent_skips(struct sock *sk, struct memnet_endpoint *ep, u32 from);
+bool memnet_urgent_at_mark(const struct memnet_endpoint *ep);
+int memnet_urgent_recv(struct sock *sk, struct msghdr *msg, size_t len, int flags);
+
+/* Called whenever rx.copied or rx.placed has grown. */
+static inline void memnet_urgent_pass(struct memnet_endpoint *ep)
+{
+	if (unlikely(ep->rx.urg || ep->rx.urg_old))
+		__memnet_urgent_pass(ep);
+}
 
 /* stream.c */
 int memnet_wait_connected(struct sock *sk, long *timeo);

@@ -129,6 +129,7 @@ static void copy_options(struct sock *sk, struct socket *native)
 	nsk->sk_reuseport = sk->sk_reuseport;
 	nsk->sk_lingertime = sk->sk_lingertime;
 	sock_valbool_flag(nsk, SOCK_LINGER, sock_flag(sk, SOCK_LINGER));
+	sock_valbool_flag(nsk, SOCK_URGINLINE, sock_flag(sk, SOCK_URGINLINE));
 	nsk->sk_mark = sk->sk_mark;
 	nsk->sk_priority = sk->sk_priority;
 	if (sk->sk_userlocks & SOCK_SNDBUF_LOCK)

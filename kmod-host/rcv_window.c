@@ -104,6 +104,7 @@ void memnet_rcv_window_take(struct memnet_endpoint *ep, u32 bytes, struct sk_buf
 
 	lockdep_assert_held(&ep->lock);
 	ep->rx.copied += bytes;
+	memnet_urgent_pass(ep);
 	bytes += ep->rx.offset;
 	while ((skb = skb_peek(&ep->rx.queue)) && bytes >= skb->len) {
 		bytes -= skb->len;

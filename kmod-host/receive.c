@@ -255,6 +255,9 @@ static int host_receive(struct memnet_channel *ch, struct memnet_rx *rx, gfp_t g
 	case WIRE_RESET:
 		ret = receive_reset(ep, msg, &drop);
 		break;
+	case WIRE_URGENT:
+		ret = memnet_urgent_come(ep, msg);
+		break;
 	case WIRE_FINISHED:
 		ret = receive_finished(ep, msg);
 		break;

@@ -217,6 +217,7 @@ void memnet_inherit_options(struct sock *sk, const struct sock *listener)
 	sk->sk_lingertime = listener->sk_lingertime;
 	sock_valbool_flag(sk, SOCK_LINGER, sock_flag(listener, SOCK_LINGER));
 	sock_valbool_flag(sk, SOCK_KEEPOPEN, sock_flag(listener, SOCK_KEEPOPEN));
+	sock_valbool_flag(sk, SOCK_URGINLINE, sock_flag(listener, SOCK_URGINLINE));
 	memcpy(mn->opt, from->opt, sizeof(mn->opt));
 	mn->opt_set = from->opt_set;
 	mn->synced = from->synced;
@@ -254,8 +255,8 @@ static int set_native_ports(struct memnet_sock *mn, sockptr_t value, unsigned in
 
 /*
  * Does a SOL_SOCKET option do here what it does for TCP? Devices, marks, priorities, filters and
- * time stamps would be the host's, where no packets are; urgent data is not carried; hints for
- * the host's stack have nothing to hint at.
+ * time stamps would be the host's, where no packets are; hints for the host's stack have nothing to
+ * hint at.
  */
 static bool carried(int name)
 {
@@ -269,6 +270,7 @@ static bool carried(int name)
 	case SO_RCVBUFFORCE:
 	case SO_RCVLOWAT:
 	case SO_PEEK_OFF:
+	case SO_OOBINLINE:
 	case SO_RCVTIMEO_OLD:
 	case SO_RCVTIMEO_NEW:
 	case SO_SNDTIMEO_OLD:

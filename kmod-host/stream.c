@@ -141,7 +141,8 @@ static struct sk_buff *tail_get(struct memnet_endpoint *ep, gfp_t gfp)
 }
 
 /* Returns false when the connection has died meanwhile; the buffer is then gone. */
-static bool tail_put(struct memnet_endpoint *ep, struct sk_buff *skb, u32 added, bool more)
+static bool tail_put(struct memnet_endpoint *ep, struct sk_buff *skb, u32 added, bool more,
+		     bool urgent)
 {
 	bool ok;
 
@@ -151,6 +152,8 @@ static bool tail_put(struct memnet_endpoint *ep, struct sk_buff *skb, u32 added,
 	if (ok && skb->len) {
 		list_add_tail(&memnet_cb(skb)->entry.node, &ep->tx.queue);
 		WRITE_ONCE(ep->tx.end, ep->tx.end + added);
+		if (unlikely(urgent))
+			ep->tx.urgent = ep->tx.end;
 		/*
 		 * Also with MSG_MORE: it is the node's TCP that corks, and that knows when to
 		 * stop waiting.
@@ -283,7 +286,8 @@ static int send_locked(struct sock *sk, struct msghdr *msg, size_t len)
 				added += ret;
 		} while (ret > 0 && msg_data_left(msg) && skb->len < WIRE_MAX_PAYLOAD);
 		sent += added;
-		if (!tail_put(ep, skb, added, more || msg_data_left(msg))) {
+		if (!tail_put(ep, skb, added, more || msg_data_left(msg),
+			      msg->msg_flags & MSG_OOB && !msg_data_left(msg))) {
 			ret = -EPIPE;
 			goto out;
 		}
@@ -322,8 +326,6 @@ int memnet_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 		memnet_native_end(mn);
 		return ret;
 	}
-	if (msg->msg_flags & MSG_OOB)
-		return -EOPNOTSUPP;
 	if (msg->msg_flags & MSG_FASTOPEN) {
 		ret = memnet_connect_to_send(sock, msg);
 		if (ret)
@@ -410,7 +412,7 @@ ssize_t memnet_sendpage(struct socket *sock, struct page *page, int offset, size
 	i = skb_shinfo(skb)->nr_frags;
 	if (i == MAX_SKB_FRAGS || skb->len + size > WIRE_MAX_PAYLOAD) {
 		/* Full for this page: bring it back and begin another. */
-		if (!tail_put(ep, skb, 0, true)) {
+		if (!tail_put(ep, skb, 0, true, false)) {
 			ret = -EPIPE;
 			goto out;
 		}
@@ -428,7 +430,7 @@ ssize_t memnet_sendpage(struct socket *sock, struct page *page, int offset, size
 	skb->truesize += size;
 	memnet_transmit_charge(skb, size);
 	memnet_stat_add(MEMNET_STAT_HOST_SPLICED, size);
-	ret = tail_put(ep, skb, size, more) ? size : -EPIPE;
+	ret = tail_put(ep, skb, size, more, flags & MSG_OOB) ? size : -EPIPE;
 out:
 	if (ret < 0)
 		ret = sk_stream_error(sk, flags, ret);
@@ -499,8 +501,8 @@ int memnet_set_rcvlowat(struct sock *sk, int bytes)
 }
 
 /*
- * Copies up to @len bytes from position @skip of what is unread. Returns bytes or a negative
- * errno.
+ * Copies up to @len bytes from position @skip of what is unread, but not past the mark of urgent
+ * data. Returns bytes or a negative errno.
  */
 static int copy_out(struct memnet_endpoint *ep, struct msghdr *msg, u32 skip, u32 len, bool trunc)
 {
@@ -509,6 +511,13 @@ static int copy_out(struct memnet_endpoint *ep, struct msghdr *msg, u32 skip, u3
 	int copied = 0;
 
 	spin_lock_bh(&ep->lock);
+	if (unlikely(ep->rx.urg)) {
+		u32 ahead = memnet_urgent_ahead(ep, skip);
+
+		/* Who stands at it has stopped there, and goes on if it is in line. */
+		if (ahead || !sock_flag(ep->sk, SOCK_URGINLINE))
+			len = min(len, ahead);
+	}
 	skip += ep->rx.offset;
 	skb = skb_peek(&ep->rx.queue);
 	while (skb && skip >= skb->len) {
@@ -561,6 +570,23 @@ static int recv_locked(struct sock *sk, struct msghdr *msg, size_t len, int flag
 	__skb_queue_head_init(&done);
 	add_wait_queue(sk_sleep(sk), &wait);
 	for (;;) {
+		if (unlikely(READ_ONCE(ep->rx.urg) || READ_ONCE(ep->rx.urg_old))) {
+			if (!memnet_urgent_ahead(ep, from)) {
+				if (copied)
+					break;
+				if (signal_pending(current)) {
+					ret = timeo ? sock_intr_errno(timeo) : -EAGAIN;
+					break;
+				}
+			}
+			if (memnet_urgent_skips(sk, ep, from)) {
+				if (flags & MSG_PEEK)
+					from++;
+				else
+					memnet_rcv_window_consumed(ep, 1, &done);
+				__skb_queue_purge(&done);
+			}
+		}
 		ret = copy_out(ep, msg, from, len - copied, flags & MSG_TRUNC);
 		if (ret > 0) {
 			copied += ret;
@@ -639,10 +665,20 @@ static int recv_locked(struct sock *sk, struct msghdr *msg, size_t len, int flag
 	return copied ?: ret;
 }
 
-/* As tcp_inq_hint(): what can be read next, of which the end of the stream is one. */
-static int inq_hint(struct memnet_endpoint *ep)
+/* As tcp_inq(): what can be read, up to the mark of urgent data. */
+static u64 inq(struct sock *sk, struct memnet_endpoint *ep)
 {
-	u64 bytes = ep ? readable(ep) : 0;
+	u64 bytes = readable(ep);
+
+	if (unlikely(READ_ONCE(ep->rx.urg)) && !sock_flag(sk, SOCK_URGINLINE))
+		bytes = min_t(u64, bytes, memnet_urgent_ahead(ep, 0));
+	return bytes;
+}
+
+/* As tcp_inq_hint(): what can be read next, of which the end of the stream is one. */
+static int inq_hint(struct sock *sk, struct memnet_endpoint *ep)
+{
+	u64 bytes = ep ? inq(sk, ep) : 0;
 
 	return bytes ? min_t(u64, bytes, INT_MAX) : ep && READ_ONCE(ep->rx.fin);
 }
@@ -670,24 +706,28 @@ int memnet_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flag
 	}
 	if (flags & MSG_ERRQUEUE)
 		return -EAGAIN;
-	if (flags & MSG_OOB)
-		return -EOPNOTSUPP;
 	lock_sock(sk);
-	ret = recv_locked(sk, msg, len, flags);
+	ret = flags & MSG_OOB ? memnet_urgent_recv(sk, msg, len, flags) :
+				recv_locked(sk, msg, len, flags);
 	if (ret >= 0 && msg->msg_get_inq)
-		msg->msg_inq = inq_hint(mn->ep);
+		msg->msg_inq = inq_hint(sk, mn->ep);
 	release_sock(sk);
 	return ret;
 }
 
 /* ---- poll and ioctl ---- */
 
-/* As tcp_stream_is_readable(): enough for SO_RCVLOWAT, or no room for more. */
+/*
+ * As tcp_stream_is_readable(): enough for SO_RCVLOWAT, or no room for more. An urgent byte that is
+ * left out is none.
+ */
 static bool is_readable(struct sock *sk, struct memnet_endpoint *ep)
 {
 	u64 unread = readable(ep);
 	int target;
 
+	if (unlikely(READ_ONCE(ep->rx.urg)) && unread && memnet_urgent_skips(sk, ep, 0))
+		unread--;
 	if (!unread)
 		return false;
 	target = sock_rcvlowat(sk, 0, INT_MAX);
@@ -710,6 +750,8 @@ static __poll_t poll_endpoint(struct sock *sk, struct socket *sock, struct memne
 		return mask | (state == TCP_CLOSE ? EPOLLOUT | EPOLLWRNORM : 0);
 	if (ep->connected && is_readable(sk, ep))
 		mask |= EPOLLIN | EPOLLRDNORM;
+	if (unlikely(READ_ONCE(ep->rx.urg) & TCP_URG_VALID))
+		mask |= EPOLLPRI;
 	if (shutdown & SEND_SHUTDOWN || state == TCP_CLOSE) {
 		mask |= EPOLLOUT | EPOLLWRNORM;
 	} else if (memnet_transmit_writable(ep, sk)) {
@@ -820,7 +862,7 @@ int memnet_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg)
 		if (sk->sk_state == TCP_LISTEN)
 			ret = -EINVAL;
 		else if (mn->ep && mn->ep->connected)
-			value = readable(mn->ep);
+			value = inq(sk, mn->ep);
 		break;
 	case SIOCOUTQ:
 		ret = ioctl_outq(sk, WIRE_QUERY_OUTQ, &value);
@@ -829,6 +871,7 @@ int memnet_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg)
 		ret = ioctl_outq(sk, WIRE_QUERY_UNSENT, &value);
 		break;
 	case SIOCATMARK:
+		value = memnet_urgent_at_mark(mn->ep);
 		break;
 	default:
 		release_sock(sk);

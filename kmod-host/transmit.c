@@ -189,6 +189,8 @@ static int send_buffer(struct memnet_endpoint *ep, struct sk_buff *skb, struct w
 		msg->hdr.flags |= flags;
 	else
 		msg->hdr.flags |= WIRE_F_MORE;
+	if (unlikely(ep->tx.urgent == ep->tx.sent + len))
+		msg->hdr.flags |= WIRE_F_URGENT;
 	if (!whole)
 		skb_get(skb);
 	ret = memnet_tx_queue(ep->lc->ch, msg, skb, ep->tx.offset, len,
@@ -232,6 +234,8 @@ static int send_data(struct memnet_endpoint *ep, struct memnet_entry *entry)
 							   WIRE_MAX_PAYLOAD));
 		goto out;
 	}
+	if (unlikely(ep->tx.urgent))
+		len = min_t(u64, len, ep->tx.urgent - from);
 	flags = last && ep->tx.fin ? WIRE_F_FIN :
 		payload_follows(ep, entry) || entry->more ? WIRE_F_MORE : 0;
 	ret = send_buffer(ep, memnet_entry_skb(entry), &msg, len, flags);
@@ -239,6 +243,8 @@ static int send_data(struct memnet_endpoint *ep, struct memnet_entry *entry)
 		return ret;
 	ep->tx.sent += ret;
 	ep->tx.offset += ret;
+	if (unlikely(ep->tx.urgent == ep->tx.sent))
+		ep->tx.urgent = 0;
 	if (ret == left) {
 		list_del(&entry->node);
 		ep->tx.offset = 0;
@@ -561,6 +567,7 @@ void memnet_transmit_release(struct memnet_endpoint *ep, struct list_head *drop)
 	ep->tx.options = 0;
 	ep->tx.offset = 0;
 	ep->tx.fin = false;
+	ep->tx.urgent = 0;
 	ep->tx.end = ep->tx.sent;
 	if (ep->request.skb)
 		list_add_tail(&memnet_cb(ep->request.skb)->entry.node, drop);

@@ -10,6 +10,8 @@
  *
  * Runs in the channel's worker. Locks: the channel's tx.lock.
  */
+#include <net/tcp.h>
+
 #include "tcps.h"
 
 static void make(struct tcps_endpoint *ep, struct wire_msg *msg, enum wire_opcode opcode)
@@ -176,6 +178,13 @@ static int send_all(struct tcps_endpoint *ep)
 	if (!ret && ep->owed & TCPS_OWE_REPLY) {
 		make_answer(ep, &msg, &ep->answer);
 		ret = send(ep, &msg, NULL, 0, 0, TCPS_OWE_REPLY);
+	}
+	if (!ret && ep->owed & TCPS_OWE_URGENT) {
+		make(ep, &msg, WIRE_URGENT);
+		msg.hdr.pos = cpu_to_le64(ep->rx.urg_pos);
+		msg.urgent.valid = !!(ep->rx.urg & TCP_URG_VALID);
+		msg.urgent.byte = msg.urgent.valid ? ep->rx.urg : 0;
+		ret = send(ep, &msg, NULL, 0, 0, TCPS_OWE_URGENT);
 	}
 	/* A reset does not wait for payload before it, but for the end of the stream or a job. */
 	if (!ret && ep->owed & TCPS_OWE_RESET && !(ep->owed & TCPS_OWE_FIN) &&

@@ -129,6 +129,10 @@ int tcps_native_create(struct tcps_endpoint *ep)
 	if (ret)
 		return ret;
 	sk_net_refcnt_upgrade(sock->sk);
+	/* Urgent data stays in the stream, and its children's: the host leaves it out. */
+	lock_sock(sock->sk);
+	sock_set_flag(sock->sk, SOCK_URGINLINE);
+	release_sock(sock->sk);
 	tcps_native_adopt(ep, sock, NULL);
 	return 0;
 }
@@ -160,24 +164,16 @@ void tcps_native_release(struct tcps_endpoint *ep, bool abort)
  * tcps_native_unread() - bytes that can still be read
  * @sk: connected socket, locked
  *
- * Unlike tcp_inq() this looks past an urgent byte, which itself is not part of the stream.
+ * Unlike tcp_inq() this looks past an urgent byte, which is read in line (SO_OOBINLINE).
  */
 u32 tcps_native_unread(const struct sock *sk)
 {
 	const struct tcp_sock *tp = tcp_sk(sk);
-	u32 unread = tp->rcv_nxt - tp->copied_seq, end = tp->rcv_nxt;
+	u32 unread = tp->rcv_nxt - tp->copied_seq;
 
 	if ((1 << sk->sk_state) & (TCPF_SYN_SENT | TCPF_SYN_RECV | TCPF_LISTEN))
 		return 0;
-	if (unread && sock_flag(sk, SOCK_DONE)) {
-		unread--;
-		end--;
-	}
-	/* The pointer may be at the FIN, which is no byte. */
-	if (unread && tp->urg_data && !before(tp->urg_seq, tp->copied_seq) &&
-	    before(tp->urg_seq, end))
-		unread--;
-	return unread;
+	return unread && sock_flag(sk, SOCK_DONE) ? unread - 1 : unread;
 }
 
 static void addr_to_wire(const struct sockaddr_storage *ss, struct wire_addr *addr)

@@ -70,6 +70,8 @@ static int receive_data(struct tcps_endpoint *ep, struct memnet_rx *rx)
 		ep->in.tell = ep->in.pos;
 	if (rx->msg.hdr.flags & WIRE_F_COUNT)
 		ep->in.count = ep->in.pos;
+	if (rx->msg.hdr.flags & WIRE_F_URGENT)
+		ep->in.urgent = ep->in.pos;
 	if (ep->in.dead || !rx->len)
 		return 0;
 	pages = memnet_rx_enqueue(rx, &ep->in.queue, &copied);

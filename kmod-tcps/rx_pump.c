@@ -21,12 +21,13 @@
  * memory, and a machine whose TCP is short of memory drops what it receives.
  *
  * read_sock() stops for ever at urgent data. Where the mark is next, and no byte before it,
- * recvmsg() steps over it, skipping the urgent byte as a program without SO_OOBINLINE sees it. It
- * wants room for a byte after it, whether there is one or only the end of the stream.
+ * recvmsg() reads on, for native sockets have SO_OOBINLINE. The host is told of the mark, by
+ * URGENT, before anything is read that could be it, and again when its byte is there.
  *
  * The end of the stream is told from the socket's state, never from a read of nothing; that both
- * directions have ended, and TCP has let go of the socket, by FINISHED; an error by RESET, which names the position up to which bytes still follow, because what came before the
- * error can still be read.
+ * directions have ended, and TCP has let go of the socket, by FINISHED; an error by RESET, which
+ * names the position up to which bytes still follow, because what came before the error can still
+ * be read.
  *
  * Runs in the channel's worker, whose field unsent is, too. Locks: lock_sock; endpoint.lock for
  * rx.limit.
@@ -119,16 +120,32 @@ static int actor(read_descriptor_t *desc, struct sk_buff *skb, unsigned int offs
 	return len;
 }
 
-/* Whether the mark of urgent data is the next thing to read. */
+/* Whether the urgent byte is the next one to read. */
 static bool at_mark(const struct sock *sk)
 {
 	const struct tcp_sock *tp = tcp_sk(sk);
 
-	return tp->urg_data && tp->urg_seq == tp->copied_seq && tp->rcv_nxt != tp->copied_seq;
+	return tp->urg_data && tp->urg_seq == tp->copied_seq && tcps_native_unread(sk);
 }
 
-/* Reads past the mark; the socket is not locked. Returns 0 or a negative errno. */
-static int step_over(struct tcps_endpoint *ep, struct sk_buff *job, u32 room)
+/* A mark that is ahead, or new to the host. The socket is locked. */
+static void look_for_mark(struct tcps_endpoint *ep, const struct sock *sk)
+{
+	const struct tcp_sock *tp = tcp_sk(sk);
+	u64 pos;
+
+	if (likely(!tp->urg_data) || before(tp->urg_seq, tp->copied_seq))
+		return;
+	pos = ep->rx.read + (tp->urg_seq - tp->copied_seq);
+	if (ep->rx.urg && ep->rx.urg_pos == pos && ep->rx.urg == tp->urg_data)
+		return;
+	ep->rx.urg_pos = pos;
+	ep->rx.urg = tp->urg_data;
+	ep->owed |= TCPS_OWE_URGENT;
+}
+
+/* Reads on at the mark; the socket is not locked. Returns 0 or a negative errno. */
+static int read_mark(struct tcps_endpoint *ep, struct sk_buff *job, u32 room)
 {
 	struct msghdr msg = {};
 	struct sk_buff *skb;
@@ -144,7 +161,7 @@ static int step_over(struct tcps_endpoint *ep, struct sk_buff *job, u32 room)
 	if (ret <= 0) {
 		__skb_unlink(skb, &ep->rx.pending);
 		kfree_skb(skb);
-		/* Nothing behind it yet, or the socket's error, which is told here only. */
+		/* The socket's error is told here only. */
 		return ret < 0 && ret != -EAGAIN && ret != -ENOTCONN ? ret : 0;
 	}
 	skb_put(skb, ret);
@@ -213,7 +230,7 @@ void tcps_rx_pump(struct tcps_endpoint *ep, int events)
 	struct sock *sk = ep->sock->sk;
 	read_descriptor_t desc = { .arg.data = &round };
 	u64 room, before = ep->rx.read;
-	bool over = false, mark, finished;
+	bool over = false, finished;
 	u32 unread;
 	int error;
 
@@ -243,19 +260,20 @@ void tcps_rx_pump(struct tcps_endpoint *ep, int events)
 
 	lock_sock(sk);
 	moderate(ep, sk);
+	if (ep->state == TCPS_CONNECTED)
+		look_for_mark(ep, sk);
 	if (desc.count)
 		ep->sock->ops->read_sock(sk, &desc, actor);
 	if (desc.count && !round.failed && at_mark(sk)) {
 		release_sock(sk);
-		round.failed = step_over(ep, round.job, desc.count);
+		round.failed = read_mark(ep, round.job, desc.count);
 		lock_sock(sk);
 	}
 	ep->tc->unsent += ep->rx.read - before;
 	unread = tcps_native_unread(sk);
-	mark = at_mark(sk);
 	ep->rx.behind = unread;
 	error = 0;
-	if (!unread && !mark &&
+	if (!unread &&
 	    (sk->sk_shutdown & RCV_SHUTDOWN || sk->sk_state == TCP_CLOSE))
 		ep->rx.eof = true;
 	if (ep->state == TCPS_CONNECTED)
@@ -277,8 +295,8 @@ void tcps_rx_pump(struct tcps_endpoint *ep, int events)
 	}
 	if (round.failed == -ENOMEM)
 		tcps_stall(ep, -ENOMEM);
-	else if ((unread || mark) && !round.job && room == ep->rx.read - before)
+	else if (unread && !round.job && room == ep->rx.read - before)
 		want_window(ep);
-	else if ((unread || mark) && ep->rx.read != before && !over)
+	else if (unread && ep->rx.read != before && !over)
 		tcps_kick(ep, TCPS_EV_DATA);
 }

@@ -298,14 +298,15 @@ enum tcps_endpoint_state {
 #define TCPS_OWE_NEW_CONNECTION	0x01
 #define TCPS_OWE_CONNECT_REPLY	0x02
 #define TCPS_OWE_REPLY		0x04
-#define TCPS_OWE_RESET		0x08
-#define TCPS_OWE_FIN		0x10
-#define TCPS_OWE_FINISHED	0x20
-#define TCPS_OWE_WANT		0x40
-#define TCPS_OWE_WINDOW		0x80
-#define TCPS_OWE_PUBLISH	0x100
-#define TCPS_OWE_COUNT		0x200
-#define TCPS_OWE_CLOSED		0x400
+#define TCPS_OWE_URGENT		0x08
+#define TCPS_OWE_RESET		0x10
+#define TCPS_OWE_FIN		0x20
+#define TCPS_OWE_FINISHED	0x40
+#define TCPS_OWE_WANT		0x80
+#define TCPS_OWE_WINDOW		0x100
+#define TCPS_OWE_PUBLISH	0x200
+#define TCPS_OWE_COUNT		0x400
+#define TCPS_OWE_CLOSED		0x800
 
 /* beside them: the buffers on rx.pending, RECV_DONE for each on rx.over */
 
@@ -396,6 +397,7 @@ struct tcps_endpoint {
 		u64			want;		/* limit the host knows, with @wanted */
 		u64			tell;		/* tell when this is taken, 0 for nothing */
 		u64			count;		/* write the counter until this is taken */
+		u64			urgent;		/* position after the urgent byte */
 		u64			counter_addr;	/* where it is */
 		u32			counter_key;	/* 0: there is none */
 		u64			consumed;	/* of CLOSE */
@@ -442,6 +444,8 @@ struct tcps_endpoint {
 		u64			consumed;	/* bytes the application has read */
 		u64			want;		/* limit for which we asked */
 		u64			end;		/* of RESET */
+		u64			urg_pos;	/* of URGENT */
+		u16			urg;		/* tcp_sock.urg_data then */
 		bool			blocked;	/* the host's window is dry */
 		bool			behind;		/* TCP has more than the host took */
 		bool			eof;		/* TCP's end was reached */

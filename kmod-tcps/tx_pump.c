@@ -7,7 +7,9 @@
  * Pages go to TCP by reference; payload up to the copybreak is copied, since TCP accounts bytes
  * and would hold a page for each. What TCP does not take stays in tx.sending with its offset, and
  * sk_write_space() resumes. An option in the queue is set between the payload before and after
- * it; the host's FIN is shut down when all before it is taken.
+ * it; the host's FIN is shut down when all before it is taken. An urgent byte goes alone, for TCP
+ * puts the mark behind whatever it takes of a call; of several that wait the last one counts, as
+ * in TCP's own queue.
  *
  * The window: the host may send up to in.limit. As TCP takes bytes the limit moves to tx.taken +
  * tx.window, published when enough has opened, by an RDMA write that interrupts nobody, or by
@@ -83,6 +85,17 @@ static bool take_batch(struct tcps_endpoint *ep, bool *more)
 	return !skb_queue_empty(&ep->tx.sending);
 }
 
+/* Cuts pages to @len bytes of them, not 0; how many they are then. */
+static int bvecs_of(struct bio_vec *bvec, size_t len)
+{
+	int n = 0;
+
+	while (len > bvec[n].bv_len)
+		len -= bvec[n++].bv_len;
+	bvec[n].bv_len = len;
+	return n + 1;
+}
+
 #ifdef MEMNET_HAVE_splice_pages
 static int send_bvec(struct socket *sock, struct bio_vec *bvec, int n, size_t len, int flags,
 		     bool copy)
@@ -116,6 +129,25 @@ static int send_bvec(struct socket *sock, struct bio_vec *bvec, int n, size_t le
 }
 #endif
 
+/* Bytes before the urgent one, or that one, may go in one call; sets MSG_OOB for it. */
+static size_t up_to_mark(struct tcps_endpoint *ep, size_t len, int *flags)
+{
+	u64 urgent;
+
+	spin_lock_bh(&ep->lock);
+	urgent = ep->in.urgent;
+	if (urgent <= ep->tx.taken)
+		ep->in.urgent = 0;
+	spin_unlock_bh(&ep->lock);
+	if (urgent <= ep->tx.taken || ep->tx.taken + len < urgent)
+		return len;
+	if (urgent == ep->tx.taken + 1) {
+		*flags = (*flags & ~MSG_MORE) | MSG_OOB;
+		return 1;
+	}
+	return urgent - ep->tx.taken - 1;
+}
+
 /* Gives tx.sending, a batch of payload, to TCP; returns bytes taken or a negative errno. */
 static int send_batch(struct tcps_endpoint *ep, bool more)
 {
@@ -147,6 +179,10 @@ static int send_batch(struct tcps_endpoint *ep, bool more)
 	}
 	if (more || TCPS_CB(skb_peek_tail(&ep->tx.sending))->more)
 		flags |= MSG_MORE;
+	if (unlikely(READ_ONCE(ep->in.urgent))) {
+		len = up_to_mark(ep, len, &flags);
+		n = bvecs_of(bvec, len);
+	}
 	n = send_bvec(ep->sock, bvec, n, len, flags, copy);
 	if (n > 0)
 		memnet_stat_add(copy ? MEMNET_STAT_TCPS_TX_COPIED : MEMNET_STAT_TCPS_TX_SPLICED, n);

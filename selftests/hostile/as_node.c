@@ -145,6 +145,30 @@ ATTACK(finished_listener, with_guest(p, LISTENING, WIRE_FINISHED, 1))
 ATTACK(finished_early, with_guest(p, CONNECTED, WIRE_FINISHED, 1))
 ATTACK(reset_twice, with_guest(p, CONNECTED, WIRE_RESET, 2))
 
+/* URGENT at positions from what was sent; -1: an end of the list. */
+static int urgent(struct peer *p, enum guest_state state, const int *at, u8 valid)
+{
+	struct guest *g = node_guest(p, state, NODE_MS);
+	struct wire_msg msg;
+
+	for (; g && *at >= 0; at++) {
+		msg = about(g, WIRE_URGENT);
+		msg.hdr.pos = cpu_to_le64(g->out + *at - 100);
+		msg.urgent.valid = valid;
+		msg.urgent.byte = '!';
+		if (peer_say(p, &msg, 0))
+			return p->dead ? 0 : -1;
+	}
+	return g ? 0 : -1;
+}
+
+ATTACK(urgent_listener, urgent(p, LISTENING, (int[]){ 100, -1 }, 1))
+ATTACK(urgent_behind, urgent(p, CONNECTED, (int[]){ 99, -1 }, 1))
+ATTACK(urgent_back, urgent(p, CONNECTED, (int[]){ 300, 200, -1 }, 1))
+ATTACK(urgent_again, urgent(p, CONNECTED, (int[]){ 300, 300, -1 }, 1))
+ATTACK(urgent_odd, urgent(p, CONNECTED, (int[]){ 300, -1 }, 2))
+ATTACK(urgent_far, urgent(p, CONNECTED, (int[]){ 200, 0x7fffffff, -1 }, 0))
+
 /* The host has ended nothing, or not heard of our end before that of the connection. */
 static int finished_half(struct peer *p)
 {
@@ -468,6 +492,12 @@ static const struct attack attacks[] = {
 	{ "FIN twice", fin_twice, DIES },
 	{ "DATA after FIN", data_after_fin, DIES },
 	{ "CLOSED nobody asked for", closed_unasked, DIES },
+	{ "URGENT of a listener", urgent_listener, DIES },
+	{ "URGENT behind what was sent", urgent_behind, DIES },
+	{ "URGENT that goes back", urgent_back, DIES },
+	{ "URGENT twice", urgent_again, DIES },
+	{ "URGENT neither there nor not", urgent_odd, DIES },
+	{ "URGENT far ahead", urgent_far, LIVES },
 	{ "FINISHED before anything has ended", finished_early, DIES },
 	{ "FINISHED of one direction", finished_half, DIES },
 	{ "FINISHED of a listener", finished_listener, DIES },

@@ -103,9 +103,9 @@ int result_parse(struct result *result, const char *line)
 		line += 8;
 	}
 	if (sscanf(line,
-		   "in=%llu out=%llu sum=%llx bad=%lld err=%d eof=%d segs=%u",
+		   "in=%llu out=%llu sum=%llx bad=%lld err=%d eof=%d segs=%u oob=%u",
 		   &in, &out, &sum, &bad, &result->err, &result->eof,
-		   &result->segs) != 7) {
+		   &result->segs, &result->oob) != 8) {
 		errno = EPROTO;
 		return -1;
 	}

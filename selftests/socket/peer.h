@@ -20,6 +20,7 @@ struct result {
 	int err;
 	int eof;
 	unsigned int segs;
+	unsigned int oob;
 };
 
 /* A name no other connection has. */

@@ -34,8 +34,10 @@ struct plan {
 	uint64_t check_seed;
 	uint64_t after;		/* read this many, then do "then" */
 	uint64_t urg;		/* one urgent byte in front of this position */
+	uint64_t urg_more;	/* and as many behind it at once */
 	bool has_after;
 	bool has_urg;
+	bool oob;		/* read urgent bytes, too, and count them */
 	uint32_t piece;		/* send pieces of this size ... */
 	uint32_t chunk;		/* read pieces of this size ... */
 	uint32_t ms;		/* ... this far apart */
@@ -61,6 +63,7 @@ struct conn {
 	struct sum sum;
 	int64_t bad;			/* first wrong byte, or -1 */
 	int err;
+	unsigned int oob;		/* urgent bytes */
 	bool eof, replied, ended, urg_sent;
 	long next_read, next_write;
 	unsigned int segs_base;

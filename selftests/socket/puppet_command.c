@@ -26,7 +26,7 @@
  *
  *	read=all|none|echo  end=auto|fin|rst|close|hold  send=N  more=N
  *	seed=S  check=S  after=N then=rst|close|fin  urg=N  piece=N  chunk=N
- *	ms=N  reply=0|1  ready=0|1  tag=TAG  wait=0|1
+ *	ms=N  reply=0|1  ready=0|1  tag=TAG  wait=0|1  urg-more=N  oob=1
  *
  * wait=1 does nothing until "go TAG". TAG names the connection for these:
  *
@@ -41,9 +41,9 @@
  *				"go TAG" lets it accept
  *	closed			a port where nobody listens: "port=PORT"
  *
- * A result is "in=.. out=.. sum=.. bad=.. err=.. eof=.. segs=..": bytes read
- * and sent, checksum of those read, first byte that was not as expected (or
- * -1), errno, end of stream seen.
+ * A result is "in=.. out=.. sum=.. bad=.. err=.. eof=.. segs=.. oob=..": bytes
+ * read and sent, checksum of those read, first byte that was not as expected
+ * (or -1), errno, end of stream seen, segments, urgent bytes (with oob=1).
  */
 #include <errno.h>
 #include <stdio.h>
@@ -147,6 +147,10 @@ static bool key_apply(struct plan *plan, const char *key, const char *word)
 	} else if (!strcmp(key, "urg")) {
 		plan->has_urg = true;
 		plan->urg = n;
+	} else if (!strcmp(key, "urg-more")) {
+		plan->urg_more = n;
+	} else if (!strcmp(key, "oob")) {
+		plan->oob = n;
 	} else if (!strcmp(key, "urg+send")) {
 		plan->has_urg = true;
 		plan->urg = n;

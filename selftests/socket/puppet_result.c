@@ -28,10 +28,11 @@ static unsigned int kept_next;
 void result_text(const struct conn *c, char *text, size_t size)
 {
 	snprintf(text, size,
-		 "in=%llu out=%llu sum=%016llx bad=%lld err=%d eof=%d segs=%u",
+		 "in=%llu out=%llu sum=%016llx bad=%lld err=%d eof=%d segs=%u oob=%u",
 		 (unsigned long long)c->in, (unsigned long long)c->out,
 		 (unsigned long long)sum_end(&c->sum), (long long)c->bad,
-		 c->err, c->eof, stream_segs(c->fd) - c->segs_base);
+		 c->err, c->eof, stream_segs(c->fd) - c->segs_base,
+		 c->oob);
 }
 
 void result_keep(const struct conn *c)

@@ -124,6 +124,10 @@ bool stream_send(struct conn *c)
 				return true;
 			if (n < 0)
 				return fail(c, errno);
+			if (c->plan.urg_more) {
+				c->plan.urg_more--;
+				continue;
+			}
 			c->urg_sent = true;
 		}
 		if (c->out >= c->plan.send)
@@ -192,6 +196,8 @@ static bool stream_read(struct conn *c)
 
 		if (!size)
 			return true;
+		if (c->plan.oob && recv(c->fd, scratch, 1, MSG_OOB) == 1)
+			c->oob++;
 		n = recv(c->fd, scratch, size, 0);
 		if (n < 0 && errno == EAGAIN)
 			return true;
@@ -305,7 +311,7 @@ static void stream_ready(struct conn *c, uint32_t events)
 		if (!c->eof)
 			want |= EPOLLRDHUP;
 	} else if (read_size(c)) {
-		want |= EPOLLIN;
+		want |= EPOLLIN | (c->plan.oob ? EPOLLPRI : 0);
 	}
 	if (c->pending || (c->out < c->plan.send && send_size(c)) ||
 	    (c->plan.has_urg && !c->urg_sent))

@@ -26,9 +26,10 @@ const struct rule rules[] = {
 	{ WIRE_REPLY,		"REPLY",	  false, true,	true,  false, 0 },
 	{ WIRE_NEW_CONNECTION,	"NEW_CONNECTION", false, true,	true,  false, 0 },
 	{ WIRE_RESET,		"RESET",	  false, true,	true,  false, 0x01 },
+	{ WIRE_URGENT,		"URGENT",	  false, true,	true,  false, 0 },
 	{ WIRE_FINISHED,	"FINISHED",	  false, true,	true,  false, 0 },
 	{ WIRE_CLOSED,		"CLOSED",	  false, true,	true,  false, 0 },
-	{ WIRE_DATA,		"DATA",		  true,	 true,	true,  true,  0x63 },
+	{ WIRE_DATA,		"DATA",		  true,	 true,	true,  true,  0xe3 },
 	{ WIRE_WINDOW,		"WINDOW",	  true,	 true,	true,  false, 0 },
 	{ WIRE_WANT_WINDOW,	"WANT_WINDOW",	  true,	 true,	true,  false, 0 },
 	{ WIRE_WANT_TAKEN,	"WANT_TAKEN",	  true,	 false,	true,  false, 0 },
@@ -95,6 +96,8 @@ static bool oracle_body(const struct wire_msg *msg)
 	case WIRE_RESET:
 		return le32_to_cpu(msg->reset.error) >= 1 &&
 		       le32_to_cpu(msg->reset.error) <= MAX_ERRNO;
+	case WIRE_URGENT:
+		return msg->urgent.valid <= 1;
 	case WIRE_CLOSED:
 		return le32_to_cpu(msg->closed.error) <= MAX_ERRNO;
 	default:
@@ -111,7 +114,8 @@ bool oracle_message(const struct wire_msg *msg, u32 bytes, bool from_host)
 	       len + WIRE_SLOT == bytes &&
 	       len <= (rule->payload ? WIRE_MAX_PAYLOAD : 0) &&
 	       (msg->hdr.flags | rule->flags) == rule->flags &&
-	       (from_host || !(msg->hdr.flags & 0x60)) &&
+	       (from_host || !(msg->hdr.flags & 0xe0)) &&
+	       (len || !(msg->hdr.flags & 0x80)) &&
 	       (le32_to_cpu(msg->hdr.index) != 0) == rule->endpoint &&
 	       oracle_body(msg);
 }

@@ -229,6 +229,19 @@ TEST(reset)
 	judge_errno(&msg.reset.error, false);
 }
 
+TEST(urgent)
+{
+	unsigned int valid;
+
+	start(WIRE_URGENT);
+	msg.hdr.pos = cpu_to_le64(~0ULL);
+	msg.urgent.byte = 0xff;
+	for (valid = 0; valid < 256; valid++) {
+		msg.urgent.valid = valid;
+		judge(valid <= 1);
+	}
+}
+
 TEST(closed)
 {
 	start(WIRE_CLOSED);

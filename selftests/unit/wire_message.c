@@ -134,17 +134,33 @@ TEST(flags)
 
 	for EACH_RULE(rule) {
 		make_valid(&msg, rule);
+		/* what the last byte is needs a byte */
+		if (rule->payload)
+			msg.hdr.len = cpu_to_le32(1);
 		for (flags = 0; flags < 256; flags++) {
 			note("%s with flags %#x", rule->name, flags);
 			msg.hdr.flags = flags;
 			if (rule->host)
-				EQ(wire_check(&msg, WIRE_SLOT, true),
+				EQ(wire_check(&msg, WIRE_SLOT + rule->payload, true),
 				   flags & ~rule->flags ? -EPROTO : 0);
 			if (rule->node)
-				EQ(wire_check(&msg, WIRE_SLOT, false),
-				   flags & ~rule->flags || flags & 0x60 ? -EPROTO : 0);
+				EQ(wire_check(&msg, WIRE_SLOT + rule->payload, false),
+				   flags & ~rule->flags || flags & 0xe0 ? -EPROTO : 0);
 		}
 	}
+}
+
+TEST(urgent_is_a_byte)
+{
+	struct wire_msg msg;
+
+	make_valid(&msg, rule_of(WIRE_DATA));
+	msg.hdr.flags = WIRE_F_URGENT;
+	EQ(wire_check(&msg, WIRE_SLOT, true), -EPROTO);
+	msg.hdr.flags |= WIRE_F_FIN;
+	EQ(wire_check(&msg, WIRE_SLOT, true), -EPROTO);
+	msg.hdr.len = cpu_to_le32(1);
+	EQ(wire_check(&msg, WIRE_SLOT + 1, true), 0);
 }
 
 TEST(index_zero_is_the_channel)
