@@ -13,6 +13,11 @@
 #define WQ_PERCPU 0	/* the default before it had a name */
 #endif
 
+/* options that came later; an older kernel refuses them */
+#ifndef SO_PASSPIDFD
+#define SO_PASSPIDFD 76
+#endif
+
 /* a local variable that is filled in before it is read, not cleared where all others are */
 #ifndef __uninitialized
 #if __has_attribute(uninitialized)

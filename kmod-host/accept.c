@@ -92,6 +92,7 @@ static int memnet_do_accept(struct socket *sock, struct socket *newsock, int fla
 		memnet_set_names(newsk, &child->local, &child->peer);
 		memnet_sk(newsk)->ep = child;
 		memnet_endpoint_attach(child, newsk);
+		memnet_tell_child(newsk);
 		memnet_stat_inc(MEMNET_STAT_HOST_ACCEPTS);
 	}
 	release_sock(newsk);

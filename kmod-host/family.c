@@ -102,6 +102,7 @@ struct sock *memnet_sock_alloc(struct net *net, struct socket *sock, int family,
 	sk->sk_write_space = memnet_write_space;
 	if (family == AF_INET6)
 		inet_sk(sk)->pinet6 = &((struct memnet6_sock *)sk)->inet6;
+	memnet_init_options(sk);
 	INIT_LIST_HEAD(&mn->link_node);
 	memnet_stat_inc(MEMNET_STAT_HOST_SOCKETS);
 	return sk;

@@ -29,7 +29,9 @@
  *   connect.c     connect
  *   stream.c      send and receive calls, poll, ioctls
  *   urgent.c      urgent data
- *   sockopt.c     socket options and their copies on the node
+ *   sockopt.c     setsockopt and getsockopt
+ *   sock_level.c  options of SOL_SOCKET
+ *   option.c      options that are integers, and their copies on the node
  *   native.c      sockets that stay in the host's own stack: loopback and excluded ports
  *   netlink.c     links and sockets for memnetctl
  *
@@ -180,7 +182,7 @@ struct memnet_endpoint {
 		u32			n_jobs;		/* of @jobs */
 		u32			n_waited;	/* of them: somebody waits for it */
 		u32			n_controls;	/* messages in @queue */
-		u32			options;	/* bits of values the node is to have */
+		u64			options;	/* bits of values the node is to have */
 		bool			fin;		/* end of stream follows the queue */
 		bool			fin_sent;
 		bool			want;		/* wait for window with nothing queued */
@@ -308,11 +310,21 @@ static inline struct sk_buff *memnet_entry_skb(struct memnet_entry *entry)
 			    cb);
 }
 
-/* Options kept on the host and copied to the node; an index into memnet_sock.opt. */
+/* Options that are integers: an index into memnet_sock.opt; see option.c. */
 enum memnet_opt {
-	MEMNET_OPT_NODELAY,
+	MEMNET_OPT_REUSEADDR,
+	MEMNET_OPT_REUSEPORT,
+	MEMNET_OPT_KEEPALIVE,
+	MEMNET_OPT_SNDBUF,
+	MEMNET_OPT_RCVBUF,
+	MEMNET_OPT_BUF_LOCK,
+	MEMNET_OPT_TXREHASH,
+	MEMNET_OPT_PRIORITY,
+	MEMNET_OPT_SOCKET_END,	/* those before are of SOL_SOCKET */
+	MEMNET_OPT_NODELAY = MEMNET_OPT_SOCKET_END,
 	MEMNET_OPT_CORK,
 	MEMNET_OPT_QUICKACK,
+	MEMNET_OPT_MAXSEG,
 	MEMNET_OPT_KEEPIDLE,
 	MEMNET_OPT_KEEPINTVL,
 	MEMNET_OPT_KEEPCNT,
@@ -320,13 +332,38 @@ enum memnet_opt {
 	MEMNET_OPT_DEFER_ACCEPT,
 	MEMNET_OPT_SYNCNT,
 	MEMNET_OPT_LINGER2,
+	MEMNET_OPT_NOTSENT_LOWAT,
+	MEMNET_OPT_THIN_LINEAR,
+	MEMNET_OPT_SAVE_SYN,
+	MEMNET_OPT_TX_DELAY,
 	MEMNET_OPT_TOS,
 	MEMNET_OPT_TTL,
+	MEMNET_OPT_MINTTL,
+	MEMNET_OPT_MTU_DISCOVER,
 	MEMNET_OPT_V6ONLY,
 	MEMNET_OPT_HOPS,
 	MEMNET_OPT_TCLASS,
+	MEMNET_OPT_MINHOPS,
+	MEMNET_OPT_MTU_DISCOVER6,
+	MEMNET_OPT_AUTOFLOWLABEL,
+	MEMNET_OPT_THIN_DUPACK,
+	MEMNET_OPT_RECVOPTS,
+	MEMNET_OPT_RETOPTS,
+	MEMNET_OPT_PASSSEC,
+	MEMNET_OPT_ORIGDSTADDR,
+	MEMNET_OPT_CHECKSUM,
+	MEMNET_OPT_MC_LOOP,
+	MEMNET_OPT_MC_ALL,
+	MEMNET_OPT_MC_LOOP6,
+	MEMNET_OPT_MC_ALL6,
+	MEMNET_OPT_RTALERT_ISOLATE,
+	MEMNET_OPT_RECVPATHMTU,
+	MEMNET_OPT_DONTFRAG,
+	MEMNET_OPT_RECVFRAGSIZE6,
 	MEMNET_OPT_END,
 };
+
+static_assert(MEMNET_OPT_END <= 64);	/* they are bits of a word, too */
 
 /**
  * struct memnet_sock - an AF_MEMNET socket
@@ -349,9 +386,10 @@ enum memnet_opt {
  *		and address; under lock_sock()
  * @in_use:	a listener whose port the node had for somebody else when it was to be set up again:
  *		how often that was tried; under lock_sock()
- * @opt:	option values, under lock_sock()
- * @opt_set:	bit i: @opt[i] was set and is to be copied to the node
- * @synced:	SOL_SOCKET options as the node has them
+ * @opt:	option values, of SOL_SOCKET as the node was told; under lock_sock()
+ * @opt_set:	bit i: @opt[i] was set and is to be copied to the node; under lock_sock()
+ * @changed:	of a listener: what was told since it listens; of a new child: what it is to be
+ *		told; under lock_sock()
  * @native_ports: ports that stay native
  * @n_native_ports: how many
  * @disconnects: how often connect(AF_UNSPEC) was called; who slept meanwhile has no business with
@@ -371,10 +409,8 @@ struct memnet_sock {
 	bool			unready;
 	u8			in_use;
 	int			opt[MEMNET_OPT_END];
-	u32			opt_set;
-	struct {
-		bool reuse, reuseport, keepalive;
-	} synced;
+	u64			opt_set;
+	u64			changed;
 	struct memnet_port_range *native_ports;
 	u32			n_native_ports;
 	unsigned int		disconnects;
@@ -661,9 +697,14 @@ __poll_t memnet_poll(struct file *file, struct socket *sock, poll_table *wait);
 int memnet_setsockopt(struct socket *sock, int level, int name, sockptr_t value, unsigned int len);
 int memnet_getsockopt(struct socket *sock, int level, int name, char __user *value,
 		      int __user *len);
+
+/* option.c */
+void memnet_init_options(struct sock *sk);
 void memnet_keepalive(struct sock *sk, int on);
 int memnet_sync_options(struct sock *sk, struct memnet_endpoint *ep, bool all);
+void memnet_copy_flags(struct sock *to, const struct sock *from);
 void memnet_inherit_options(struct sock *sk, const struct sock *listener);
+void memnet_tell_child(struct sock *sk);
 void memnet_option(int i, int *level, int *name);
 void memnet_option_message(struct sock *sk, int i, struct wire_msg *msg);
 
@@ -688,6 +729,8 @@ void memnet_native_adopt(struct sock *sk, struct socket *native);
 void memnet_native_unlisten(struct memnet_sock *mn);
 void memnet_native_release(struct memnet_sock *mn);
 void memnet_native_setopt(struct memnet_sock *mn, int level, int name, int value);
+int memnet_native_getsockopt(struct sock *sk, int level, int name, char __user *value,
+			     int __user *len);
 
 /* netlink.c */
 int memnet_host_netlink_init(void);

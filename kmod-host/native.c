@@ -127,11 +127,8 @@ static void copy_options(struct sock *sk, struct socket *native)
 	lock_sock(nsk);
 	nsk->sk_reuse = sk->sk_reuse;
 	nsk->sk_reuseport = sk->sk_reuseport;
-	nsk->sk_lingertime = sk->sk_lingertime;
-	sock_valbool_flag(nsk, SOCK_LINGER, sock_flag(sk, SOCK_LINGER));
-	sock_valbool_flag(nsk, SOCK_URGINLINE, sock_flag(sk, SOCK_URGINLINE));
+	memnet_copy_flags(nsk, sk);
 	nsk->sk_mark = sk->sk_mark;
-	nsk->sk_priority = sk->sk_priority;
 	if (sk->sk_userlocks & SOCK_SNDBUF_LOCK)
 		nsk->sk_sndbuf = sk->sk_sndbuf;
 	if (sk->sk_userlocks & SOCK_RCVBUF_LOCK)
@@ -140,13 +137,15 @@ static void copy_options(struct sock *sk, struct socket *native)
 	release_sock(nsk);
 	if (sock_flag(sk, SOCK_KEEPOPEN))
 		sock_set_keepalive(nsk);
-	for (i = 0; i < MEMNET_OPT_END; i++) {
-		if (!(mn->opt_set & BIT(i)))
+	for (i = MEMNET_OPT_SOCKET_END; i < MEMNET_OPT_END; i++) {
+		if (!(mn->opt_set & BIT_ULL(i)))
 			continue;
 		memnet_option(i, &level, &name);
 		native->ops->setsockopt(native, level, name, KERNEL_SOCKPTR(&mn->opt[i]),
 					sizeof(int));
 	}
+	/* IP_TOS has changed it. */
+	WRITE_ONCE(nsk->sk_priority, READ_ONCE(sk->sk_priority));
 }
 
 static int create(struct sock *sk, struct socket **native)
@@ -393,6 +392,20 @@ __poll_t memnet_native_poll(struct file *file, struct socket *native)
 	return mask;
 }
 
+/* The core reads the outer socket's: those of a connection older than its listener's. */
+static void copy_back(struct sock *sk, const struct sock *nsk)
+{
+	int locks = nsk->sk_userlocks & SOCK_BUF_LOCK_MASK;
+
+	memnet_copy_flags(sk, nsk);
+	sock_valbool_flag(sk, SOCK_KEEPOPEN, sock_flag(nsk, SOCK_KEEPOPEN));
+	sk->sk_userlocks = (sk->sk_userlocks & ~SOCK_BUF_LOCK_MASK) | locks;
+	if (locks & SOCK_SNDBUF_LOCK)
+		sk->sk_sndbuf = nsk->sk_sndbuf;
+	if (locks & SOCK_RCVBUF_LOCK)
+		sk->sk_rcvbuf = nsk->sk_rcvbuf;
+}
+
 /**
  * memnet_native_adopt() - an accepted native connection becomes a delegated socket
  * @sk: new socket, locked, grafted
@@ -403,6 +416,7 @@ void memnet_native_adopt(struct sock *sk, struct socket *native)
 	struct memnet_sock *mn = memnet_sk(sk);
 
 	join(sk, native);
+	copy_back(sk, native->sk);
 	/* Who sees the pointer sees what it points to. */
 	smp_store_release(&mn->native, native);
 	/* Who sees the flag sees the socket. */
@@ -419,11 +433,35 @@ void memnet_native_adopt(struct sock *sk, struct socket *native)
  */
 void memnet_native_setopt(struct memnet_sock *mn, int level, int name, int value)
 {
-	if (level == SOL_SOCKET && name == SO_KEEPALIVE && value)
-		sock_set_keepalive(mn->native->sk);
-	else if (level != SOL_SOCKET)
+	if (level == SOL_SOCKET)
+		sock_setsockopt(mn->native, level, name, KERNEL_SOCKPTR(&value), sizeof(value));
+	else
 		mn->native->ops->setsockopt(mn->native, level, name, KERNEL_SOCKPTR(&value),
 					    sizeof(value));
+}
+
+/**
+ * memnet_native_getsockopt() - what a native socket with these options says
+ * @sk: socket, locked
+ * @level: level, not SOL_SOCKET
+ * @name: name
+ * @value: where the value goes
+ * @len: room there; its size on return
+ *
+ * Return: 0 or a negative errno.
+ */
+int memnet_native_getsockopt(struct sock *sk, int level, int name, char __user *value,
+			     int __user *len)
+{
+	struct socket *native;
+	int ret;
+
+	ret = create(sk, &native);
+	if (ret)
+		return ret;
+	ret = native->ops->getsockopt(native, level, name, value, len);
+	sock_release(native);
+	return ret;
 }
 
 /* Takes the native socket off; the caller releases it. */

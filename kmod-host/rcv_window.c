@@ -85,11 +85,17 @@ void memnet_rcv_window_end(struct memnet_endpoint *ep)
  * memnet_rcv_window_bound() - how large the window may become
  * @ep: endpoint, locked
  * @rcvbuf: bytes, the socket's receive buffer
+ *
+ * What is granted stays granted; of what is not, one that is too large gives back its part.
  */
 void memnet_rcv_window_bound(struct memnet_endpoint *ep, int rcvbuf)
 {
 	lockdep_assert_held(&ep->lock);
 	ep->rx.max_window = clamp(rcvbuf, WIRE_INITIAL_WINDOW, MEMNET_MAX_WINDOW);
+	if (ep->rx.window > ep->rx.max_window) {
+		atomic_long_sub(ep->rx.window - ep->rx.max_window, &extra);
+		ep->rx.window = ep->rx.max_window;
+	}
 }
 
 /**

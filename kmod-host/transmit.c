@@ -26,7 +26,7 @@
 #define TOTAL_BATCH	65536	/* bytes a CPU counts for itself */
 #define MIN_SNDBUF	4096	/* what a socket may hold under pressure, as tcp_wmem[0] */
 /* options that go behind the payload */
-#define ORDERED		((u32)(BIT(MEMNET_OPT_NODELAY) | BIT(MEMNET_OPT_CORK)))
+#define ORDERED		(BIT_ULL(MEMNET_OPT_NODELAY) | BIT_ULL(MEMNET_OPT_CORK))
 
 static struct percpu_counter total;	/* bytes charged to all endpoints */
 
@@ -262,7 +262,7 @@ out:
 }
 
 /* Options that are to go now, of those in @mask; a socket that is gone needs none. */
-static int send_options(struct memnet_endpoint *ep, u32 mask)
+static int send_options(struct memnet_endpoint *ep, u64 mask)
 {
 	struct wire_msg msg __uninitialized;
 	int ret, i;
@@ -270,12 +270,12 @@ static int send_options(struct memnet_endpoint *ep, u32 mask)
 	if (!ep->sk)
 		ep->tx.options = 0;
 	while (ep->tx.options & mask) {
-		i = __ffs(ep->tx.options & mask);
+		i = __ffs64(ep->tx.options & mask);
 		memnet_option_message(ep->sk, i, &msg);
 		ret = memnet_transmit_message(ep, WIRE_SETOPT, &msg);
 		if (ret)
 			return ret;
-		ep->tx.options &= ~BIT(i);
+		ep->tx.options &= ~BIT_ULL(i);
 	}
 	return 0;
 }
@@ -455,9 +455,9 @@ void memnet_transmit_option(struct memnet_endpoint *ep, int i, const struct wire
 	spin_lock_bh(&ep->lock);
 	if (!ep->gone && ep->state != TCP_CLOSE) {
 		/* One that was set before may come later. */
-		if (!(BIT(i) & ORDERED))
+		if (!(BIT_ULL(i) & ORDERED))
 			replace(ep, msg);
-		ep->tx.options |= BIT(i);
+		ep->tx.options |= BIT_ULL(i);
 		memnet_transmit(ep);
 	}
 	spin_unlock_bh(&ep->lock);
@@ -480,7 +480,7 @@ void memnet_transmit_push(struct memnet_endpoint *ep)
 	} else if (ep->tx.held && ep->connected && !ep->gone && ep->state != TCP_CLOSE) {
 		/* Corked it is not, and told so the node's TCP pushes. */
 		ep->tx.held = false;
-		ep->tx.options |= BIT(MEMNET_OPT_CORK);
+		ep->tx.options |= BIT_ULL(MEMNET_OPT_CORK);
 		memnet_transmit(ep);
 	}
 	spin_unlock_bh(&ep->lock);
@@ -591,13 +591,20 @@ void memnet_transmit_purge(struct list_head *drop)
 	}
 }
 
+/* So many bytes TCP may not have taken yet; of TCP_NOTSENT_LOWAT 0 says nothing. */
+static u32 untaken_max(struct sock *sk)
+{
+	return min_t(u32, READ_ONCE(sk->sk_sndbuf) - 1U,
+		     READ_ONCE(memnet_sk(sk)->opt[MEMNET_OPT_NOTSENT_LOWAT]) - 1U) + 1;
+}
+
 /**
  * memnet_transmit_writable() - may the application queue more
  * @ep: endpoint
  * @sk: its socket
  *
  * Two bounds, both the send buffer's size: memory not yet released by the send queue, and bytes
- * the node's TCP has not taken yet. When all endpoints together hold their share, a socket that
+ * the node's TCP has not taken yet, of which the application may want less. When all endpoints together hold their share, a socket that
  * holds next to nothing may still go on: what it waits for is then always its own.
  */
 bool memnet_transmit_writable(struct memnet_endpoint *ep, struct sock *sk)
@@ -605,7 +612,7 @@ bool memnet_transmit_writable(struct memnet_endpoint *ep, struct sock *sk)
 	int sndbuf = READ_ONCE(sk->sk_sndbuf), held = atomic_read(&ep->wmem);
 
 	return held < sndbuf && (held < MIN_SNDBUF || !under_pressure()) &&
-	       READ_ONCE(ep->tx.end) - READ_ONCE(ep->tx.consumed) < sndbuf;
+	       READ_ONCE(ep->tx.end) - READ_ONCE(ep->tx.consumed) < untaken_max(sk);
 }
 
 /**
@@ -622,7 +629,7 @@ void memnet_transmit_want(struct memnet_endpoint *ep)
 	spin_lock_bh(&ep->lock);
 	if (ep->lc && ep->sk && !ep->gone && ep->connected && ep->state != TCP_CLOSE) {
 		memnet_transmit_refresh(ep);
-		if (ep->tx.end - ep->tx.consumed >= READ_ONCE(ep->sk->sk_sndbuf)) {
+		if (ep->tx.end - ep->tx.consumed >= untaken_max(ep->sk)) {
 			ep->tx.want = true;
 			memnet_transmit(ep);
 		}

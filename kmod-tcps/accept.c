@@ -28,6 +28,7 @@ static void child_start(struct tcps_endpoint *ep, struct tcps_endpoint *child, s
 
 	child->v6 = ep->v6;
 	child->uid = ep->uid;
+	child->rx.fixed = ep->rx.fixed;
 	child->conn.listener = ep->index;
 	child->conn.listener_gen = ep->gen;
 	child->conn.listener_channel = ep->tc->ch->number;

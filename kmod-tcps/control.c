@@ -262,6 +262,8 @@ int tcps_control_option(struct tcps_endpoint *ep, u32 level, u32 name, const u8 
 		ret = ep->sock->ops->setsockopt(ep->sock, level, name, KERNEL_SOCKPTR(&host),
 						sizeof(host));
 	revert_creds(old);
+	if (!ret && level == SOL_SOCKET && (name == SO_RCVBUF || name == SO_BUF_LOCK))
+		ep->rx.fixed = name == SO_RCVBUF || host & SOCK_RCVBUF_LOCK;
 	return ret;
 }
 

@@ -18,7 +18,8 @@
  * pump for one. It may do so only while the pump takes all there is, so that the network is what
  * limits the stream, and when the application on the host has read as much as may wait there
  * unread. Else each connection whose program reads slowly or not at all would fill the node's TCP
- * memory, and a machine whose TCP is short of memory drops what it receives.
+ * memory, and a machine whose TCP is short of memory drops what it receives. A size the application
+ * has set stays.
  *
  * read_sock() stops for ever at urgent data. Where the mark is next, and no byte before it,
  * recvmsg() reads on, for native sockets have SO_OOBINLINE. The host is told of the mark, by
@@ -201,6 +202,8 @@ static void want_window(struct tcps_endpoint *ep)
 /* The socket is locked. */
 static void moderate(struct tcps_endpoint *ep, struct sock *sk)
 {
+	if (ep->rx.fixed)
+		return;
 	if (ep->rx.consumed + ep->rx.placed >= READER && !ep->rx.behind)
 		sk->sk_userlocks &= ~SOCK_RCVBUF_LOCK;
 	else

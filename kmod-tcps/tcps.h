@@ -446,6 +446,7 @@ struct tcps_endpoint {
 		u64			end;		/* of RESET */
 		u64			urg_pos;	/* of URGENT */
 		u16			urg;		/* tcp_sock.urg_data then */
+		bool			fixed;		/* set by the application */
 		bool			blocked;	/* the host's window is dry */
 		bool			behind;		/* TCP has more than the host took */
 		bool			eof;		/* TCP's end was reached */

@@ -14,6 +14,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/time.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -428,4 +429,14 @@ void become_nobody(void)
 	OK(setgroups(0, NULL));
 	OK(setresgid(65534, 65534, 65534));
 	OK(setresuid(65534, 65534, 65534));
+}
+
+bool family_sees_socket_options(void)
+{
+	int major = 0, minor = 0;
+	struct utsname name;
+
+	OK(uname(&name));
+	CHECK(sscanf(name.release, "%d.%d", &major, &minor) == 2);
+	return major > 6 || (major == 6 && minor >= 7);
 }

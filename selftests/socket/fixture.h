@@ -79,6 +79,9 @@ void wait_for(pid_t pid);
 /* Until the thread or process sleeps, which it will do in its system call. */
 void await_sleep(pid_t pid, pid_t tid);
 
+/* A family cannot refuse what the kernel has at SOL_SOCKET before 6.7. */
+bool family_sees_socket_options(void);
+
 void *bad_memory(void);
 void become_nobody(void);	/* loses every capability */
 

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/time.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "differences.h"
@@ -299,17 +298,6 @@ TEST(option_honest)
 	}
 }
 
-/* A family cannot refuse what the kernel has at SOL_SOCKET before 6.7. */
-static bool family_sees_socket_options(void)
-{
-	int major = 0, minor = 0;
-	struct utsname name;
-
-	OK(uname(&name));
-	CHECK(sscanf(name.release, "%d.%d", &major, &minor) == 2);
-	return major > 6 || (major == 6 && minor >= 7);
-}
-
 /* Options of SOL_SOCKET that are TCP's; SO_LINGER and time-outs are no ints, with own tests. */
 static const struct {
 	int name, value;
@@ -326,17 +314,27 @@ static const struct {
 	{ SO_RCVLOWAT, 7, SO_RCVLOWAT, 7 },
 	{ SO_PEEK_OFF, 7, SO_PEEK_OFF, 7 },
 	{ SO_OOBINLINE, 1, SO_OOBINLINE, 1 },
+	{ SO_PRIORITY, 3, SO_PRIORITY, 3 },
+	{ SO_BUF_LOCK, 2, SO_BUF_LOCK, 2 },
+	{ SO_TXREHASH, 0, SO_TXREHASH, 0 },
 	/* nothing, for TCP as well */
 	{ SO_DEBUG, 1, SO_DEBUG, 1, true },
 	{ SO_BROADCAST, 1, SO_BROADCAST, 1 },
 	{ SO_NO_CHECK, 1, SO_NO_CHECK, 1 },
 	{ SO_BSDCOMPAT, 1, 0, 0 },
+	{ SO_PASSCRED, 1, SO_PASSCRED, 1 },
+	{ SO_PASSSEC, 1, SO_PASSSEC, 1 },
+	{ SO_RXQ_OVFL, 1, SO_RXQ_OVFL, 1 },
+	{ SO_NOFCS, 1, SO_NOFCS, 1 },
+	{ SO_LOCK_FILTER, 1, SO_LOCK_FILTER, 1 },
+	{ SO_SELECT_ERR_QUEUE, 1, SO_SELECT_ERR_QUEUE, 1 },
+	{ SO_RCVMARK, 1, SO_RCVMARK, 1 },
 };
 
 static bool is_carried(int name)
 {
 	static const int others[] = { SO_LINGER, SO_RCVTIMEO_OLD, SO_RCVTIMEO_NEW, SO_SNDTIMEO_OLD,
-				      SO_SNDTIMEO_NEW };
+				      SO_SNDTIMEO_NEW, 76 /* SO_PASSPIDFD */ };
 	unsigned int i;
 
 	for (i = 0; i < sizeof(socket_options) / sizeof(socket_options[0]); i++)

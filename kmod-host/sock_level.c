@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Setting options of SOL_SOCKET.
+ *
+ * They are kept and read by the core, in struct sock. Those that mean something here, or nothing to
+ * TCP either, are a whitelist; kernels before 6.7 do not ask. Where the node's TCP must know (who
+ * may share an address, buffer sizes, priority) option.c compares and tells. A delegated socket has
+ * all options that its native socket has; an offloaded listener passes them on to the one it has on
+ * loopback.
+ */
+#include "option.h"
+
+/*
+ * Does an option do here what it does for TCP? Devices, marks, filters and time stamps would be the
+ * host's, where no packets are; hints for the host's stack have nothing to hint at.
+ */
+static bool carried(int name)
+{
+	switch (name) {
+	case SO_REUSEADDR:	/* the node is told */
+	case SO_REUSEPORT:
+	case SO_KEEPALIVE:
+	case SO_SNDBUF:		/* and the calls here obey */
+	case SO_SNDBUFFORCE:
+	case SO_RCVBUF:
+	case SO_RCVBUFFORCE:
+	case SO_BUF_LOCK:
+	case SO_PRIORITY:
+	case SO_TXREHASH:
+	case SO_RCVLOWAT:	/* the calls here obey */
+	case SO_PEEK_OFF:
+	case SO_OOBINLINE:
+	case SO_RCVTIMEO_OLD:
+	case SO_RCVTIMEO_NEW:
+	case SO_SNDTIMEO_OLD:
+	case SO_SNDTIMEO_NEW:
+	case SO_LINGER:
+	case SO_DEBUG:		/* nothing, as TCP */
+	case SO_BROADCAST:
+	case SO_NO_CHECK:
+	case SO_BSDCOMPAT:
+	case SO_PASSCRED:
+	case SO_PASSSEC:
+	case SO_PASSPIDFD:
+	case SO_RXQ_OVFL:
+	case SO_NOFCS:
+	case SO_LOCK_FILTER:
+	case SO_SELECT_ERR_QUEUE:
+	case SO_RCVMARK:
+		return true;
+	}
+	return false;
+}
+
+/* The core takes a value before it looks for the name. */
+static int check(int name, sockptr_t value, unsigned int len)
+{
+	int v = 0;
+
+	if (name != SO_BINDTODEVICE && len < sizeof(v))
+		return -EINVAL;
+	if (name != SO_BINDTODEVICE && copy_from_sockptr(&v, value, sizeof(v)))
+		return -EFAULT;
+	if (!carried(name))
+		return -ENOPROTOOPT;
+	/* On the node a socket's owner has no privilege, so nobody has one here. */
+	if (name == SO_PRIORITY && (v < 0 || v > TC_PRIO_INTERACTIVE))
+		return -EPERM;
+	return 0;
+}
+
+static bool is_size(int name)
+{
+	return name == SO_SNDBUF || name == SO_SNDBUFFORCE || name == SO_RCVBUF ||
+	       name == SO_RCVBUFFORCE;
+}
+
+/* The core has set it. */
+static void apply(struct socket *sock, int name)
+{
+	struct sock *sk = sock->sk;
+	struct memnet_sock *mn = memnet_sk(sk);
+
+	lock_sock(sk);
+	memnet_tell_changes(sk);
+	if (mn->ep && is_size(name)) {
+		spin_lock_bh(&mn->ep->lock);
+		memnet_rcv_window_bound(mn->ep, sk->sk_rcvbuf);
+		spin_unlock_bh(&mn->ep->lock);
+		/* Who waits for room may now wait for what nobody has asked. */
+		if (test_bit(SOCK_NOSPACE, &sock->flags))
+			memnet_transmit_want(mn->ep);
+	}
+	release_sock(sk);
+}
+
+/* For getsockopt(), which asks the outer socket; what that cannot have is copied. */
+static void copy_outside(struct memnet_sock *mn, struct socket *sock, int name, sockptr_t value,
+			 unsigned int len)
+{
+	if (name == SO_ZEROCOPY)
+		sock_valbool_flag(sock->sk, SOCK_ZEROCOPY,
+				  sock_flag(mn->native->sk, SOCK_ZEROCOPY));
+	else
+		sock_setsockopt(sock, SOL_SOCKET, name, value, len);
+}
+
+/**
+ * memnet_set_socket() - set an option of SOL_SOCKET, on kernels that let a family see it (compat.h)
+ * @sock: socket
+ * @name: name
+ * @value: value
+ * @len: its size
+ *
+ * Return: 0 or a negative errno as sock_setsockopt().
+ */
+int memnet_set_socket(struct socket *sock, int name, sockptr_t value, unsigned int len)
+{
+	struct memnet_sock *mn = memnet_sk(sock->sk);
+	int ret;
+
+	if (memnet_delegated(mn)) {
+		ret = sock_setsockopt(mn->native, SOL_SOCKET, name, value, len);
+		if (!ret)
+			copy_outside(mn, sock, name, value, len);
+		return ret;
+	}
+	ret = check(name, value, len) ?: sock_setsockopt(sock, SOL_SOCKET, name, value, len);
+	if (ret)
+		return ret;
+	lock_sock(sock->sk);
+	/* The one on loopback shares its port whatever is asked for. */
+	if (mn->native && !mn->delegated && name != SO_REUSEADDR)
+		sock_setsockopt(mn->native, SOL_SOCKET, name, value, len);
+	release_sock(sock->sk);
+	apply(sock, name);
+	return 0;
+}

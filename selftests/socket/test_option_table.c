@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Every option of every level there is, on two sockets of this machine: the one under test and a
+ * native one, which says what is right. What setsockopt() answers, what getsockopt() answers after
+ * it, and what is done with too little or too much room are compared.
+ *
+ * What is not the same has to be in the table below, and has to be other: one that is there without
+ * need fails, too.
+ */
+#include <netinet/in.h>
+#include <linux/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "differences.h"
+#include "fixture.h"
+
+#define ROOM 64
+
+/* How one that is in the table differs. */
+#define ABSENT	0x1	/* is refused with ENOPROTOOPT, as if the kernel had never heard of it */
+#define LIVE	0x2	/* what is read is of the moment: only whether it can be read is compared */
+#define UNSET	0x4	/* is read as something else as long as nobody has set it */
+#define UNTRIED	0x8	/* other tests are about it */
+#define CONFIG	0x20	/* the kernel may have been built without it */
+#define BOUND	0x10	/* refuses with EPERM, to root as well, what TCP lets root have */
+
+static const struct {
+	int level, first, last;
+	int how;
+} others[] = {
+	{ SOL_SOCKET, SO_ERROR, SO_ERROR, UNTRIED },
+	{ SOL_SOCKET, SO_DONTROUTE, SO_DONTROUTE, ABSENT },
+	{ SOL_SOCKET, SO_SNDBUF, SO_RCVBUF, UNSET },
+	{ SOL_SOCKET, SO_PRIORITY, SO_PRIORITY, BOUND },
+	{ SOL_SOCKET, SO_OOBINLINE, SO_OOBINLINE, UNTRIED },
+	{ SOL_SOCKET, SO_RCVLOWAT, SO_RCVLOWAT, UNTRIED },
+	{ SOL_SOCKET, SO_BINDTODEVICE, SO_DETACH_FILTER, ABSENT },
+	{ SOL_SOCKET, 29, 29, ABSENT },			/* SO_TIMESTAMP_OLD */
+	{ SOL_SOCKET, 35, 37, ABSENT },			/* _TIMESTAMPNS_OLD, MARK, TIMESTAMPING_OLD */
+	{ SOL_SOCKET, SO_PROTOCOL, SO_PROTOCOL, LIVE },
+	{ SOL_SOCKET, SO_WIFI_STATUS, SO_PEEK_OFF, UNTRIED },
+	{ SOL_SOCKET, SO_BUSY_POLL, SO_MAX_PACING_RATE, ABSENT },
+	{ SOL_SOCKET, SO_INCOMING_CPU, SO_INCOMING_CPU, UNTRIED },
+	{ SOL_SOCKET, SO_ATTACH_BPF, SO_CNX_ADVICE, ABSENT },
+	{ SOL_SOCKET, SO_MEMINFO, SO_COOKIE, LIVE },
+	{ SOL_SOCKET, SO_ZEROCOPY, SO_BINDTOIFINDEX, ABSENT },
+	{ SOL_SOCKET, 63, 65, ABSENT },			/* time stamps, _NEW */
+	{ SOL_SOCKET, 68, 70, ABSENT },			/* SO_DETACH_REUSEPORT_BPF, busy polling */
+	{ SOL_SOCKET, 73, 73, ABSENT },			/* SO_RESERVE_MEM */
+	{ SOL_SOCKET, 80, 80, ABSENT },			/* SO_DEVMEM_DONTNEED */
+	{ IPPROTO_TCP, TCP_WINDOW_CLAMP, TCP_INFO, ABSENT },
+	{ IPPROTO_TCP, TCP_CONGESTION, TCP_MD5SIG, ABSENT },
+	{ IPPROTO_TCP, TCP_REPAIR, TCP_FASTOPEN, ABSENT },
+	{ IPPROTO_TCP, TCP_TIMESTAMP, TCP_TIMESTAMP, ABSENT | LIVE },
+	{ IPPROTO_TCP, TCP_CC_INFO, TCP_CC_INFO, ABSENT },
+	{ IPPROTO_TCP, TCP_SAVED_SYN, TCP_FASTOPEN_NO_COOKIE, ABSENT },
+	{ IPPROTO_TCP, TCP_ZEROCOPY_RECEIVE, TCP_ZEROCOPY_RECEIVE, ABSENT },
+	{ IPPROTO_TCP, TCP_INQ, TCP_INQ, UNTRIED },
+	{ IPPROTO_TCP, 38, 42, ABSENT | CONFIG },	/* TCP_AO_* */
+	{ IPPROTO_IP, IP_OPTIONS, IP_OPTIONS, ABSENT },
+	{ IPPROTO_IP, IP_PKTINFO, IP_PKTOPTIONS, ABSENT },
+	{ IPPROTO_IP, IP_RECVERR, IP_RECVTOS, ABSENT },
+	{ IPPROTO_IP, IP_MTU, IP_XFRM_POLICY, ABSENT },
+	{ IPPROTO_IP, IP_TRANSPARENT, IP_TRANSPARENT, ABSENT },
+	{ IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, IP_BIND_ADDRESS_NO_PORT, ABSENT },
+	{ IPPROTO_IP, 26, 26, ABSENT },			/* IP_RECVERR_RFC4884 */
+	{ IPPROTO_IP, 37, 48, ABSENT },			/* memberships of sources and MCAST_* */
+	{ IPPROTO_IP, IP_UNICAST_IF, IP_UNICAST_IF, ABSENT },
+	{ IPPROTO_IP, 51, 51, ABSENT },			/* IP_LOCAL_PORT_RANGE */
+	{ IPPROTO_IPV6, IPV6_ADDRFORM, 6, ABSENT },	/* and options of received headers */
+	{ IPPROTO_IPV6, 8, 8, ABSENT },			/* IPV6_2292HOPLIMIT */
+	{ IPPROTO_IPV6, 11, 11, ABSENT },		/* IPV6_FLOWINFO */
+	{ IPPROTO_IPV6, IPV6_MTU, IPV6_RECVERR, ABSENT },
+	{ IPPROTO_IPV6, 27, 28, ABSENT },		/* anycast */
+	{ IPPROTO_IPV6, 31, 35, ABSENT },		/* RECVERR_RFC4884, flow labels, policies */
+	{ IPPROTO_IPV6, 42, 51, ABSENT },		/* MCAST_*, packet information, hop limit */
+	{ IPPROTO_IPV6, 53, 59, ABSENT },		/* headers */
+	{ IPPROTO_IPV6, 61, 61, ABSENT },		/* IPV6_PATHMTU */
+	{ IPPROTO_IPV6, 66, 66, ABSENT },		/* IPV6_RECVTCLASS */
+	{ IPPROTO_IPV6, 72, 72, ABSENT },		/* IPV6_ADDR_PREFERENCES */
+	{ IPPROTO_IPV6, 74, 76, ABSENT },		/* ORIGDSTADDR, TRANSPARENT, UNICAST_IF */
+	{ IPPROTO_IPV6, 78, 78, ABSENT },		/* IPV6_FREEBIND */
+};
+
+static bool differed[sizeof(others) / sizeof(others[0])];
+
+static int find(int level, int name)
+{
+	unsigned int i;
+
+	for (i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (others[i].level == level && name >= others[i].first && name <= others[i].last)
+			return i;
+	return -1;
+}
+
+/* What a call said. */
+struct outcome {
+	int error;
+	socklen_t len;
+	unsigned char value[ROOM];
+};
+
+static struct outcome set(int fd, int level, int name, const void *value, socklen_t len)
+{
+	struct outcome out = { 0 };
+
+	if (setsockopt(fd, level, name, value, len))
+		out.error = errno;
+	return out;
+}
+
+static struct outcome get(int fd, int level, int name, socklen_t room)
+{
+	struct outcome out = { .len = room };
+
+	if (getsockopt(fd, level, name, out.value, &out.len))
+		out.error = errno;
+	return out;
+}
+
+static bool same(const struct outcome *a, const struct outcome *b)
+{
+	return a->error == b->error && (a->error || (a->len == b->len &&
+						     !memcmp(a->value, b->value, ROOM)));
+}
+
+/* Two sockets: the one under test and the native one. */
+struct pair {
+	int ours, native;
+	int wrong;	/* answers that were */
+};
+
+static struct pair make_pair(void)
+{
+	return (struct pair){ .ours = fresh(),
+			      .native = OK(socket(tested.v6 ? AF_INET6 : AF_INET,
+						  SOCK_STREAM | SOCK_CLOEXEC, 0)) };
+}
+
+static void drop_pair(struct pair *p)
+{
+	close(p->ours);
+	close(p->native);
+}
+
+static const char *text(const struct outcome *out, char *buffer)
+{
+	if (out->error)
+		snprintf(buffer, 64, "%s", errno_name(out->error));
+	else
+		snprintf(buffer, 64, "%d bytes %02x%02x%02x%02x", (int)out->len, out->value[0],
+			 out->value[1], out->value[2], out->value[3]);
+	return buffer;
+}
+
+/* @how: as the table has it; @where: for people. */
+static void judge(struct pair *p, int level, int name, int how, bool reading, const char *where,
+		  const struct outcome *ours, const struct outcome *native)
+{
+	char a[64], b[64];
+	bool good = same(ours, native);
+
+	if (good)
+		return;
+	if (tested.memnet && how & UNSET && reading)
+		good = true;
+	else if (how & LIVE && reading && !ours->error && !native->error)
+		good = true;
+	else if (tested.memnet && how & BOUND && !geteuid())
+		good = reading || ours->error == EPERM;
+	/* The core answers for every family what nobody could set. */
+	else if (tested.memnet && how & ABSENT)
+		good = ours->error == ENOPROTOOPT || (reading && level == SOL_SOCKET);
+	if (good)
+		return;
+	tap_note("%d/%d %s: %s, TCP says %s", level, name, where, text(ours, a),
+		 text(native, b));
+	p->wrong++;
+}
+
+static const int values[] = { 0, 1, -1, 2, 3, 5, 19, 64, 127, 128, 200, 255, 256, 272, 1000, 40000,
+			      1 << 20, 0x7fffffff, -2, -0x7fffffff - 1 };
+
+static void compare_read(struct pair *p, int level, int name, int how, const char *where)
+{
+	static const int rooms[] = { 4, 0, 1, 2, 3, 8, ROOM, -1 };
+	char at[96];
+	unsigned int i;
+
+	for (i = 0; i < sizeof(rooms) / sizeof(rooms[0]); i++) {
+		struct outcome a = get(p->ours, level, name, rooms[i]);
+		struct outcome b = get(p->native, level, name, rooms[i]);
+
+		snprintf(at, sizeof(at), "read %s, room %d", where, rooms[i]);
+		if (find(level, name) >= 0 && !same(&a, &b))
+			differed[find(level, name)] = true;
+		judge(p, level, name, how, true, at, &a, &b);
+	}
+}
+
+static void compare_set(struct pair *p, int level, int name, int how, int value, socklen_t len)
+{
+	char at[96];
+	struct outcome a, b;
+
+	a = set(p->ours, level, name, &value, len);
+	b = set(p->native, level, name, &value, len);
+	snprintf(at, sizeof(at), "set %d, %d bytes", value, (int)len);
+	if (find(level, name) >= 0 && !same(&a, &b))
+		differed[find(level, name)] = true;
+	judge(p, level, name, how, false, at, &a, &b);
+	snprintf(at, sizeof(at), "after %d, %d bytes", value, (int)len);
+	compare_read(p, level, name, b.error ? how : how & ~UNSET, at);
+}
+
+/* All of one option. */
+static int compare_option(int level, int name)
+{
+	static const int lengths[] = { 0, 1, 2, 3, 5, 8, ROOM, -1 };
+	char large[ROOM] = { 1 };
+	int at = find(level, name), how = at < 0 ? 0 : others[at].how;
+	struct outcome a, b;
+	unsigned int i;
+	struct pair p;
+
+	if (how & UNTRIED)
+		return 0;
+	p = make_pair();
+	compare_read(&p, level, name, how, "at first");
+	for (i = 0; i < sizeof(values) / sizeof(values[0]); i++)
+		compare_set(&p, level, name, how, values[i], sizeof(int));
+	how &= ~UNSET;
+	for (i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+		char where[32];
+
+		a = set(p.ours, level, name, large, lengths[i]);
+		b = set(p.native, level, name, large, lengths[i]);
+		snprintf(where, sizeof(where), "set %d bytes", lengths[i]);
+		judge(&p, level, name, how, false, where, &a, &b);
+		compare_read(&p, level, name, how, where);
+	}
+	a = set(p.ours, level, name, bad_memory(), sizeof(int));
+	b = set(p.native, level, name, bad_memory(), sizeof(int));
+	judge(&p, level, name, how, false, "set from nowhere", &a, &b);
+	drop_pair(&p);
+	return p.wrong;
+}
+
+/* These load modules, by what they are given as a name. */
+static bool is_name(int level, int name)
+{
+	return level == IPPROTO_TCP && (name == TCP_CONGESTION || name == TCP_ULP);
+}
+
+static void compare_level(int level, int last)
+{
+	int name, wrong = 0;
+	unsigned int i;
+
+	for (name = 0; name <= last; name++)
+		if (!is_name(level, name))
+			wrong += compare_option(level, name);
+	if (wrong)
+		FAIL("%d answers are not TCP's", wrong);
+	for (i = 0; tested.memnet && i < sizeof(others) / sizeof(others[0]); i++)
+		if (others[i].level == level && !(others[i].how & (UNTRIED | CONFIG)) &&
+		    !differed[i] && !geteuid())
+			FAIL("%d/%d is in the table, and does not differ", level, others[i].first);
+}
+
+TEST(option_table_socket)
+{
+	if (tested.memnet && !family_sees_socket_options())
+		SKIP("this kernel answers itself");
+	compare_level(SOL_SOCKET, 90);
+}
+
+TEST(option_table_tcp)
+{
+	compare_level(IPPROTO_TCP, 60);
+}
+
+TEST(option_table_ip)
+{
+	compare_level(IPPROTO_IP, 63);
+}
+
+TEST_FOR(option_table_ipv6, ONLY_V6, 0)
+{
+	compare_level(IPPROTO_IPV6, 90);
+}
+
+/* What needs no privilege; what does is refused alike. */
+TEST(option_table_nobody)
+{
+	if (geteuid())
+		SKIP("nothing to lose");
+	become_nobody();
+	compare_level(IPPROTO_TCP, 60);
+	compare_level(IPPROTO_IP, 63);
+	if (tested.v6)
+		compare_level(IPPROTO_IPV6, 90);
+	if (!tested.memnet || family_sees_socket_options())
+		compare_level(SOL_SOCKET, 90);
+}
+
+/* Levels there are not, and IPv6's of a socket that has none. */
+TEST(option_table_levels)
+{
+	static const int levels[] = { 3, IPPROTO_UDP, 132, 255, 12345, -1 };
+	unsigned int i;
+	int wrong = 0;
+
+	for (i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
+		wrong += compare_option(levels[i], 1);
+	if (!tested.v6)
+		for (i = 1; i < 80; i++)
+			wrong += compare_option(IPPROTO_IPV6, i);
+	if (wrong)
+		FAIL("%d answers are not TCP's", wrong);
+}
