@@ -92,6 +92,10 @@ def test_two_links_to_one_node(lab):
     offload.idle(lab)
 
 
+test_two_links_to_one_node.rows = ["process.netns"]
+test_two_links_to_one_node.only_memnet = True
+
+
 def test_namespace_ends_under_load(lab):
     """With its last process, whose streams are busy: the link serves its transport namespace again, in the same session."""
     inside = "ip netns exec passing"

@@ -247,3 +247,10 @@ def test_memnet_run_says_what_is_wrong(lab):
                                 ("memnet-run /etc/passwd", 126, "/etc/passwd")):
         rc, out = lab.host.sh(f"userland {command}", check=False)
         assert rc == code and text in out, f"[{command}] {rc}: {out}"
+
+
+test_nginx_serves_curl.rows = ["program.nginx"]
+test_nginx_keeps_connections_open.rows = ["program.nginx.keepalive"]
+test_nginx_reloads_under_load.rows = ["program.nginx.reload"]
+test_curl_and_python_on_the_host.rows = ["program.curl", "program.python"]
+test_redis.rows = ["program.redis"]

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "differences.h"
+#include "proof.h"
 #include "tap.h"
 #include "tested.h"
 
@@ -13,6 +14,14 @@ static const struct {
 	const char *key;
 	const char *memnet;
 	const char *reason;
+	/* those it is found on, of the lab's names; "": on all */
+	const char *kernels;
+	/*
+	 * What of these kernels no module can get round: a file of the kernel's
+	 * and a text in it, of linux-source-6.12 or the only kernel of the list.
+	 * "": it is a choice of ours.
+	 */
+	const char *stands;
 } table[] = {
 	{ "datagram",
 	  "socket(SOCK_DGRAM or SOCK_RAW) fails with ESOCKTNOSUPPORT",
@@ -22,7 +31,13 @@ static const struct {
 	  "one family serves both versions, as AF_SMC does" },
 	{ "so-protocol",
 	  "SO_PROTOCOL is not IPPROTO_TCP",
-	  "core kernel code would take the socket for a tcp_sock" },
+	  "core kernel code would take the socket for a tcp_sock",
+	  .stands = "include/net/sock.h: sk->sk_protocol == IPPROTO_TCP;" },
+	{ "sol-socket",
+	  "setsockopt(SOL_SOCKET) reports done what the kernel knows and the node does not",
+	  "the kernel answers itself, and asks no family but MPTCP",
+	  .kernels = "6.1",
+	  .stands = "net/socket.c: sk->sk_protocol == IPPROTO_MPTCP" },
 	{ "timestamps",
 	  "a control message that asks for time stamps is EINVAL",
 	  "the packets are the node's, and so would their times be" },
@@ -49,21 +64,44 @@ static const struct {
 	  "nothing is reported done that was not done" },
 };
 
+#define COUNT (sizeof(table) / sizeof(table[0]))
+
+_Static_assert(COUNT <= PROOF_DIFFERENCES, "PROOF_DIFFERENCES is too small");
+
 bool differs(const char *key)
 {
 	unsigned int i;
 
-	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-		if (!strcmp(table[i].key, key))
-			return tested.memnet;
+	for (i = 0; i < COUNT; i++) {
+		if (strcmp(table[i].key, key))
+			continue;
+		if (tested.memnet)
+			proof->differs[i] = 1;
+		return tested.memnet;
+	}
 	FAIL("'%s' is not in the table of differences", key);
+}
+
+const char *difference_key(unsigned int place)
+{
+	return place < COUNT ? table[place].key : NULL;
+}
+
+static void line(const char *name, const char *text)
+{
+	if (text && *text)
+		printf("\t%s: %s\n", name, text);
 }
 
 void differences_print(void)
 {
 	unsigned int i;
 
-	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-		printf("%s\n\tmemnet: %s\n\treason: %s\n", table[i].key,
-		       table[i].memnet, table[i].reason);
+	for (i = 0; i < COUNT; i++) {
+		printf("%s\n", table[i].key);
+		line("memnet", table[i].memnet);
+		line("reason", table[i].reason);
+		line("kernels", table[i].kernels);
+		line("stands", table[i].stands);
+	}
 }

@@ -8,8 +8,13 @@
 
 #include <stdbool.h>
 
-/* False for native; for memnet true, or the test fails: no such key. */
+/*
+ * False for native; for memnet true, or the test fails: no such key. Asking is
+ * making use of it, and is noted: where the families do the same, do not ask.
+ */
 bool differs(const char *key);
+/* Its key, in the order of the table; NULL beyond its end. */
+const char *difference_key(unsigned int place);
 void differences_print(void);
 
 #endif

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "fixture.h"
+#include "proof.h"
 
 volatile int ticks;
 volatile int pipes;
@@ -55,6 +56,7 @@ int listener(unsigned int *port)
 	OK(listen(fd, 128));
 	*port = port_of(fd);
 	CHECK(*port);
+	proof_look(fd);
 	return fd;
 }
 
@@ -99,6 +101,7 @@ int accept_one(int fd)
 
 	CHECK(wait_fd(fd, POLLIN, LONG_MS) & POLLIN);
 	got = OK(accept4(fd, NULL, NULL, SOCK_CLOEXEC));
+	proof_look(got);
 	return got;
 }
 
@@ -125,6 +128,14 @@ int receive(const char *format, ...)
 	return receive_words(words);
 }
 
+static int dial_words(const char *words)
+{
+	int fd = OK(peer_open("%s", words));
+
+	proof_look(fd);
+	return fd;
+}
+
 int dial(const char *format, ...)
 {
 	char words[256];
@@ -133,7 +144,7 @@ int dial(const char *format, ...)
 	va_start(args, format);
 	vsnprintf(words, sizeof(words), format, args);
 	va_end(args);
-	return OK(peer_open("%s", words));
+	return dial_words(words);
 }
 
 int meet(const char *format, ...)
@@ -146,7 +157,7 @@ int meet(const char *format, ...)
 	va_end(args);
 	if (tap_current->flags & ACCEPTED)
 		return receive_words(words);
-	return OK(peer_open("%s", words));
+	return dial_words(words);
 }
 
 const union addr *peer_at(unsigned int port)
@@ -378,6 +389,7 @@ pid_t child(void (*run)(void *), void *arg)
 	if (!pid) {
 		alarm(25);
 		run(arg);
+		proof_look_all();
 		_exit(0);
 	}
 	return pid;

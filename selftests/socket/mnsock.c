@@ -25,6 +25,7 @@ static int usage(void)
 		"                           with * or ? matches it\n"
 		"  -b, --bound SECONDS      each test's time (60)\n"
 		"  -l, --list               print the tests' names\n"
+		"  --rows                   print what each test proves\n"
 		"  --differences            print where memnet is to differ\n");
 	return 2;
 }
@@ -44,13 +45,15 @@ int main(int argc, char **argv)
 		{ "test", required_argument, NULL, 't' },
 		{ "bound", required_argument, NULL, 'b' },
 		{ "list", no_argument, NULL, 'l' },
+		{ "rows", no_argument, NULL, 'r' },
 		{ "differences", no_argument, NULL, 'd' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 }
 	};
 	const char *pattern = NULL;
 	unsigned int bound = 60;
-	bool list = false;
+	void (*show)(const char *pattern) = NULL;
+	unsigned int skip;
 	int opt;
 
 	if (argc == 3 && !strcmp(argv[1], "--exec-helper"))
@@ -66,7 +69,10 @@ int main(int argc, char **argv)
 				return usage();
 			break;
 		case 'l':
-			list = true;
+			show = tap_list;
+			break;
+		case 'r':
+			show = tap_rows;
 			break;
 		case 'd':
 			differences_print();
@@ -78,13 +84,15 @@ int main(int argc, char **argv)
 	}
 	if (optind != argc)
 		return usage();
-	if (list) {
-		tap_list(pattern);
+	if (show) {
+		show(pattern);
 		return 0;
 	}
 	if (!tested_complete("mnsock"))
 		return 2;
 	printf("# %s IPv%d\n", tested.memnet ? "memnet" : "native",
 	       tested.v6 ? 6 : 4);
-	return tap_run(pattern, tested.v6 ? ONLY_V4 : ONLY_V6, bound) ? 1 : 0;
+	skip = (tested.v6 ? ONLY_V4 : ONLY_V6) |
+	       (tested.memnet ? 0 : ONLY_MEMNET);
+	return tap_run(pattern, skip, bound) ? 1 : 0;
 }

@@ -6,18 +6,18 @@
  * alarm. The parent waits a little longer than that, then kills the group,
  * and if even that does not end the child (a call stuck in the kernel) says
  * so and goes on with the next one. Diagnostics are "# file:line: ..." lines
- * in front of the result.
+ * in front of the result; so is what proof.c has noted.
  */
 #include <fnmatch.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "net.h"
+#include "proof.h"
 #include "tap.h"
 
 #define GRACE_MS 3000
@@ -28,8 +28,6 @@ extern const struct test *__start_mn_tests[];
 extern const struct test *__stop_mn_tests[];
 
 const struct test *tap_current;
-
-static char *skip_reason;	/* shared with the child */
 
 void tap_note(const char *format, ...)
 {
@@ -62,7 +60,7 @@ void tap_skip(const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(skip_reason, 256, format, args);
+	vsnprintf(proof->skip, sizeof(proof->skip), format, args);
 	va_end(args);
 	_exit(EXIT_SKIPPED);
 }
@@ -117,6 +115,7 @@ static void run_child(const struct test *test, unsigned int bound)
 	tap_current = test;
 	alarm(bound);
 	test->run();
+	proof_look_all();
 	fflush(stdout);
 	_exit(0);
 }
@@ -164,7 +163,7 @@ static bool run_one(const struct test *test, int number, unsigned int bound,
 
 	if (test->bound)
 		bound = test->bound > bound ? test->bound : bound;
-	skip_reason[0] = 0;
+	proof_clear();
 	fflush(stdout);
 	pid = fork();
 	if (pid < 0) {
@@ -189,9 +188,10 @@ static bool run_one(const struct test *test, int number, unsigned int bound,
 			 " # killed by SIG%s", sigabbrev_np(WTERMSIG(status)));
 		why = signal_text;
 	}
+	proof_print();
 	if (*skipped)
 		printf("ok %d %s # SKIP %s\n", number, test->name,
-		       skip_reason);
+		       proof->skip);
 	else
 		printf("%sok %d %s%s\n", passed ? "" : "not ", number,
 		       test->name, why);
@@ -204,8 +204,7 @@ int tap_run(const char *pattern, unsigned int skip_flags, unsigned int bound)
 	int passed = 0, failed = 0, skipped = 0, count = 0, number = 0;
 	const struct test **test;
 
-	skip_reason = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
-			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	proof_init();
 	for (test = __start_mn_tests; test < __stop_mn_tests; test++)
 		if (selected(*test, pattern) && !((*test)->flags & skip_flags))
 			count++;
@@ -236,4 +235,35 @@ void tap_list(const char *pattern)
 			printf("%s%s\n", (*test)->name,
 			       (*test)->flags & ONLY_V6 ? " (--v6 only)" :
 			       (*test)->flags & ONLY_V4 ? " (not --v6)" : "");
+}
+
+void tap_rows(const char *pattern)
+{
+	static const struct {
+		unsigned int flag;
+		const char *word;
+	} words[] = {
+		{ ONLY_V4, "v4" }, { ONLY_V6, "v6" }, { ACCEPTED, "accepted" },
+		{ LOCAL, "local" }, { LOOPBACK, "loopback" },
+		{ ONLY_MEMNET, "memnet" },
+	};
+	const struct test **test;
+	unsigned int i;
+
+	for (test = __start_mn_tests; test < __stop_mn_tests; test++) {
+		const char *gap = "";
+
+		if (!selected(*test, pattern))
+			continue;
+		printf("%s\t", (*test)->name);
+		for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+			if (!((*test)->flags & words[i].flag))
+				continue;
+			printf("%s%s", gap, words[i].word);
+			gap = " ";
+		}
+		for (i = 0; (*test)->rows[i]; i++)
+			printf("%s%s", i ? " " : "\t", (*test)->rows[i]);
+		printf("%s\n", i ? "" : "\t");
+	}
 }

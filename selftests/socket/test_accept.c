@@ -11,7 +11,7 @@
 
 #include "fixture.h"
 
-TEST(accept_address)
+TEST(accept_address, "accept.address")
 {
 	union addr addr, mine;
 	socklen_t len = sizeof(addr), mine_len = sizeof(mine);
@@ -39,7 +39,7 @@ TEST(accept_address)
 	EQ(addr_port(&addr), from);
 }
 
-TEST(accept_address_short)
+TEST(accept_address_short, "accept.address")
 {
 	unsigned char addr[64];
 	socklen_t len = 4;
@@ -56,7 +56,7 @@ TEST(accept_address_short)
 	EQ(len, addr_len(local_at(0)));
 }
 
-TEST(accept_address_bad)
+TEST(accept_address_bad, "accept.fault")
 {
 	socklen_t len = sizeof(union addr);
 	socklen_t negative = -1;
@@ -73,7 +73,7 @@ TEST(accept_address_bad)
 	OK(accept(fd, NULL, NULL));
 }
 
-TEST(accept_flags)
+TEST(accept_flags, "accept.flags")
 {
 	unsigned int port;
 	int fd = listener(&port);
@@ -97,7 +97,7 @@ TEST(accept_flags)
 	CHECK(fcntl(conn, F_GETFD) & FD_CLOEXEC);
 }
 
-TEST(accept_flags_bad)
+TEST(accept_flags_bad, "accept.flags")
 {
 	unsigned int port;
 	int fd = listener(&port);
@@ -106,7 +106,7 @@ TEST(accept_flags_bad)
 	FAILS(accept4(fd, NULL, NULL, 1), EINVAL);
 }
 
-TEST(accept_nonblock)
+TEST(accept_nonblock, "accept.nonblock")
 {
 	unsigned int port;
 	int fd = listener(&port);
@@ -119,7 +119,7 @@ TEST(accept_nonblock)
 	FAILS(accept(fd, NULL, NULL), EAGAIN);
 }
 
-TEST(accept_not_listening)
+TEST(accept_not_listening, "accept.invalid")
 {
 	int fd = fresh();
 	int conn = dial("echo");
@@ -134,7 +134,7 @@ TEST(accept_not_listening)
 	FAILS(accept(999, NULL, NULL), EBADF);
 }
 
-TEST(accept_interrupted)
+TEST(accept_interrupted, "eintr.accept")
 {
 	unsigned int port;
 	int fd = listener(&port);
@@ -160,7 +160,7 @@ static void *call_later(void *arg)
 	return NULL;
 }
 
-TEST(accept_restarted)
+TEST(accept_restarted, "eintr.accept")
 {
 	unsigned int port;
 	int fd = listener(&port);
@@ -174,7 +174,7 @@ TEST(accept_restarted)
 	OK(-pthread_join(thread, NULL));
 }
 
-TEST(accept_timeout)
+TEST(accept_timeout, "rcvtimeo.accept")
 {
 	unsigned int port;
 	int fd = listener(&port);
@@ -191,7 +191,7 @@ TEST(accept_timeout)
 	FAILS(accept(fd, NULL, NULL), EINTR);
 }
 
-TEST(accept_peer_reset)
+TEST(accept_peer_reset, "accept.peer-reset")
 {
 	char tag[PEER_TAG];
 	unsigned int port;
@@ -206,7 +206,7 @@ TEST(accept_peer_reset)
 	EQ(recv(conn, &byte, 1, 0), 0);
 }
 
-TEST(accept_peer_finished)
+TEST(accept_peer_finished, "accept.peer-finished")
 {
 	unsigned int port;
 	int fd = listener(&port);
@@ -220,7 +220,7 @@ TEST(accept_peer_finished)
 }
 
 /* More than a window arrives before anyone accepts. */
-TEST(accept_peer_floods)
+TEST(accept_peer_floods, "accept.peer-floods")
 {
 	char tag[PEER_TAG];
 	unsigned int port;
@@ -236,7 +236,7 @@ TEST(accept_peer_floods)
 	EQ(stat_of(tag).err, 0);
 }
 
-TEST(accept_descriptor_limit)
+TEST(accept_descriptor_limit, "process.nofile")
 {
 	struct rlimit limit;
 	unsigned int port;
@@ -268,7 +268,7 @@ static void accept_two(void *arg)
 }
 
 /* Workers of one server block in accept() on the same listener. */
-TEST(accept_workers)
+TEST(accept_workers, "process.prefork")
 {
 	unsigned int port;
 	int fd = listener(&port);
@@ -283,7 +283,7 @@ TEST(accept_workers)
 		wait_for(pid[i]);
 }
 
-TEST(accept_hundred)
+TEST(accept_hundred, "accept.many")
 {
 	unsigned int port;
 	int fd = listener(&port);
@@ -309,7 +309,7 @@ static void *accept_thread(void *arg)
 	return NULL;
 }
 
-TEST(accept_woken_by_shutdown)
+TEST(accept_woken_by_shutdown, "wake.shutdown")
 {
 	unsigned int port;
 	int fd = listener(&port);

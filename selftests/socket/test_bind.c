@@ -24,7 +24,7 @@ static const union addr *any_at(unsigned int port)
 	return &addr;
 }
 
-TEST(bind_port_zero)
+TEST(bind_port_zero, "bind.port-zero")
 {
 	int a = fresh(), b = fresh();
 	union addr addr;
@@ -41,7 +41,7 @@ TEST(bind_port_zero)
 	CHECK(addr_is_any(&addr));
 }
 
-TEST(bind_local_address)
+TEST(bind_local_address, "bind.address")
 {
 	int fd = fresh();
 	union addr addr;
@@ -54,7 +54,7 @@ TEST(bind_local_address)
 }
 
 /* close() frees the port before it returns, as far as anyone can tell */
-TEST(bind_port_again)
+TEST(bind_port_again, "bind.free-after-close")
 {
 	unsigned int port;
 	int fd = fresh();
@@ -83,7 +83,7 @@ static void move_to(unsigned int cpu)
 }
 
 /* and on another processor, too */
-TEST(bind_port_again_elsewhere)
+TEST(bind_port_again_elsewhere, "bind.free-after-close")
 {
 	unsigned int port, i;
 	int fd = fresh();
@@ -101,7 +101,7 @@ TEST(bind_port_again_elsewhere)
 	}
 }
 
-TEST(bind_twice)
+TEST(bind_twice, "bind.multiple")
 {
 	int fd = fresh();
 
@@ -110,7 +110,7 @@ TEST(bind_twice)
 	FAILS(bind_to(fd, local_at(0)), EINVAL);
 }
 
-TEST(bind_in_use)
+TEST(bind_in_use, "bind.in-use")
 {
 	unsigned int port;
 	int taken = listener(&port);
@@ -124,7 +124,7 @@ TEST(bind_in_use)
 	OK(close(taken));
 }
 
-TEST(bind_in_use_not_listening)
+TEST(bind_in_use_not_listening, "bind.in-use")
 {
 	int a = fresh(), b = fresh();
 
@@ -132,7 +132,7 @@ TEST(bind_in_use_not_listening)
 	FAILS(bind_to(b, any_at(port_of(a))), EADDRINUSE);
 }
 
-TEST(bind_foreign_address)
+TEST(bind_foreign_address, "bind.foreign")
 {
 	int fd = fresh();
 	union addr addr;
@@ -146,7 +146,7 @@ TEST(bind_foreign_address)
 	OK(bind_to(fd, local_at(0)));
 }
 
-TEST(bind_length)
+TEST(bind_length, "bind.length")
 {
 	int fd = fresh();
 	union addr addr = *any_at(0);
@@ -159,21 +159,21 @@ TEST(bind_length)
 	OK(bind(fd, &addr.sa, sizeof(addr)));
 }
 
-TEST_FOR(bind_length_old_sin6, ONLY_V6, 0)
+TEST_FOR(bind_length_old_sin6, ONLY_V6, 0, "bind.length")
 {
 	int fd = fresh();
 
 	OK(bind(fd, &any_at(0)->sa, 24));
 }
 
-TEST(bind_bad_pointer)
+TEST_FOR(bind_bad_pointer, LOCAL, 0, "bind.fault")
 {
 	int fd = fresh();
 
 	FAILS(bind(fd, bad_memory(), sizeof(union addr)), EFAULT);
 }
 
-TEST(bind_family)
+TEST_FOR(bind_family, LOCAL, 0, "bind.family")
 {
 	int fd = fresh();
 	union addr addr;
@@ -191,7 +191,7 @@ TEST(bind_family)
 }
 
 /* old programs forget the family; the kernel forgives 0.0.0.0 */
-TEST_FOR(bind_family_forgotten, ONLY_V4, 0)
+TEST_FOR(bind_family_forgotten, ONLY_V4, 0, "bind.family.forgotten")
 {
 	int fd = fresh();
 	union addr addr = *any_at(0);
@@ -201,7 +201,7 @@ TEST_FOR(bind_family_forgotten, ONLY_V4, 0)
 	CHECK(port_of(fd));
 }
 
-TEST(bind_privileged_port)
+TEST(bind_privileged_port, "bind.privileged")
 {
 	const char *path = "/proc/sys/net/ipv4/ip_unprivileged_port_start";
 	FILE *file = fopen(path, "r");
@@ -229,14 +229,14 @@ TEST(bind_privileged_port)
 	OK(bind_to(fd, any_at(0)));
 }
 
-TEST(bind_after_connect)
+TEST(bind_after_connect, "bind.multiple")
 {
 	int fd = dial("echo");
 
 	FAILS(bind_to(fd, any_at(0)), EINVAL);
 }
 
-TEST(bind_then_connect)
+TEST(bind_then_connect, "bind.connect")
 {
 	char line[128], host[ADDR_TEXT];
 	unsigned int port, seen;
@@ -254,7 +254,7 @@ TEST(bind_then_connect)
 	EQ(port_of(fd), port);
 }
 
-TEST(bind_any_then_connect)
+TEST(bind_any_then_connect, "bind.connect")
 {
 	int fd = fresh();
 	union addr addr;
@@ -269,7 +269,7 @@ TEST(bind_any_then_connect)
 	CHECK(addr_same_host(&addr, local_at(0)));
 }
 
-TEST(bind_closed_descriptor)
+TEST_FOR(bind_closed_descriptor, LOCAL, 0, "bind.fault")
 {
 	int fd = fresh();
 	int pair[2];

@@ -118,7 +118,7 @@ static void refuse_socket(void)
 	fresh();
 }
 
-TEST(cgroup_socket)
+TEST_FOR(cgroup_socket, LOCAL, 0, "process.cgroup.socket")
 {
 	in_group(refuse_socket);
 }
@@ -145,7 +145,7 @@ static void refuse_bind(void)
 	CHECK(port_of(fd));
 }
 
-TEST(cgroup_bind)
+TEST(cgroup_bind, "process.cgroup.bind")
 {
 	in_group(refuse_bind);
 }
@@ -166,7 +166,7 @@ static void change_bind(void)
 	EQ(port_of(fd), port);
 }
 
-TEST(cgroup_bind_elsewhere)
+TEST(cgroup_bind_elsewhere, "process.cgroup.bind")
 {
 	in_group(change_bind);
 }
@@ -189,7 +189,7 @@ static void refuse_bound(void)
 	recv_pattern(fd, 1, 0, 10);
 }
 
-TEST(cgroup_bound)
+TEST(cgroup_bound, "process.cgroup.bind")
 {
 	in_group(refuse_bound);
 }
@@ -209,7 +209,7 @@ static void refuse_connect(void)
 	recv_pattern(fd, 1, 0, 10);
 }
 
-TEST(cgroup_connect)
+TEST(cgroup_connect, "process.cgroup.connect")
 {
 	in_group(refuse_connect);
 }
@@ -229,7 +229,7 @@ static void change_connect(void)
 	EQ(addr_port(&addr), port);
 }
 
-TEST(cgroup_connect_elsewhere)
+TEST(cgroup_connect_elsewhere, "process.cgroup.connect")
 {
 	in_group(change_connect);
 }

@@ -32,7 +32,7 @@ static const union addr *puppet(void)
 	return &tested.peer[tested.v6];
 }
 
-TEST(connect_blocking)
+TEST(connect_blocking, "connect")
 {
 	union addr addr;
 	socklen_t len = sizeof(addr);
@@ -46,7 +46,7 @@ TEST(connect_blocking)
 	echo_works(fd);
 }
 
-TEST(connect_refused)
+TEST(connect_refused, "connect.refused")
 {
 	int hold, fd = fresh();
 	unsigned int port = closed_port(&hold);
@@ -59,7 +59,7 @@ TEST(connect_refused)
 	echo_works(fd);
 }
 
-TEST(connect_connected)
+TEST(connect_connected, "connect.connected")
 {
 	int fd = dial("echo");
 
@@ -68,7 +68,7 @@ TEST(connect_connected)
 	recv_pattern(fd, 9, 0, 10);
 }
 
-TEST(connect_nonblock)
+TEST(connect_nonblock, "connect.nonblock")
 {
 	int fd = fresh_nonblock();
 
@@ -81,7 +81,7 @@ TEST(connect_nonblock)
 	echo_works(fd);
 }
 
-TEST(connect_nonblock_refused)
+TEST(connect_nonblock_refused, "connect.nonblock.refused")
 {
 	int hold, fd = fresh_nonblock();
 	unsigned int port = closed_port(&hold);
@@ -94,7 +94,7 @@ TEST(connect_nonblock_refused)
 }
 
 /* Asking by connect() instead of SO_ERROR */
-TEST(connect_nonblock_refused_again)
+TEST(connect_nonblock_refused_again, "connect.nonblock.refused")
 {
 	int hold, fd = fresh_nonblock();
 	unsigned int port = closed_port(&hold);
@@ -110,7 +110,7 @@ TEST(connect_nonblock_refused_again)
 }
 
 /* Asking by send() or recv(): each takes the error away. */
-TEST(connect_nonblock_refused_io)
+TEST(connect_nonblock_refused_io, "connect.nonblock.refused")
 {
 	int hold, fd = fresh_nonblock();
 	unsigned int port = closed_port(&hold);
@@ -130,7 +130,7 @@ TEST(connect_nonblock_refused_io)
 	EQ(recv(fd, &byte, 1, 0), 0);
 }
 
-TEST(connect_in_progress)
+TEST(connect_in_progress, "connect.in-progress")
 {
 	int hold, fd = fresh_nonblock();
 	unsigned int port = full_port(&hold, NULL);
@@ -152,7 +152,7 @@ TEST(connect_in_progress)
 }
 
 /* Closed while it is being made: nothing remains of it. */
-TEST(connect_abandoned)
+TEST(connect_abandoned, "connect.in-progress.close")
 {
 	int hold, i;
 	unsigned int port = full_port(&hold, NULL);
@@ -171,7 +171,7 @@ TEST(connect_abandoned)
 	}
 }
 
-TEST(connect_interrupted)
+TEST(connect_interrupted, "eintr.connect")
 {
 	char tag[PEER_TAG];
 	int hold, fd = fresh();
@@ -201,7 +201,7 @@ static void *drain_later(void *arg)
 	return NULL;
 }
 
-TEST(connect_restarted)
+TEST(connect_restarted, "eintr.connect")
 {
 	char tag[PEER_TAG];
 	int hold, fd = fresh();
@@ -218,7 +218,7 @@ TEST(connect_restarted)
 }
 
 /* A second, blocking connect() waits for the first. */
-TEST(connect_waits_for_first)
+TEST(connect_waits_for_first, "connect.wait")
 {
 	char tag[PEER_TAG];
 	int hold, fd = fresh_nonblock();
@@ -232,7 +232,7 @@ TEST(connect_waits_for_first)
 }
 
 /* So does a blocking send(). */
-TEST(connect_send_waits)
+TEST(connect_send_waits, "connect.wait")
 {
 	char tag[PEER_TAG];
 	int hold, fd = fresh_nonblock();
@@ -245,7 +245,7 @@ TEST(connect_send_waits)
 	CHECK(wait_fd(fd, POLLIN, LONG_MS));
 }
 
-TEST(connect_timeout)
+TEST(connect_timeout, "sndtimeo.connect")
 {
 	int hold, fd = fresh();
 	unsigned int port = full_port(&hold, NULL);
@@ -267,7 +267,7 @@ static void connect_forever(void *arg)
 	connect_to(fresh(), addr);
 }
 
-TEST(connect_killed)
+TEST(connect_killed, "sigkill")
 {
 	int hold, status;
 	union addr addr = *peer_at(full_port(&hold, NULL));
@@ -279,7 +279,7 @@ TEST(connect_killed)
 	CHECK(WIFSIGNALED(status));
 }
 
-TEST(connect_shutdown_in_progress)
+TEST(connect_shutdown_in_progress, "connect.in-progress.shutdown")
 {
 	int hold, fd = fresh_nonblock();
 	unsigned int port = full_port(&hold, NULL);
@@ -291,7 +291,7 @@ TEST(connect_shutdown_in_progress)
 	FAILS(send(fd, "x", 1, MSG_NOSIGNAL), EPIPE);
 }
 
-TEST(connect_bad_address)
+TEST(connect_bad_address, "connect.address")
 {
 	int fd = fresh();
 	union addr addr = *puppet();
@@ -310,7 +310,7 @@ TEST(connect_bad_address)
 	echo_works(fd);
 }
 
-TEST(connect_multicast)
+TEST(connect_multicast, "connect.unreachable")
 {
 	int fd = fresh();
 	union addr addr;
@@ -321,7 +321,7 @@ TEST(connect_multicast)
 	echo_works(fd);
 }
 
-TEST(connect_undone)
+TEST(connect_undone, "connect.unspec")
 {
 	union addr none = { .sa.sa_family = AF_UNSPEC };
 	char tag[PEER_TAG];
@@ -340,7 +340,7 @@ TEST(connect_undone)
 }
 
 /* To a listener of our own, by the address others use. */
-TEST(connect_own_listener)
+TEST(connect_own_listener, "connect.own-listener")
 {
 	unsigned int port;
 	int fd = listener(&port);
@@ -356,7 +356,7 @@ TEST(connect_own_listener)
 	recv_pattern(a, 2, 0, 3000);
 }
 
-TEST(connect_one_after_another)
+TEST(connect_one_after_another, "connect.many")
 {
 	int i;
 
@@ -369,7 +369,7 @@ TEST(connect_one_after_another)
 	}
 }
 
-TEST(connect_hundred)
+TEST(connect_hundred, "connect.many")
 {
 	int fd[100];
 	int i;
@@ -387,7 +387,7 @@ TEST(connect_hundred)
 		recv_pattern(fd[i], i, 0, 100);
 }
 
-TEST(connect_closed_at_once)
+TEST(connect_closed_at_once, "connect.peer-gone")
 {
 	int fd = dial("close");
 	char byte;

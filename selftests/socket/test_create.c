@@ -11,7 +11,7 @@
 #include "differences.h"
 #include "fixture.h"
 
-TEST(create_stream)
+TEST_FOR(create_stream, LOCAL, 0, "identity")
 {
 	int fd = fresh();
 	struct stat st;
@@ -29,7 +29,7 @@ TEST(create_stream)
 	OK(close(fd));
 }
 
-TEST(create_flags)
+TEST_FOR(create_flags, LOCAL, 0, "socket.flags")
 {
 	int fd = OK(tested_socket(SOCK_NONBLOCK | SOCK_CLOEXEC));
 
@@ -41,7 +41,7 @@ TEST(create_flags)
 	CHECK(!(fcntl(fd, F_GETFD) & FD_CLOEXEC));
 }
 
-TEST(create_type)
+TEST_FOR(create_type, LOCAL, 0, "socket.type")
 {
 	int protocol = tested.memnet ? tested.v6 : 0;
 
@@ -62,7 +62,7 @@ TEST(create_type)
 	}
 }
 
-TEST(create_protocol)
+TEST_FOR(create_protocol, LOCAL, 0, "socket.protocol")
 {
 	FAILS(tested_socket_raw(tested.v6, SOCK_STREAM, 77), EPROTONOSUPPORT);
 	if (differs("protocol-number"))
@@ -70,7 +70,7 @@ TEST(create_protocol)
 		      EPROTONOSUPPORT);
 }
 
-TEST(create_pair)
+TEST_FOR(create_pair, LOCAL, 0, "socketpair")
 {
 	int protocol = tested.memnet ? tested.v6 : 0;
 	int family = tested.memnet ? tested.family :
@@ -80,7 +80,7 @@ TEST(create_pair)
 	FAILS(socketpair(family, SOCK_STREAM, protocol, pair), EOPNOTSUPP);
 }
 
-TEST(create_many)
+TEST_FOR(create_many, LOCAL, 0, "socket.stream")
 {
 	int fds[500];
 	int i, round;
@@ -93,7 +93,7 @@ TEST(create_many)
 	}
 }
 
-TEST(create_descriptor_limit)
+TEST_FOR(create_descriptor_limit, LOCAL, 0, "process.nofile")
 {
 	struct rlimit limit;
 	int i;
@@ -108,7 +108,7 @@ TEST(create_descriptor_limit)
 	CHECK(i < 16);
 }
 
-TEST(create_without_privilege)
+TEST(create_without_privilege, "process.unprivileged")
 {
 	int fd;
 

@@ -13,7 +13,7 @@
 
 #include "fixture.h"
 
-TEST_BOTH(descriptor_dup)
+TEST_BOTH(descriptor_dup, "process.dup")
 {
 	char tag[PEER_TAG];
 	int fd = meet("echo tag=%s", peer_tag(tag));
@@ -42,7 +42,7 @@ static void echo_twice(void *arg)
 	recv_pattern(*fd, 1, 0, 1000);
 }
 
-TEST_BOTH(descriptor_fork)
+TEST_BOTH(descriptor_fork, "process.fork")
 {
 	char tag[PEER_TAG];
 	int fd = meet("echo tag=%s", peer_tag(tag));
@@ -64,7 +64,7 @@ static void hold(void *arg)
 	recv_pattern(fd[0], 1, 0, 10);
 }
 
-TEST_BOTH(descriptor_parent_closes)
+TEST_BOTH(descriptor_parent_closes, "process.fork")
 {
 	char tag[PEER_TAG];
 	int fd[3];
@@ -86,7 +86,7 @@ TEST_BOTH(descriptor_parent_closes)
 	EQ(stat_of(tag).in, 10);
 }
 
-TEST(descriptor_listener_in_child)
+TEST(descriptor_listener_in_child, "process.listener")
 {
 	unsigned int port;
 	int fd = listener(&port);
@@ -141,7 +141,7 @@ static int receive_descriptor(int over)
 	return fd;
 }
 
-TEST_BOTH(descriptor_passed)
+TEST_BOTH(descriptor_passed, "process.scm-rights")
 {
 	char tag[PEER_TAG];
 	int pair[2], fd;
@@ -163,7 +163,7 @@ TEST_BOTH(descriptor_passed)
 }
 
 /* In flight when its last holder closes: it ends with the message. */
-TEST_BOTH(descriptor_lost_on_the_way)
+TEST_BOTH(descriptor_lost_on_the_way, "process.scm-rights.lost")
 {
 	char tag[PEER_TAG];
 	int fd = meet("echo tag=%s", peer_tag(tag));
@@ -177,7 +177,7 @@ TEST_BOTH(descriptor_lost_on_the_way)
 	EQ(stat_of(tag).eof, 1);
 }
 
-TEST_BOTH(descriptor_exec)
+TEST_BOTH(descriptor_exec, "process.exec")
 {
 	char tag[PEER_TAG], number[16], buf[4];
 	int fd = meet("echo tag=%s", peer_tag(tag));
@@ -210,7 +210,7 @@ TEST_BOTH(descriptor_exec)
 	EQ(stat_of(tag).in, 4);
 }
 
-TEST_BOTH(descriptor_proc)
+TEST_BOTH(descriptor_proc, "proc.fd")
 {
 	int fd = meet("echo");
 	char path[32], link[64];
@@ -223,7 +223,7 @@ TEST_BOTH(descriptor_proc)
 	FAILS(open(path, O_RDWR), ENXIO);
 }
 
-TEST_BOTH(descriptor_stdio)
+TEST_BOTH(descriptor_stdio, "stdio")
 {
 	int fd = meet("echo");
 	FILE *file = fdopen(fd, "r+");

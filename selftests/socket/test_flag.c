@@ -14,7 +14,7 @@
 
 #include "fixture.h"
 
-TEST_BOTH(flag_dontwait_recv)
+TEST_BOTH(flag_dontwait_recv, "msg.dontwait")
 {
 	int fd = meet("echo");
 	char byte;
@@ -28,7 +28,7 @@ TEST_BOTH(flag_dontwait_recv)
 	FAILS(recv(fd, &byte, 1, MSG_DONTWAIT), EAGAIN);
 }
 
-TEST_BOTH(flag_nonblock_recv)
+TEST_BOTH(flag_nonblock_recv, "nonblock")
 {
 	int fd = meet("echo");
 	char buf[10];
@@ -43,7 +43,7 @@ TEST_BOTH(flag_nonblock_recv)
 }
 
 /* Full, then drained: no byte lost, none sent that was not accepted. */
-TEST_BOTH(flag_dontwait_send)
+TEST_BOTH(flag_dontwait_send, "msg.dontwait", "nonblock")
 {
 	char tag[PEER_TAG];
 	int fd = meet("sink check=1 wait=1 tag=%s", peer_tag(tag));
@@ -65,7 +65,7 @@ TEST_BOTH(flag_dontwait_send)
 }
 
 /* A blocking send() of much, while the peer takes its time. */
-TEST_BOTH(flag_blocking_send)
+TEST_BOTH(flag_blocking_send, "block.send")
 {
 	static char buf[400000];
 	int fd = meet("slow-read 65536 2 check=1");
@@ -82,7 +82,7 @@ TEST_BOTH(flag_blocking_send)
 	EQ(result.bad, -1);
 }
 
-TEST_BOTH(flag_peek)
+TEST_BOTH(flag_peek, "msg.peek")
 {
 	int fd = meet("source 200 4");
 	char buf[200];
@@ -100,7 +100,7 @@ TEST_BOTH(flag_peek)
 	expect_eof(fd);
 }
 
-TEST_BOTH(flag_peek_large)
+TEST_BOTH(flag_peek_large, "msg.peek")
 {
 	static char buf[300000];
 	int fd = meet("source 300000 4");
@@ -115,7 +115,7 @@ TEST_BOTH(flag_peek_large)
 	expect_eof(fd);
 }
 
-TEST_BOTH(flag_peek_waitall)
+TEST_BOTH(flag_peek_waitall, "msg.peek.waitall")
 {
 	int fd = meet("piece 600 100 20 4");
 	char buf[600];
@@ -127,7 +127,7 @@ TEST_BOTH(flag_peek_waitall)
 }
 
 /* what the end of the stream leaves of it is as much as there is */
-TEST_BOTH(flag_peek_waitall_end)
+TEST_BOTH(flag_peek_waitall_end, "msg.peek.waitall")
 {
 	int fd = meet("source 10 4");
 	int lowat = 50;
@@ -140,7 +140,7 @@ TEST_BOTH(flag_peek_waitall_end)
 	EQ(recv(fd, buf, 100, MSG_PEEK | MSG_WAITALL), 0);
 }
 
-TEST_BOTH(flag_waitall)
+TEST_BOTH(flag_waitall, "msg.waitall")
 {
 	int fd = meet("piece 1000 100 10 4");
 	char buf[1000];
@@ -152,7 +152,7 @@ TEST_BOTH(flag_waitall)
 	EQ(recv(fd, buf, 900, MSG_WAITALL), 0);
 }
 
-TEST_BOTH(flag_waitall_large)
+TEST_BOTH(flag_waitall_large, "msg.waitall")
 {
 	static char buf[2000000];
 	int fd = meet("source 2000000 4");
@@ -161,7 +161,7 @@ TEST_BOTH(flag_waitall_large)
 	EQ(pattern_check(4, 0, buf, sizeof(buf)), -1);
 }
 
-TEST_BOTH(flag_waitall_nonblock)
+TEST_BOTH(flag_waitall_nonblock, "msg.waitall")
 {
 	int fd = meet("source 100 4 end=hold");
 	char buf[200];
@@ -172,7 +172,7 @@ TEST_BOTH(flag_waitall_nonblock)
 }
 
 /* What was read before the signal, the timeout or the reset is not lost. */
-TEST_BOTH(flag_waitall_cut_short)
+TEST_BOTH(flag_waitall_cut_short, "msg.waitall")
 {
 	char tag[PEER_TAG];
 	int fd = meet("source 100 4 end=hold tag=%s", peer_tag(tag));
@@ -192,7 +192,7 @@ TEST_BOTH(flag_waitall_cut_short)
 }
 
 /* On TCP, MSG_TRUNC throws away instead of copying. */
-TEST_BOTH(flag_trunc)
+TEST_BOTH(flag_trunc, "msg.trunc")
 {
 	int fd = meet("source 200 4");
 	char buf[100];
@@ -207,7 +207,7 @@ TEST_BOTH(flag_trunc)
 	expect_eof(fd);
 }
 
-TEST_BOTH(flag_nosignal)
+TEST_BOTH(flag_nosignal, "msg.nosignal")
 {
 	int fd = meet("echo");
 	char byte = 0;
@@ -232,7 +232,7 @@ static void write_after_shutdown(void *arg)
 		return;
 }
 
-TEST_BOTH(flag_sigpipe_kills)
+TEST_BOTH(flag_sigpipe_kills, "msg.nosignal")
 {
 	int fd = meet("echo");
 	pid_t pid = child(write_after_shutdown, &fd);
@@ -242,7 +242,7 @@ TEST_BOTH(flag_sigpipe_kills)
 	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE);
 }
 
-TEST_BOTH(flag_recv_timeout)
+TEST_BOTH(flag_recv_timeout, "rcvtimeo")
 {
 	int fd = meet("echo");
 	char byte;
@@ -258,7 +258,7 @@ TEST_BOTH(flag_recv_timeout)
 	CHECK(now_ms() - start >= 195);
 }
 
-TEST_BOTH(flag_send_timeout)
+TEST_BOTH(flag_send_timeout, "sndtimeo")
 {
 	static char buf[100000];
 	char tag[PEER_TAG];
@@ -284,7 +284,7 @@ TEST_BOTH(flag_send_timeout)
 	EQ(answer_of(fd).in, sent);
 }
 
-TEST_BOTH(flag_recv_interrupted)
+TEST_BOTH(flag_recv_interrupted, "eintr.recv")
 {
 	int fd = meet("echo");
 	char byte;
@@ -315,7 +315,7 @@ static void *go_later(void *arg)
 	return NULL;
 }
 
-TEST_BOTH(flag_recv_restarted)
+TEST_BOTH(flag_recv_restarted, "eintr.recv")
 {
 	char tag[PEER_TAG];
 	int fd = meet("source 10 4 wait=1 tag=%s", peer_tag(tag));
@@ -330,7 +330,7 @@ TEST_BOTH(flag_recv_restarted)
 	OK(-pthread_join(thread, NULL));
 }
 
-TEST_BOTH(flag_send_interrupted)
+TEST_BOTH(flag_send_interrupted, "eintr.send")
 {
 	static char buf[100000];
 	char tag[PEER_TAG];
@@ -353,7 +353,7 @@ TEST_BOTH(flag_send_interrupted)
 }
 
 /* The signal finds part of it sent: that much is the answer. */
-TEST_BOTH(flag_send_partial)
+TEST_BOTH(flag_send_partial, "eintr.send")
 {
 	static char buf[20000000];
 	char tag[PEER_TAG];
@@ -396,7 +396,7 @@ static void kill_blocked(void (*run)(void *), int fd)
 	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
-TEST_BOTH(flag_killed_in_recv)
+TEST_BOTH(flag_killed_in_recv, "sigkill")
 {
 	int fd = meet("echo");
 
@@ -405,7 +405,7 @@ TEST_BOTH(flag_killed_in_recv)
 	recv_pattern(fd, 1, 0, 10);
 }
 
-TEST_BOTH(flag_killed_in_send)
+TEST_BOTH(flag_killed_in_send, "sigkill")
 {
 	char tag[PEER_TAG];
 	int fd = meet("sink wait=1 tag=%s", peer_tag(tag));
@@ -417,7 +417,7 @@ TEST_BOTH(flag_killed_in_send)
 }
 
 /* SO_RCVLOWAT: neither recv() nor poll() stirs below it. */
-TEST_BOTH(flag_low_water)
+TEST_BOTH(flag_low_water, "rcvlowat")
 {
 	char tag[PEER_TAG];
 	int fd = meet("source 50 4 end=hold tag=%s", peer_tag(tag));
@@ -435,7 +435,7 @@ TEST_BOTH(flag_low_water)
 	EQ(recv(fd, buf, 200, 0), 100);
 }
 
-TEST_BOTH(flag_unknown)
+TEST_BOTH(flag_unknown, "msg.unknown")
 {
 	int fd = meet("echo");
 	char buf[4];

@@ -14,7 +14,7 @@
 
 #include "fixture.h"
 
-TEST_BOTH(io_echo)
+TEST_BOTH(io_echo, "send.recv")
 {
 	static const size_t sizes[] = { 1, 2, 7, 64, 1023, 1024, 1025, 4095,
 					4096, 4097, 16384, 65537, 200000 };
@@ -29,7 +29,7 @@ TEST_BOTH(io_echo)
 	}
 }
 
-TEST_BOTH(io_source)
+TEST_BOTH(io_source, "send.recv")
 {
 	int fd = meet("source 3000000 17");
 
@@ -37,7 +37,7 @@ TEST_BOTH(io_source)
 	expect_eof(fd);
 }
 
-TEST_BOTH(io_sink)
+TEST_BOTH(io_sink, "send.recv")
 {
 	int fd = meet("sink check=1");
 	struct result result;
@@ -60,7 +60,7 @@ static void *send_much(void *arg)
 	return NULL;
 }
 
-TEST_BOTH(io_both_ways)
+TEST_BOTH(io_both_ways, "send.recv")
 {
 	int fd = meet("duplex 3000000 30");
 	struct result result;
@@ -74,7 +74,7 @@ TEST_BOTH(io_both_ways)
 	OK(-pthread_join(thread, NULL));
 }
 
-TEST_BOTH(io_small_writes)
+TEST_BOTH(io_small_writes, "send.recv")
 {
 	int fd = meet("sink check=1");
 	uint64_t state = 77;
@@ -93,7 +93,7 @@ TEST_BOTH(io_small_writes)
 	EQ(answer_of(fd).bad, -1);
 }
 
-TEST_BOTH(io_small_reads)
+TEST_BOTH(io_small_reads, "send.recv")
 {
 	int fd = meet("source 5000 8");
 	size_t pos = 0;
@@ -110,7 +110,7 @@ TEST_BOTH(io_small_reads)
 	EQ(pos, 5000);
 }
 
-TEST_BOTH(io_vectors)
+TEST_BOTH(io_vectors, "send.vector")
 {
 	int fd = meet("echo");
 	char out[3000], in[3000];
@@ -147,7 +147,7 @@ TEST_BOTH(io_vectors)
 	EQ(pattern_check(5, 0, in, 3000), -1);
 }
 
-TEST(io_vector_limits)
+TEST(io_vector_limits, "send.vector.limit")
 {
 	static struct iovec iov[1025];
 	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 1024 };
@@ -170,7 +170,7 @@ TEST(io_vector_limits)
 	recv_pattern(fd, 5, 0, 1024);
 }
 
-TEST_BOTH(io_messages)
+TEST_BOTH(io_messages, "send.mmsg")
 {
 	struct mmsghdr mm[4] = { 0 };
 	struct iovec iov[4];
@@ -195,7 +195,7 @@ TEST_BOTH(io_messages)
 }
 
 /* recvmsg() says nothing of names, control data or truncation. */
-TEST_BOTH(io_message_header)
+TEST_BOTH(io_message_header, "send.address")
 {
 	union addr addr;
 	char buf[10], control[64];
@@ -214,7 +214,7 @@ TEST_BOTH(io_message_header)
 	EQ(msg.msg_flags & ~MSG_CMSG_CLOEXEC, 0);
 }
 
-TEST(io_recvfrom_address)
+TEST(io_recvfrom_address, "send.address")
 {
 	union addr addr;
 	socklen_t len = sizeof(addr);
@@ -225,7 +225,7 @@ TEST(io_recvfrom_address)
 	EQ(len, 0);
 }
 
-TEST_BOTH(io_nothing)
+TEST_BOTH(io_nothing, "send.zero")
 {
 	int fd = meet("echo");
 	struct iovec iov = { NULL, 0 };
@@ -246,7 +246,7 @@ TEST_BOTH(io_nothing)
 	recv_pattern(fd, 4, 0, 10);
 }
 
-TEST(io_not_connected)
+TEST(io_not_connected, "send.not-connected")
 {
 	int fd = fresh();
 	struct iovec iov = { (char *)"x", 1 };
@@ -272,7 +272,7 @@ TEST(io_not_connected)
 }
 
 /* An address on a connected socket is ignored. */
-TEST_BOTH(io_sendto_connected)
+TEST_BOTH(io_sendto_connected, "send.address")
 {
 	int fd = meet("echo");
 
@@ -280,7 +280,7 @@ TEST_BOTH(io_sendto_connected)
 	CHECK(wait_fd(fd, POLLIN, LONG_MS));
 }
 
-TEST_BOTH(io_bad_memory_send)
+TEST_BOTH(io_bad_memory_send, "send.fault")
 {
 	int fd = meet("sink check=1");
 	struct iovec iov[2] = { { NULL, 0 }, { bad_memory(), 10 } };
@@ -298,7 +298,7 @@ TEST_BOTH(io_bad_memory_send)
 }
 
 /* Part good, part bad: what was said to be sent is what arrives. */
-TEST_BOTH(io_bad_memory_half)
+TEST_BOTH(io_bad_memory_half, "send.fault")
 {
 	int fd = meet("sink check=1");
 	size_t page = sysconf(_SC_PAGESIZE);
@@ -332,7 +332,7 @@ TEST_BOTH(io_bad_memory_half)
 }
 
 /* A recv() that fails takes nothing away. */
-TEST_BOTH(io_bad_memory_recv)
+TEST_BOTH(io_bad_memory_recv, "recv.fault")
 {
 	int fd = meet("source 100 4");
 	struct iovec iov[2];
@@ -353,7 +353,7 @@ TEST_BOTH(io_bad_memory_recv)
 	expect_eof(fd);
 }
 
-TEST_BOTH(io_no_file_position)
+TEST_BOTH(io_no_file_position, "file.position")
 {
 	int fd = meet("source 100 4");
 	char buf[10];
@@ -364,7 +364,7 @@ TEST_BOTH(io_no_file_position)
 	recv_pattern(fd, 4, 0, 100);
 }
 
-TEST_BOTH(io_http)
+TEST_BOTH(io_http, "http")
 {
 	static const unsigned int sizes[] = { 0, 1, 1024, 8192, 1000000 };
 	int fd = meet("http");
@@ -386,7 +386,7 @@ TEST_BOTH(io_http)
 	}
 }
 
-TEST_BOTH(io_slow_pieces)
+TEST_BOTH(io_slow_pieces, "send.recv")
 {
 	int fd = meet("piece 1000 7 1 12");
 

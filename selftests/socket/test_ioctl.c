@@ -20,7 +20,7 @@ static int queued(int fd, unsigned long request)
 	return value;
 }
 
-TEST_BOTH(ioctl_inq)
+TEST_BOTH(ioctl_inq, "ioctl.inq")
 {
 	int fd = meet("source 1000 4");
 
@@ -33,7 +33,7 @@ TEST_BOTH(ioctl_inq)
 	EQ(queued(fd, FIONREAD), 0);
 }
 
-TEST_BOTH(ioctl_outq)
+TEST_BOTH(ioctl_outq, "ioctl.outq")
 {
 	char tag[PEER_TAG];
 	int fd = meet("sink wait=1 tag=%s", peer_tag(tag));
@@ -57,7 +57,7 @@ TEST_BOTH(ioctl_outq)
 }
 
 /* A peer that does not read still acknowledges what fits its window. */
-TEST_BOTH(ioctl_outq_unread)
+TEST_BOTH(ioctl_outq_unread, "ioctl.outq")
 {
 	int fd = meet("never-read");
 	long until = now_ms() + LONG_MS;
@@ -69,7 +69,7 @@ TEST_BOTH(ioctl_outq_unread)
 	}
 }
 
-TEST(ioctl_states)
+TEST(ioctl_states, "ioctl.states")
 {
 	unsigned int port;
 	int fd = listener(&port);
@@ -83,7 +83,7 @@ TEST(ioctl_states)
 	EQ(queued(fd, SIOCOUTQ), 0);
 }
 
-TEST_BOTH(ioctl_nonblock)
+TEST_BOTH(ioctl_nonblock, "nonblock")
 {
 	int fd = meet("echo");
 	int on = 1;
@@ -97,7 +97,7 @@ TEST_BOTH(ioctl_nonblock)
 	CHECK(!(fcntl(fd, F_GETFL) & O_NONBLOCK));
 }
 
-TEST_BOTH(ioctl_unknown)
+TEST_BOTH(ioctl_unknown, "ioctl.unknown")
 {
 	int fd = meet("echo");
 	int value = 0;
@@ -108,7 +108,7 @@ TEST_BOTH(ioctl_unknown)
 }
 
 /* O_ASYNC: data, and room to send, are told by a signal. */
-TEST_BOTH(ioctl_sigio)
+TEST_BOTH(ioctl_sigio, "sigio")
 {
 	char tag[PEER_TAG];
 	int fd = meet("source 10 4 end=hold wait=1 tag=%s", peer_tag(tag));

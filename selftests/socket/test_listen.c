@@ -7,7 +7,7 @@
 
 #include "fixture.h"
 
-TEST(listen_unbound)
+TEST(listen_unbound, "listen.unbound")
 {
 	int fd = fresh();
 	unsigned int port;
@@ -21,7 +21,7 @@ TEST(listen_unbound)
 	recv_pattern(fd, 1, 0, 10);
 }
 
-TEST(listen_local_address)
+TEST(listen_local_address, "listen")
 {
 	int fd = fresh();
 
@@ -31,7 +31,7 @@ TEST(listen_local_address)
 	OK(close(accept_one(fd)));
 }
 
-TEST(listen_again)
+TEST(listen_again, "listen.again")
 {
 	unsigned int port;
 	int fd = listener(&port);
@@ -44,7 +44,7 @@ TEST(listen_again)
 }
 
 /* The right to a low port is asked for by bind(), of who calls that. */
-TEST(listen_without_privilege)
+TEST(listen_without_privilege, "process.drop-privilege")
 {
 	int fd = fresh();
 	union addr addr;
@@ -59,7 +59,7 @@ TEST(listen_without_privilege)
 	OK(close(accept_one(fd)));
 }
 
-TEST(listen_connected)
+TEST(listen_connected, "listen.connected")
 {
 	int fd = dial("echo");
 
@@ -68,7 +68,7 @@ TEST(listen_connected)
 	recv_pattern(fd, 1, 0, 10);
 }
 
-TEST(listen_flag)
+TEST(listen_flag, "identity.listener")
 {
 	int fd = fresh();
 
@@ -76,7 +76,7 @@ TEST(listen_flag)
 	EQ(get_int(fd, SOL_SOCKET, SO_ACCEPTCONN), 1);
 }
 
-TEST(listen_negative_backlog)
+TEST(listen_negative_backlog, "listen.backlog.least")
 {
 	unsigned int port;
 	int fd = listener(&port);
@@ -86,7 +86,7 @@ TEST(listen_negative_backlog)
 	OK(close(accept_one(fd)));
 }
 
-TEST(listen_zero_backlog)
+TEST(listen_zero_backlog, "listen.backlog.least")
 {
 	unsigned int port;
 	int fd = listener(&port);
@@ -97,7 +97,7 @@ TEST(listen_zero_backlog)
 }
 
 /* A backlog of N holds N connections that nobody accepts yet. */
-TEST(listen_backlog_holds)
+TEST(listen_backlog_holds, "listen.backlog")
 {
 	unsigned int port;
 	int fd = listener(&port);
@@ -127,7 +127,7 @@ static void overflow(void *arg)
  * What is beyond it waits, or is forgotten (with SYN cookies the peer may
  * believe in a connection that this side dropped), but it harms nobody.
  */
-TEST(listen_backlog_overflows)
+TEST(listen_backlog_overflows, "listen.backlog.overflow")
 {
 	unsigned int port;
 	int fd = listener(&port);
@@ -153,7 +153,7 @@ TEST(listen_backlog_overflows)
 	OK(close(fd));
 }
 
-TEST(listen_close_refuses)
+TEST(listen_close_refuses, "listen.close")
 {
 	unsigned int port;
 	int fd = listener(&port);
@@ -169,7 +169,7 @@ TEST(listen_close_refuses)
 }
 
 /* Children nobody accepted are reset. */
-TEST(listen_close_queued)
+TEST(listen_close_queued, "listen.close.queued")
 {
 	char tag[PEER_TAG], tag2[PEER_TAG];
 	unsigned int port;
@@ -183,7 +183,7 @@ TEST(listen_close_queued)
 	EQ(stat_of(tag2).err, ECONNRESET);
 }
 
-TEST(listen_shutdown)
+TEST(listen_shutdown, "listen.shutdown")
 {
 	unsigned int port;
 	int fd = listener(&port);
@@ -210,7 +210,7 @@ TEST(listen_shutdown)
 	OK(close(accept_one(fd)));
 }
 
-TEST(listen_is_no_connection)
+TEST(listen_is_no_connection, "listen.is-no-connection")
 {
 	unsigned int port;
 	int fd = listener(&port);
@@ -227,7 +227,7 @@ TEST(listen_is_no_connection)
 	OK(close(accept_one(fd)));
 }
 
-TEST(listen_poll)
+TEST(listen_poll, "poll.listen")
 {
 	unsigned int port;
 	int fd = listener(&port);
@@ -242,7 +242,7 @@ TEST(listen_poll)
 }
 
 /* An accepted socket has its listener's options. */
-TEST(listen_inherited_options)
+TEST(listen_inherited_options, "listen.inherit")
 {
 	struct linger linger = { 1, 7 }, got;
 	socklen_t len = sizeof(got);

@@ -53,7 +53,7 @@ static void talk(int a, int b)
 	recv_pattern(a, 2, 0, 3000);
 }
 
-TEST(loopback_connect)
+TEST_FOR(loopback_connect, LOOPBACK, 0, "loopback.connect")
 {
 	union addr addr;
 	socklen_t len = sizeof(addr);
@@ -74,7 +74,7 @@ TEST(loopback_connect)
 }
 
 /* listen() called again is heard on loopback, too. */
-TEST(loopback_backlog_raised)
+TEST_FOR(loopback_backlog_raised, LOOPBACK, 0, "loopback.any")
 {
 	int server = fresh(), conn[20];
 	unsigned int i;
@@ -91,7 +91,7 @@ TEST(loopback_backlog_raised)
 }
 
 /* A socket whose connect() to elsewhere failed is as good as new. */
-TEST(loopback_after_a_refusal)
+TEST_FOR(loopback_after_a_refusal, LOOPBACK, 0, "loopback.after-refusal")
 {
 	int server = native(), fd = fresh(), hold;
 	unsigned int port = closed_port(&hold);
@@ -104,7 +104,7 @@ TEST(loopback_after_a_refusal)
 }
 
 /* A listener for both versions is one for both loopbacks, unless it is not to be. */
-TEST_FOR(loopback_of_both_versions, ONLY_V6, 0)
+TEST_FOR(loopback_of_both_versions, ONLY_V6 | LOOPBACK, 0, "loopback.versions")
 {
 	int server = fresh(), only = fresh(), one = 1, fd;
 	union addr v4;
@@ -136,7 +136,7 @@ static void on_io(int sig)
 }
 
 /* SIGIO, of a connection and of a listener. */
-TEST(loopback_sigio)
+TEST_FOR(loopback_sigio, LOOPBACK, 0, "loopback.sigio")
 {
 	int server = fresh(), client = native(), fd;
 	long until;
@@ -161,7 +161,7 @@ TEST(loopback_sigio)
 	CHECK(ios);
 }
 
-TEST(loopback_connect_refused)
+TEST_FOR(loopback_connect_refused, LOOPBACK, 0, "loopback.refused")
 {
 	int held = native(), fd = fresh();
 
@@ -182,7 +182,7 @@ static void no_error(int fd)
 }
 
 /* The error of a connect() is told once: by it ... */
-TEST(loopback_refusal_by_connect)
+TEST_FOR(loopback_refusal_by_connect, LOOPBACK, 0, "loopback.refused.once")
 {
 	int server = native(), fd = fresh();
 
@@ -198,7 +198,7 @@ TEST(loopback_refusal_by_connect)
 }
 
 /* ... or by SO_ERROR. */
-TEST(loopback_refusal_by_option)
+TEST_FOR(loopback_refusal_by_option, LOOPBACK, 0, "loopback.refused.once")
 {
 	int server = native(), fd = fresh_nonblock();
 
@@ -234,7 +234,7 @@ static void connect_and_reset(int *fd)
 	await_error(*fd);
 }
 
-TEST(loopback_reset_by_call)
+TEST_FOR(loopback_reset_by_call, LOOPBACK, 0, "loopback.reset")
 {
 	char byte = 0;
 	int fd;
@@ -249,7 +249,7 @@ TEST(loopback_reset_by_call)
 	FAILS(send(fd, &byte, 1, MSG_NOSIGNAL), EPIPE);
 }
 
-TEST(loopback_reset_by_option)
+TEST_FOR(loopback_reset_by_option, LOOPBACK, 0, "loopback.reset")
 {
 	char byte = 0;
 	int fd;
@@ -263,7 +263,7 @@ TEST(loopback_reset_by_option)
 }
 
 /* Already in an event loop, with options set, when it turns out to be local */
-TEST(loopback_connect_in_epoll)
+TEST_FOR(loopback_connect_in_epoll, LOOPBACK, 0, "loopback.epoll")
 {
 	struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLET };
 	int server = native(), fd = fresh_nonblock(), conn;
@@ -292,7 +292,7 @@ TEST(loopback_connect_in_epoll)
 	recv_pattern(fd, 1, 0, 10);
 }
 
-TEST(loopback_listener)
+TEST_FOR(loopback_listener, LOOPBACK, 0, "loopback.listen")
 {
 	int fd = fresh(), client = native(), conn;
 	union addr addr;
@@ -308,7 +308,7 @@ TEST(loopback_listener)
 }
 
 /* A listener on any address serves the world and this machine. */
-TEST(loopback_any_listener)
+TEST_FOR(loopback_any_listener, LOOPBACK, 0, "loopback.any")
 {
 	unsigned int port;
 	int fd = listener(&port);
@@ -324,7 +324,7 @@ TEST(loopback_any_listener)
 }
 
 /* One that is reset before it is accepted has an error, its listener has not. */
-TEST(loopback_reset_before_accept)
+TEST_FOR(loopback_reset_before_accept, LOOPBACK, 0, "loopback.reset")
 {
 	struct linger linger = { 1, 0 };
 	int client = native(), conn;
@@ -343,7 +343,7 @@ TEST(loopback_reset_before_accept)
 }
 
 /* What listens no more is not reached from this machine either, and goes on elsewhere. */
-TEST(loopback_any_listener_undone)
+TEST_FOR(loopback_any_listener_undone, LOOPBACK, 0, "loopback.undone")
 {
 	static const struct sockaddr unspec = { .sa_family = AF_UNSPEC };
 	unsigned int port, other;
@@ -373,7 +373,7 @@ TEST(loopback_any_listener_undone)
 	}
 }
 
-TEST(loopback_both_ends)
+TEST_FOR(loopback_both_ends, LOOPBACK, 0, "loopback.both-ends")
 {
 	unsigned int port;
 	int fd = listener(&port);
@@ -384,7 +384,7 @@ TEST(loopback_both_ends)
 }
 
 /* Ours is not the peer's: nobody outside reaches what is bound here. */
-TEST(loopback_is_private)
+TEST_FOR(loopback_is_private, LOOPBACK, 0, "loopback.private")
 {
 	char line[256], host[ADDR_TEXT];
 	int fd = fresh();

@@ -8,7 +8,7 @@
 
 #include "fixture.h"
 
-TEST(name_fresh)
+TEST(name_fresh, "name.new")
 {
 	int fd = fresh();
 	union addr addr;
@@ -26,7 +26,7 @@ TEST(name_fresh)
 }
 
 /* We and the peer agree on who we are. */
-TEST(name_connected)
+TEST(name_connected, "name.connected")
 {
 	char line[128], host[ADDR_TEXT];
 	union addr addr, seen;
@@ -52,7 +52,7 @@ TEST(name_connected)
 	EQ(addr_port(&addr), addr_port(&tested.peer[tested.v6]));
 }
 
-TEST_BOTH(name_length)
+TEST_BOTH(name_length, "name.length")
 {
 	unsigned char bytes[64];
 	socklen_t len = 3;
@@ -72,7 +72,7 @@ TEST_BOTH(name_length)
 	FAILS(getpeername(fd, (struct sockaddr *)bytes, &len), EINVAL);
 }
 
-TEST_BOTH(name_bad_pointer)
+TEST_BOTH(name_bad_pointer, "name.fault")
 {
 	socklen_t len = sizeof(union addr);
 	union addr addr;
@@ -84,7 +84,7 @@ TEST_BOTH(name_bad_pointer)
 	FAILS(getpeername(fd, &addr.sa, bad_memory()), EFAULT);
 }
 
-TEST_BOTH(name_after_ends)
+TEST_BOTH(name_after_ends, "name.ends")
 {
 	union addr addr;
 	socklen_t len = sizeof(addr);
@@ -100,7 +100,7 @@ TEST_BOTH(name_after_ends)
 	CHECK(addr_same_host(&addr, local_at(0)));
 }
 
-TEST(name_after_refusal)
+TEST(name_after_refusal, "name.ends")
 {
 	union addr addr;
 	socklen_t len = sizeof(addr);

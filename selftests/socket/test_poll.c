@@ -36,12 +36,12 @@ static void expect_events(const char *file, int line, int fd, int want)
 #define IN (POLLIN | POLLRDNORM)
 #define OUT (POLLOUT | POLLWRNORM)
 
-TEST(poll_fresh)
+TEST_FOR(poll_fresh, LOCAL, 0, "poll.new")
 {
 	EVENTS(fresh(), OUT | POLLHUP);
 }
 
-TEST_BOTH(poll_readable)
+TEST_BOTH(poll_readable, "poll.in")
 {
 	int fd = meet("echo");
 
@@ -54,7 +54,7 @@ TEST_BOTH(poll_readable)
 	EVENTS(fd, OUT);
 }
 
-TEST_BOTH(poll_writable)
+TEST_BOTH(poll_writable, "poll.out")
 {
 	char tag[PEER_TAG];
 	int fd = meet("sink wait=1 tag=%s", peer_tag(tag));
@@ -66,7 +66,7 @@ TEST_BOTH(poll_writable)
 	EVENTS(fd, OUT);
 }
 
-TEST_BOTH(poll_peer_finished)
+TEST_BOTH(poll_peer_finished, "poll.hup")
 {
 	int fd = meet("source 10 1");
 
@@ -79,7 +79,7 @@ TEST_BOTH(poll_peer_finished)
 	EVENTS(fd, OUT | IN | POLLRDHUP | POLLHUP);
 }
 
-TEST_BOTH(poll_we_finished)
+TEST_BOTH(poll_we_finished, "poll.hup")
 {
 	int fd = meet("sink");
 
@@ -90,7 +90,7 @@ TEST_BOTH(poll_we_finished)
 	EVENTS(fd, OUT | IN | POLLRDHUP | POLLHUP);
 }
 
-TEST_BOTH(poll_half_closed)
+TEST_BOTH(poll_half_closed, "poll.hup")
 {
 	int fd = meet("never-read");
 
@@ -101,7 +101,7 @@ TEST_BOTH(poll_half_closed)
 	EVENTS(fd, OUT);
 }
 
-TEST_BOTH(poll_reset)
+TEST_BOTH(poll_reset, "poll.err")
 {
 	char tag[PEER_TAG];
 	int fd = meet("rst wait=1 tag=%s", peer_tag(tag));
@@ -138,7 +138,7 @@ static void expect_wake(const char *words, const char *more, short events,
 	wait_for(pid);
 }
 
-TEST_BOTH(poll_wakes)
+TEST_BOTH(poll_wakes, "poll.wake")
 {
 	expect_wake("source 10 1 end=hold", "", POLLIN, POLLIN);
 	expect_wake("fin-first", "", POLLRDHUP, POLLRDHUP);
@@ -147,7 +147,7 @@ TEST_BOTH(poll_wakes)
 	expect_wake("sink", "", POLLOUT, POLLOUT);
 }
 
-TEST_BOTH(poll_select)
+TEST_BOTH(poll_select, "select")
 {
 	struct timeval none = { 0, 0 }, some = { LONG_MS / 1000, 0 };
 	int fd = meet("echo");
@@ -184,7 +184,7 @@ static uint32_t epoll_events(int ep, int ms)
 	return n ? event.events : 0;
 }
 
-TEST_BOTH(poll_epoll_level)
+TEST_BOTH(poll_epoll_level, "epoll.level")
 {
 	int fd = meet("echo");
 	int ep = epoll_with(fd, EPOLLIN);
@@ -199,7 +199,7 @@ TEST_BOTH(poll_epoll_level)
 	EQ(epoll_events(ep, 0), 0);
 }
 
-TEST_BOTH(poll_epoll_edge)
+TEST_BOTH(poll_epoll_edge, "epoll.edge")
 {
 	char tag[PEER_TAG];
 	int fd = meet("source 10 1 end=hold wait=1 tag=%s", peer_tag(tag));
@@ -221,7 +221,7 @@ TEST_BOTH(poll_epoll_edge)
 	EQ(epoll_events(ep, SHORT_MS), 0);
 }
 
-TEST_BOTH(poll_epoll_edge_writable)
+TEST_BOTH(poll_epoll_edge_writable, "epoll.edge.out")
 {
 	char tag[PEER_TAG];
 	int fd = meet("sink wait=1 tag=%s", peer_tag(tag));
@@ -235,7 +235,7 @@ TEST_BOTH(poll_epoll_edge_writable)
 	EQ(epoll_events(ep, LONG_MS), EPOLLOUT);
 }
 
-TEST_BOTH(poll_epoll_oneshot)
+TEST_BOTH(poll_epoll_oneshot, "epoll.oneshot")
 {
 	struct epoll_event event = { .events = EPOLLIN | EPOLLONESHOT };
 	int fd = meet("echo");
@@ -249,7 +249,7 @@ TEST_BOTH(poll_epoll_oneshot)
 	EQ(epoll_events(ep, LONG_MS), EPOLLIN);
 }
 
-TEST_BOTH(poll_epoll_reset)
+TEST_BOTH(poll_epoll_reset, "epoll.err")
 {
 	char tag[PEER_TAG];
 	int fd = meet("rst wait=1 tag=%s", peer_tag(tag));
@@ -261,7 +261,7 @@ TEST_BOTH(poll_epoll_reset)
 }
 
 /* As event loops do: into epoll first, connected later. */
-TEST(poll_epoll_before_connect)
+TEST(poll_epoll_before_connect, "epoll.connect")
 {
 	int fd = fresh_nonblock();
 	int ep = epoll_with(fd, EPOLLIN | EPOLLOUT | EPOLLET | EPOLLRDHUP);
@@ -281,7 +281,7 @@ TEST(poll_epoll_before_connect)
 	recv_pattern(fd, 1, 0, 10);
 }
 
-TEST(poll_epoll_connect_refused)
+TEST(poll_epoll_connect_refused, "epoll.connect.refused")
 {
 	int hold, fd = fresh_nonblock();
 	unsigned int port = closed_port(&hold);
@@ -295,7 +295,7 @@ TEST(poll_epoll_connect_refused)
 }
 
 /* A server's loop: edge-triggered listener, accept until EAGAIN. */
-TEST(poll_epoll_listener)
+TEST(poll_epoll_listener, "epoll.listen")
 {
 	unsigned int port;
 	int fd = listener(&port);
@@ -332,7 +332,7 @@ static void accept_exclusive(void *arg)
 	recv_pattern(conn, 1, 0, 10);
 }
 
-TEST(poll_epoll_exclusive)
+TEST(poll_epoll_exclusive, "epoll.exclusive")
 {
 	unsigned int port;
 	int fd = listener(&port);
@@ -349,7 +349,7 @@ TEST(poll_epoll_exclusive)
 }
 
 /* Closing takes it out of the set; a duplicate keeps it in. */
-TEST_BOTH(poll_epoll_closed)
+TEST_BOTH(poll_epoll_closed, "epoll.close")
 {
 	int fd = meet("echo");
 	int ep = epoll_with(fd, EPOLLOUT);

@@ -16,7 +16,7 @@ static void set_linger(int fd, int on, int seconds)
 	OK(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)));
 }
 
-TEST_BOTH(close_delivers)
+TEST_BOTH(close_delivers, "close")
 {
 	char tag[PEER_TAG];
 	int fd = meet("sink reply=0 check=1 wait=1 tag=%s", peer_tag(tag));
@@ -32,7 +32,7 @@ TEST_BOTH(close_delivers)
 	EQ(result.err, 0);
 }
 
-TEST_BOTH(close_small)
+TEST_BOTH(close_small, "close")
 {
 	char tag[PEER_TAG];
 	int fd = meet("sink reply=0 check=1 tag=%s", peer_tag(tag));
@@ -47,7 +47,7 @@ TEST_BOTH(close_small)
 }
 
 /* Unread data: the peer is told that it did not arrive. */
-TEST_BOTH(close_unread)
+TEST_BOTH(close_unread, "close.unread")
 {
 	char tag[PEER_TAG];
 	int fd = meet("source 100 1 end=hold tag=%s", peer_tag(tag));
@@ -57,7 +57,7 @@ TEST_BOTH(close_unread)
 	EQ(stat_of(tag).err, ECONNRESET);
 }
 
-TEST_BOTH(close_partly_read)
+TEST_BOTH(close_partly_read, "close.unread")
 {
 	char tag[PEER_TAG];
 	int fd = meet("source 100 1 end=hold tag=%s", peer_tag(tag));
@@ -69,7 +69,7 @@ TEST_BOTH(close_partly_read)
 }
 
 /* More is under way than a window holds. */
-TEST_BOTH(close_in_flood)
+TEST_BOTH(close_in_flood, "close.unread")
 {
 	char tag[PEER_TAG];
 	int fd = meet("source 50000000 1 tag=%s", peer_tag(tag));
@@ -83,7 +83,7 @@ TEST_BOTH(close_in_flood)
 }
 
 /* Data that arrives after close() is answered with a reset, too. */
-TEST_BOTH(close_then_data)
+TEST_BOTH(close_then_data, "close.then-data")
 {
 	char tag[PEER_TAG];
 	int fd = meet("source 100 1 end=hold read=none wait=1 tag=%s",
@@ -100,7 +100,7 @@ TEST_BOTH(close_then_data)
 	CHECK(result.err == ECONNRESET || result.err == EPIPE || result.eof);
 }
 
-TEST_BOTH(close_linger_zero)
+TEST_BOTH(close_linger_zero, "close.linger-zero")
 {
 	char tag[PEER_TAG];
 	int fd = meet("sink tag=%s", peer_tag(tag));
@@ -112,7 +112,7 @@ TEST_BOTH(close_linger_zero)
 }
 
 /* Even what is queued is thrown away. */
-TEST_BOTH(close_linger_zero_queued)
+TEST_BOTH(close_linger_zero_queued, "close.linger-zero")
 {
 	char tag[PEER_TAG];
 	int fd = meet("sink wait=1 tag=%s", peer_tag(tag));
@@ -126,7 +126,7 @@ TEST_BOTH(close_linger_zero_queued)
 }
 
 /* Lingering ends when the peer has everything. */
-TEST_BOTH(close_linger_done)
+TEST_BOTH(close_linger_done, "close.linger")
 {
 	char tag[PEER_TAG];
 	int fd = meet("slow-read 65536 1 check=1 reply=0 tag=%s",
@@ -143,7 +143,7 @@ TEST_BOTH(close_linger_done)
 }
 
 /* Or when the time is up; what is queued still goes. */
-TEST_BOTH(close_linger_timeout)
+TEST_BOTH(close_linger_timeout, "close.linger")
 {
 	char tag[PEER_TAG];
 	int fd = meet("sink check=1 reply=0 wait=1 tag=%s", peer_tag(tag));
@@ -170,7 +170,7 @@ static void send_and_exit(void *arg)
 	send_pattern(*fd, 1, 0, 1000);
 }
 
-TEST_BOTH(close_by_exit)
+TEST_BOTH(close_by_exit, "close.exit")
 {
 	char tag[PEER_TAG];
 	int fd = meet("sink check=1 tag=%s", peer_tag(tag));
@@ -191,7 +191,7 @@ static void sleep_long(void *arg)
 	nap_ms(20000);
 }
 
-TEST_BOTH(close_by_kill)
+TEST_BOTH(close_by_kill, "close.exit")
 {
 	char tag[PEER_TAG];
 	int fd = meet("sink tag=%s", peer_tag(tag));
@@ -203,7 +203,7 @@ TEST_BOTH(close_by_kill)
 	EQ(stat_of(tag).eof, 1);
 }
 
-TEST_BOTH(reset_recv)
+TEST_BOTH(reset_recv, "reset.recv")
 {
 	char tag[PEER_TAG];
 	int fd = meet("rst wait=1 tag=%s", peer_tag(tag));
@@ -217,7 +217,7 @@ TEST_BOTH(reset_recv)
 	EQ(recv(fd, &byte, 1, 0), 0);
 }
 
-TEST_BOTH(reset_send)
+TEST_BOTH(reset_send, "reset.send")
 {
 	char tag[PEER_TAG];
 	int fd = meet("rst wait=1 tag=%s", peer_tag(tag));
@@ -233,7 +233,7 @@ TEST_BOTH(reset_send)
 	EQ(recv(fd, &byte, 1, 0), 0);
 }
 
-TEST_BOTH(reset_so_error)
+TEST_BOTH(reset_so_error, "reset.so-error")
 {
 	char tag[PEER_TAG];
 	int fd = meet("rst wait=1 tag=%s", peer_tag(tag));
@@ -251,7 +251,7 @@ TEST_BOTH(reset_so_error)
 }
 
 /* Bytes in front of the reset are there to read; the error comes after. */
-TEST_BOTH(reset_after_data)
+TEST_BOTH(reset_after_data, "reset.after-data")
 {
 	int fd = meet("data-rst 1000 4");
 	char byte;
@@ -263,7 +263,7 @@ TEST_BOTH(reset_after_data)
 }
 
 /* More than a window holds: what is on its way still fills the buffer. */
-TEST_BOTH(reset_after_data_waitall)
+TEST_BOTH(reset_after_data_waitall, "reset.after-data")
 {
 	static char buf[40000];
 	int fd = meet("data-rst 40000 4");
@@ -275,7 +275,7 @@ TEST_BOTH(reset_after_data_waitall)
 }
 
 /* But a send() in between takes the error. */
-TEST_BOTH(reset_after_data_send)
+TEST_BOTH(reset_after_data_send, "reset.after-data")
 {
 	int fd = meet("data-rst 1000 4");
 	char byte = 0;
@@ -288,7 +288,7 @@ TEST_BOTH(reset_after_data_send)
 }
 
 /* The peer closed its half before: a reset is then a broken pipe. */
-TEST_BOTH(reset_after_end)
+TEST_BOTH(reset_after_end, "reset.after-fin")
 {
 	char tag[PEER_TAG];
 	int fd = meet("fin-first tag=%s", peer_tag(tag));
@@ -303,7 +303,7 @@ TEST_BOTH(reset_after_end)
 }
 
 /* The same before anything was read, of more than the node hands on unread: neither is lost. */
-TEST_BOTH(reset_after_end_unread)
+TEST_BOTH(reset_after_end_unread, "reset.after-fin")
 {
 	char tag[PEER_TAG];
 	int fd = meet("source 90000 4 tag=%s", peer_tag(tag));
@@ -318,7 +318,7 @@ TEST_BOTH(reset_after_end_unread)
 }
 
 /* A peer that closed answers our data with a reset. */
-TEST_BOTH(reset_by_sending)
+TEST_BOTH(reset_by_sending, "reset.by-sending")
 {
 	char tag[PEER_TAG];
 	int fd = meet("close tag=%s", peer_tag(tag));
@@ -339,7 +339,7 @@ static void *go_soon(void *arg)
 	return NULL;
 }
 
-TEST_BOTH(reset_wakes_recv)
+TEST_BOTH(reset_wakes_recv, "wake.reset")
 {
 	char tag[PEER_TAG];
 	int fd = meet("rst wait=1 tag=%s", peer_tag(tag));
@@ -351,7 +351,7 @@ TEST_BOTH(reset_wakes_recv)
 	OK(-pthread_join(thread, NULL));
 }
 
-TEST_BOTH(reset_wakes_send)
+TEST_BOTH(reset_wakes_send, "wake.reset")
 {
 	static char buf[30000000];
 	char tag[PEER_TAG];
@@ -372,7 +372,7 @@ TEST_BOTH(reset_wakes_send)
 }
 
 /* Not woken, close() would last longer than the alarm leaves it. */
-TEST_BOTH(reset_wakes_linger)
+TEST_BOTH(reset_wakes_linger, "wake.reset")
 {
 	char tag[PEER_TAG];
 	int fd = meet("rst wait=1 tag=%s", peer_tag(tag));
@@ -387,7 +387,7 @@ TEST_BOTH(reset_wakes_linger)
 }
 
 /* Nobody hears of it any more; what was queued must not be kept for a peer that is gone. */
-TEST_BOTH(reset_closed)
+TEST_BOTH(reset_closed, "reset.closed")
 {
 	char tag[PEER_TAG];
 	int fd = meet("rst wait=1 tag=%s", peer_tag(tag));
@@ -398,7 +398,7 @@ TEST_BOTH(reset_closed)
 	EQ(stat_of(tag).running, 0);
 }
 
-TEST_BOTH(reset_after_bytes)
+TEST_BOTH(reset_after_bytes, "reset.so-error")
 {
 	char tag[PEER_TAG];
 	int fd = meet("rst-after 100000 check=1 tag=%s", peer_tag(tag));

@@ -25,7 +25,7 @@ static const union addr *any_at(unsigned int port)
 	return &addr;
 }
 
-TEST(reuse_address_both)
+TEST(reuse_address_both, "reuse.address")
 {
 	int a = bound_with(SO_REUSEADDR, any_at(0));
 	int b = bound_with(SO_REUSEADDR, any_at(port_of(a)));
@@ -36,7 +36,7 @@ TEST(reuse_address_both)
 	OK(listen(b, 4));
 }
 
-TEST(reuse_address_listening)
+TEST(reuse_address_listening, "reuse.address")
 {
 	int a = bound_with(SO_REUSEADDR, any_at(0));
 	int b = fresh();
@@ -47,7 +47,7 @@ TEST(reuse_address_listening)
 	      EADDRINUSE);
 }
 
-TEST(reuse_address_one_sided)
+TEST(reuse_address_one_sided, "reuse.address.one-sided")
 {
 	int a = bound_with(0, any_at(0));
 	int b = fresh();
@@ -58,7 +58,7 @@ TEST(reuse_address_one_sided)
 }
 
 /* A server restarts while a connection that it closed first is TIME_WAIT. */
-TEST(reuse_address_time_wait)
+TEST(reuse_address_time_wait, "reuse.address.time-wait")
 {
 	char tag[PEER_TAG];
 	unsigned int port;
@@ -86,7 +86,7 @@ TEST(reuse_address_time_wait)
 }
 
 /* The same while the connection is open. */
-TEST(reuse_address_connected)
+TEST(reuse_address_connected, "reuse.address.connected")
 {
 	unsigned int port;
 	int server, conn, again;
@@ -104,7 +104,7 @@ TEST(reuse_address_connected)
 	recv_pattern(conn, 1, 0, 10);
 }
 
-TEST(reuse_port_shares)
+TEST(reuse_port_shares, "reuse.port")
 {
 	int a = bound_with(SO_REUSEPORT, any_at(0));
 	unsigned int port = port_of(a);
@@ -135,7 +135,7 @@ TEST(reuse_port_shares)
 	CHECK(count[0] && count[1]);
 }
 
-TEST(reuse_port_stranger)
+TEST(reuse_port_stranger, "reuse.port.refused")
 {
 	int a = bound_with(SO_REUSEPORT, any_at(0));
 	int b = fresh();
@@ -145,7 +145,7 @@ TEST(reuse_port_stranger)
 }
 
 /* Another user's socket may not join the group. */
-TEST(reuse_port_other_user)
+TEST(reuse_port_other_user, "reuse.port.refused")
 {
 	unsigned int port;
 	int a, b;
@@ -161,7 +161,7 @@ TEST(reuse_port_other_user)
 	FAILS(bind(b, &any_at(port)->sa, addr_len(any_at(port))), EADDRINUSE);
 }
 
-TEST(reuse_port_one_leaves)
+TEST(reuse_port_one_leaves, "reuse.port.leave")
 {
 	int a = bound_with(SO_REUSEPORT, any_at(0));
 	unsigned int port = port_of(a);
@@ -176,7 +176,7 @@ TEST(reuse_port_one_leaves)
 		OK(close(accept_one(b)));
 }
 
-TEST(reuse_get)
+TEST_FOR(reuse_get, LOCAL, 0, "option.reuse")
 {
 	int fd = fresh();
 

@@ -6,7 +6,7 @@
 
 #include "fixture.h"
 
-TEST_BOTH(shutdown_write)
+TEST_BOTH(shutdown_write, "shutdown.write")
 {
 	int fd = meet("sink check=1");
 	char byte = 0;
@@ -22,7 +22,7 @@ TEST_BOTH(shutdown_write)
 }
 
 /* What is queued goes first, however much. */
-TEST_BOTH(shutdown_write_after_much)
+TEST_BOTH(shutdown_write_after_much, "shutdown.write")
 {
 	char tag[PEER_TAG];
 	int fd = meet("sink check=1 wait=1 tag=%s", peer_tag(tag));
@@ -38,7 +38,7 @@ TEST_BOTH(shutdown_write_after_much)
 }
 
 /* Data the peer sent before is there to read, then the end. */
-TEST_BOTH(shutdown_read)
+TEST_BOTH(shutdown_read, "shutdown.read")
 {
 	int fd = meet("source 100 4 end=hold");
 	char byte;
@@ -52,7 +52,7 @@ TEST_BOTH(shutdown_read)
 }
 
 /* Nor does it keep the peer from sending, or us from reading that. */
-TEST_BOTH(shutdown_read_then_data)
+TEST_BOTH(shutdown_read_then_data, "shutdown.read")
 {
 	char tag[PEER_TAG];
 	int fd = meet("source 100 4 wait=1 tag=%s", peer_tag(tag));
@@ -68,7 +68,7 @@ TEST_BOTH(shutdown_read_then_data)
 	EQ(stat_of(tag).err, 0);
 }
 
-TEST_BOTH(shutdown_both)
+TEST_BOTH(shutdown_both, "shutdown.both")
 {
 	char tag[PEER_TAG];
 	int fd = meet("sink reply=0 tag=%s", peer_tag(tag));
@@ -85,7 +85,7 @@ TEST_BOTH(shutdown_both)
 	EQ(result.err, 0);
 }
 
-TEST_BOTH(shutdown_halves_in_turn)
+TEST_BOTH(shutdown_halves_in_turn, "shutdown.both")
 {
 	char tag[PEER_TAG];
 	int fd = meet("echo tag=%s", peer_tag(tag));
@@ -97,7 +97,7 @@ TEST_BOTH(shutdown_halves_in_turn)
 	EQ(stat_of(tag).in, 10);
 }
 
-TEST_BOTH(shutdown_write_twice)
+TEST_BOTH(shutdown_write_twice, "shutdown.again")
 {
 	int fd = meet("never-read wait=1");
 
@@ -105,7 +105,7 @@ TEST_BOTH(shutdown_write_twice)
 	OK(shutdown(fd, SHUT_WR));
 }
 
-TEST(shutdown_not_connected)
+TEST_FOR(shutdown_not_connected, LOCAL, 0, "shutdown.invalid")
 {
 	int fd = fresh();
 
@@ -114,7 +114,7 @@ TEST(shutdown_not_connected)
 	FAILS(shutdown(fd, SHUT_RDWR), ENOTCONN);
 }
 
-TEST_BOTH(shutdown_bad_how)
+TEST_BOTH(shutdown_bad_how, "shutdown.invalid")
 {
 	int fd = meet("echo");
 
@@ -125,7 +125,7 @@ TEST_BOTH(shutdown_bad_how)
 }
 
 /* The peer's end comes first: reading is over, writing is not. */
-TEST_BOTH(shutdown_by_peer)
+TEST_BOTH(shutdown_by_peer, "shutdown.peer")
 {
 	char tag[PEER_TAG];
 	int fd = meet("fin-first check=1 tag=%s", peer_tag(tag));
@@ -144,7 +144,7 @@ TEST_BOTH(shutdown_by_peer)
 	EQ(result.err, 0);
 }
 
-TEST_BOTH(shutdown_at_the_same_time)
+TEST_BOTH(shutdown_at_the_same_time, "shutdown.simultaneous")
 {
 	char tag[PEER_TAG];
 	int fd = meet("fin-first tag=%s", peer_tag(tag));
@@ -156,7 +156,7 @@ TEST_BOTH(shutdown_at_the_same_time)
 }
 
 /* Both ends over: the connection is gone, and says so. */
-TEST_BOTH(shutdown_when_gone)
+TEST_BOTH(shutdown_when_gone, "shutdown.gone")
 {
 	char tag[PEER_TAG];
 	int fd = meet("rst wait=1 tag=%s", peer_tag(tag));

@@ -48,7 +48,7 @@ static void expect_sunk(int fd, size_t len)
 	EQ(result.bad, -1);
 }
 
-TEST_BOTH(splice_sendfile)
+TEST_BOTH(splice_sendfile, "sendfile")
 {
 	int fd = meet("sink check=1");
 	int file = file_of(300001);
@@ -65,7 +65,7 @@ TEST_BOTH(splice_sendfile)
 	expect_sunk(fd, 300001);
 }
 
-TEST_BOTH(splice_sendfile_offset)
+TEST_BOTH(splice_sendfile_offset, "sendfile")
 {
 	int fd = meet("sink");
 	int file = file_of(10000);
@@ -94,7 +94,7 @@ TEST_BOTH(splice_sendfile_offset)
 	CHECK(result.sum == sum_end(&sum));
 }
 
-TEST_BOTH(splice_sendfile_large)
+TEST_BOTH(splice_sendfile_large, "sendfile")
 {
 	int fd = meet("sink check=1");
 	int file = file_of(5000000);
@@ -106,7 +106,7 @@ TEST_BOTH(splice_sendfile_large)
 }
 
 /* Every alignment of both ends, on the byte. */
-TEST_BOTH(splice_sendfile_unaligned)
+TEST_BOTH(splice_sendfile_unaligned, "sendfile")
 {
 	int fd = meet("sink check=1");
 	int file = file_of(200000);
@@ -123,7 +123,7 @@ TEST_BOTH(splice_sendfile_unaligned)
 }
 
 /* As a web server does: header with MSG_MORE, then the file, many times. */
-TEST_BOTH(splice_sendfile_after_header)
+TEST_BOTH(splice_sendfile_after_header, "sendfile.header")
 {
 	int fd = meet("sink check=1");
 	int file = file_of(50 * 1033);
@@ -140,7 +140,7 @@ TEST_BOTH(splice_sendfile_after_header)
 	expect_sunk(fd, 50 * 1033);
 }
 
-TEST_BOTH(splice_sendfile_nonblock)
+TEST_BOTH(splice_sendfile_nonblock, "sendfile.nonblock")
 {
 	char tag[PEER_TAG];
 	int fd = meet("sink check=1 wait=1 tag=%s", peer_tag(tag));
@@ -169,7 +169,7 @@ TEST_BOTH(splice_sendfile_nonblock)
 	expect_sunk(fd, 16 << 20);
 }
 
-TEST(splice_sendfile_not_connected)
+TEST_FOR(splice_sendfile_not_connected, LOCAL, 0, "sendfile.errors")
 {
 	int file = file_of(1000);
 
@@ -178,7 +178,7 @@ TEST(splice_sendfile_not_connected)
 	EQ(lseek(file, 0, SEEK_CUR), 0);
 }
 
-TEST_BOTH(splice_sendfile_broken)
+TEST_BOTH(splice_sendfile_broken, "sendfile.errors")
 {
 	char tag[PEER_TAG];
 	int fd = meet("rst wait=1 tag=%s", peer_tag(tag));
@@ -197,7 +197,7 @@ TEST_BOTH(splice_sendfile_broken)
 }
 
 /* The pages are the file's: what is written later is not what was sent ... */
-TEST_BOTH(splice_sendfile_then_truncate)
+TEST_BOTH(splice_sendfile_then_truncate, "sendfile.truncate")
 {
 	int fd = meet("sink");
 	int file = file_of(100000);
@@ -212,7 +212,7 @@ TEST_BOTH(splice_sendfile_then_truncate)
 	EQ(answer_of(fd).in, 100000);
 }
 
-TEST_BOTH(splice_file_to_socket)
+TEST_BOTH(splice_file_to_socket, "splice.to-socket")
 {
 	int fd = meet("sink check=1");
 	int file = file_of(300000);
@@ -236,7 +236,7 @@ TEST_BOTH(splice_file_to_socket)
 	expect_sunk(fd, 300000);
 }
 
-TEST_BOTH(splice_memory_to_socket)
+TEST_BOTH(splice_memory_to_socket, "splice.vmsplice")
 {
 	int fd = meet("sink check=1");
 	size_t sent = 0;
@@ -262,7 +262,7 @@ TEST_BOTH(splice_memory_to_socket)
 	expect_sunk(fd, 100000);
 }
 
-TEST_BOTH(splice_socket_to_pipe)
+TEST_BOTH(splice_socket_to_pipe, "splice.from-socket")
 {
 	int fd = meet("source 300000 4");
 	size_t got = 0;
@@ -286,7 +286,7 @@ TEST_BOTH(splice_socket_to_pipe)
 }
 
 /* Spliced and read in turns, in odd sizes. */
-TEST_BOTH(splice_and_recv)
+TEST_BOTH(splice_and_recv, "splice.recv")
 {
 	int fd = meet("source 100000 4");
 	size_t got = 0, size = 1;
@@ -310,7 +310,7 @@ TEST_BOTH(splice_and_recv)
 	EQ(got, 100000);
 }
 
-TEST_BOTH(splice_socket_nonblock)
+TEST_BOTH(splice_socket_nonblock, "splice.nonblock")
 {
 	int fd = meet("echo");
 	int pair[2];
@@ -324,7 +324,7 @@ TEST_BOTH(splice_socket_nonblock)
 	FAILS(splice(fd, NULL, pair[1], NULL, 100, SPLICE_F_NONBLOCK), EAGAIN);
 }
 
-TEST_BOTH(splice_socket_timeout)
+TEST_BOTH(splice_socket_timeout, "splice.nonblock")
 {
 	int fd = meet("echo");
 	int pair[2];
@@ -334,7 +334,7 @@ TEST_BOTH(splice_socket_timeout)
 	FAILS(splice(fd, NULL, pair[1], NULL, 100, 0), EAGAIN);
 }
 
-TEST_BOTH(splice_socket_to_file)
+TEST_BOTH(splice_socket_to_file, "splice.from-socket")
 {
 	int fd = meet("source 100000 4");
 	static char buf[100000];
@@ -358,7 +358,7 @@ TEST_BOTH(splice_socket_to_file)
 }
 
 /* A proxy: one socket's bytes into another without touching them. */
-TEST_BOTH(splice_proxy)
+TEST_BOTH(splice_proxy, "splice.proxy")
 {
 	int from = meet("source 500000 1");
 	int to = meet("sink check=1");
@@ -376,7 +376,7 @@ TEST_BOTH(splice_proxy)
 	expect_sunk(to, 500000);
 }
 
-TEST(splice_not_connected)
+TEST_FOR(splice_not_connected, LOCAL, 0, "splice.not-connected")
 {
 	int fd = fresh();
 	int pair[2];

@@ -63,7 +63,7 @@ static void *send_much(void *arg)
 	return NULL;
 }
 
-TEST_BOTH(thread_recv_woken_by_shutdown)
+TEST_BOTH(thread_recv_woken_by_shutdown, "wake.shutdown")
 {
 	static const int hows[] = { SHUT_RD, SHUT_RDWR };
 	unsigned int i;
@@ -80,7 +80,7 @@ TEST_BOTH(thread_recv_woken_by_shutdown)
 	}
 }
 
-TEST_BOTH(thread_send_woken_by_shutdown)
+TEST_BOTH(thread_send_woken_by_shutdown, "wake.shutdown")
 {
 	struct shared s = { .fd = meet("never-read") };
 	pthread_t thread;
@@ -95,7 +95,7 @@ TEST_BOTH(thread_send_woken_by_shutdown)
 }
 
 /* The call in progress keeps the connection; its end closes it. */
-TEST_BOTH(thread_recv_outlives_close)
+TEST_BOTH(thread_recv_outlives_close, "thread.close")
 {
 	char tag[PEER_TAG];
 	struct shared s = { 0 };
@@ -124,7 +124,7 @@ static void *poll_one(void *arg)
 	return NULL;
 }
 
-TEST_BOTH(thread_poll_woken_by_shutdown)
+TEST_BOTH(thread_poll_woken_by_shutdown, "wake.shutdown")
 {
 	struct shared s = { .fd = meet("never-read") };
 	pthread_t thread;
@@ -151,7 +151,7 @@ static void *send_records(void *arg)
 	return NULL;
 }
 
-TEST_BOTH(thread_many_senders)
+TEST_BOTH(thread_many_senders, "thread.send")
 {
 	struct shared s = { .fd = meet("sink") };
 	pthread_t thread[4];
@@ -196,7 +196,7 @@ static void *drain_records(void *arg)
 	return NULL;
 }
 
-TEST_BOTH(thread_whole_writes)
+TEST_BOTH(thread_whole_writes, "thread.send")
 {
 	struct shared s = { .fd = meet("echo") };
 	pthread_t thread[5];
@@ -221,7 +221,7 @@ static void *recv_part(void *arg)
 	return (void *)total;
 }
 
-TEST_BOTH(thread_many_receivers)
+TEST_BOTH(thread_many_receivers, "thread.recv")
 {
 	struct shared s = { .fd = meet("source 1000000 3") };
 	pthread_t thread[4];
@@ -248,7 +248,7 @@ static void *send_stream(void *arg)
 	return NULL;
 }
 
-TEST_BOTH(thread_each_direction)
+TEST_BOTH(thread_each_direction, "thread.directions")
 {
 	struct shared s = { .fd = meet("echo") };
 	pthread_t thread;
@@ -273,7 +273,7 @@ static void *use_it(void *arg)
 	return NULL;
 }
 
-TEST_BOTH(thread_races_close)
+TEST_BOTH(thread_races_close, "thread.close")
 {
 	int round;
 
@@ -317,7 +317,7 @@ static void *epoll_always(void *arg)
 }
 
 /* A listener that comes and goes under the eyes of pollers, in each way there is to go. */
-TEST(thread_polls_listener)
+TEST(thread_polls_listener, "thread.listener")
 {
 	static const struct sockaddr unspec = { .sa_family = AF_UNSPEC };
 	struct shared s = { .fd = fresh() };
@@ -337,6 +337,7 @@ TEST(thread_polls_listener)
 	watched = false;
 	end(thread[0]);
 	end(thread[1]);
+	OK(listen(s.fd, 4));
 }
 
 static void undo(int fd)

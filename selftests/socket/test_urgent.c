@@ -11,7 +11,7 @@
 #include "fixture.h"
 
 /* The urgent byte is not in the stream; nothing else is missing. */
-TEST_BOTH(urgent_stream_goes_on)
+TEST_BOTH(urgent_stream_goes_on, "msg.oob.stream")
 {
 	int fd = meet("urgent 5000 4");
 
@@ -19,7 +19,7 @@ TEST_BOTH(urgent_stream_goes_on)
 	expect_eof(fd);
 }
 
-TEST_BOTH(urgent_large)
+TEST_BOTH(urgent_large, "msg.oob.stream")
 {
 	int fd = meet("urgent 1000000 4");
 
@@ -28,7 +28,7 @@ TEST_BOTH(urgent_large)
 }
 
 /* First of all bytes, and last of all. */
-TEST_BOTH(urgent_at_the_ends)
+TEST_BOTH(urgent_at_the_ends, "msg.oob.stream")
 {
 	int fd = meet("source 1000 4 urg=0");
 
@@ -40,7 +40,7 @@ TEST_BOTH(urgent_at_the_ends)
 }
 
 /* Where a new connection's window ends (WIRE_INITIAL_WINDOW), and nothing but the end after it. */
-TEST_BOTH(urgent_at_a_dry_window)
+TEST_BOTH(urgent_at_a_dry_window, "msg.oob.stream")
 {
 	char tag[PEER_TAG];
 	int fd = meet("source 16384 4 urg=16384 tag=%s", peer_tag(tag));
@@ -52,7 +52,7 @@ TEST_BOTH(urgent_at_a_dry_window)
 }
 
 /* Not read at once: the rest must not be stuck behind it. */
-TEST_BOTH(urgent_read_late)
+TEST_BOTH(urgent_read_late, "msg.oob.stream")
 {
 	char tag[PEER_TAG];
 	int fd = meet("source 3000 4 urg=1000 end=hold tag=%s", peer_tag(tag));
@@ -66,7 +66,7 @@ TEST_BOTH(urgent_read_late)
 }
 
 /* One connection with urgent data stops no other. */
-TEST_BOTH(urgent_others_go_on)
+TEST_BOTH(urgent_others_go_on, "msg.oob.stream")
 {
 	int stuck = meet("source 100000 4 urg=10 end=hold");
 	int fd = meet("source 500000 5");
@@ -76,7 +76,7 @@ TEST_BOTH(urgent_others_go_on)
 	recv_pattern(stuck, 4, 0, 100000);
 }
 
-TEST_BOTH(urgent_send)
+TEST_BOTH(urgent_send, "msg.oob")
 {
 	char tag[PEER_TAG];
 	int fd = meet("sink check=1 oob=1 reply=0 tag=%s", peer_tag(tag));
@@ -142,7 +142,7 @@ TEST(urgent_none_unconnected)
 	FAILS(recv(listener(&port), &byte, 1, MSG_OOB), ENOTCONN);
 }
 
-TEST_BOTH(urgent_recv)
+TEST_BOTH(urgent_recv, "msg.oob")
 {
 	int fd = meet("source 1000 4 urg=500 end=hold");
 	char buf[4] = "";

@@ -8,7 +8,7 @@
 
 #include "fixture.h"
 
-#define TEST_V6(name) TEST_FOR(name, ONLY_V6, 0)
+#define TEST_V6(name, ...) TEST_FOR(name, ONLY_V6, 0, ##__VA_ARGS__)
 
 static const union addr *mapped_peer(void)
 {
@@ -32,7 +32,7 @@ static int call_v4(unsigned int port)
 	return failed ? err : 0;
 }
 
-TEST_V6(version_mapped_connect)
+TEST_V6(version_mapped_connect, "ipv6.mapped.connect")
 {
 	const union addr *to = mapped_peer();
 	union addr addr, want;
@@ -52,7 +52,7 @@ TEST_V6(version_mapped_connect)
 	CHECK(addr_same_host(&addr, &want));
 }
 
-TEST_V6(version_mapped_bind)
+TEST_V6(version_mapped_bind, "ipv6.mapped.bind")
 {
 	union addr addr;
 	socklen_t len = sizeof(addr);
@@ -70,7 +70,7 @@ TEST_V6(version_mapped_bind)
 	CHECK(IN6_IS_ADDR_V4MAPPED(&addr.in6.sin6_addr));
 }
 
-TEST_V6(version_any_accepts_both)
+TEST_V6(version_any_accepts_both, "ipv6.both")
 {
 	union addr addr, want;
 	socklen_t len = sizeof(addr);
@@ -95,7 +95,7 @@ TEST_V6(version_any_accepts_both)
 	CHECK(!IN6_IS_ADDR_V4MAPPED(&addr.in6.sin6_addr));
 }
 
-TEST_V6(version_any_takes_both_ports)
+TEST_V6(version_any_takes_both_ports, "ipv6.both")
 {
 	unsigned int port;
 	int fd, four;
@@ -110,7 +110,7 @@ TEST_V6(version_any_takes_both_ports)
 	OK(bind(four, &addr.sa, sizeof(addr.in)));
 }
 
-TEST_V6(version_only)
+TEST_V6(version_only, "ipv6.v6only")
 {
 	/* not one that the system gives to others, such as the run for IPv4 beside */
 	const unsigned int port = 30436;
@@ -136,7 +136,7 @@ TEST_V6(version_only)
 	OK(close(accept_one(four)));
 }
 
-TEST_V6(version_only_mapped)
+TEST_V6(version_only_mapped, "ipv6.v6only")
 {
 	const union addr *to = mapped_peer();
 	union addr addr;
@@ -150,7 +150,7 @@ TEST_V6(version_only_mapped)
 	OK(peer_open_on(fd, "echo"));
 }
 
-TEST_V6(version_link_local_needs_scope)
+TEST_V6(version_link_local_needs_scope, "ipv6.link-local")
 {
 	int fd = fresh();
 	union addr addr;
@@ -161,7 +161,7 @@ TEST_V6(version_link_local_needs_scope)
 	FAILS(bind(fd, &addr.sa, addr_len(&addr)), EINVAL);
 }
 
-TEST_V6(version_inherited_only)
+TEST_V6(version_inherited_only, "ipv6.v6only")
 {
 	int fd = fresh();
 	union addr addr;
