@@ -8,16 +8,19 @@
 #	make unit		the tests that need no virtual machine
 #	make bench-send		what sending costs the host, in instructions, beside native TCP
 #	make lab		a shell in both machines, modules loaded (KERNEL=)
-#	make lint		checkpatch, sparse, W=1, kernel-doc, the netlink header against its specification
+#	make conformance	Documentation/conformance.rst anew; TAKE=6.12|6.1: with the results of the latest runs (several: 6.12,6.1)
+#	make lint		checkpatch, sparse, W=1, kernel-doc, the netlink header against its specification,
+#				Documentation/conformance.rst against what it is made from
 #	make clean
 #
-# check, demo, unit, bench-send, lab and lint get what they need by themselves (Debian 12: apt, as root) and keep what
+# check, demo, unit, bench-send, lab, conformance and lint get what they need by themselves (Debian 12: apt, as root) and keep what
 # they download or build under MEMNET_CACHE, default ~/.cache/memnet.
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
 KERNEL ?= 6.12
 T ?=
 V ?=
+TAKE ?=
 DESTDIR ?=
 PREFIX ?= /usr
 
@@ -29,6 +32,7 @@ PYTHON ?= python3
 # a machine that was never asked for a package has no lists to find one in
 GET_PYTHON = apt-get install -y -q --no-install-recommends python3
 LAB = cd $(TOP) && PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m selftests.lab
+comma := ,
 TEST_DIRS := $(patsubst %/Makefile,%,$(wildcard selftests/Makefile bench/*/Makefile))
 UNIT_DIRS := $(patsubst %/Makefile,%,$(shell grep -ls '^check:' userlib/Makefile selftests/Makefile selftests/unit/Makefile))
 
@@ -70,6 +74,9 @@ bench-send: prepare
 lab: prepare
 	@$(LAB) shell -k $(KERNEL)
 
+conformance: prepare
+	@cd $(TOP) && PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m selftests.conformance $(if $(TAKE),take $(subst $(comma), ,$(TAKE)),write)
+
 lint: prepare
 	@$(LAB) lint
 
@@ -86,4 +93,4 @@ clean:
 	if [ -e $(KDIR)/Makefile ]; then $(MAKE) -C $(KDIR) M=$(TOP) clean; fi
 	rm -rf $(TOP)/build
 
-.PHONY: all modules user test-programs install modules_install user_install demo check unit bench-send lab lint prepare prepare-user clean
+.PHONY: all modules user test-programs install modules_install user_install demo check unit bench-send lab conformance lint prepare prepare-user clean

@@ -2,7 +2,7 @@
 """Every socket call with its errors: mnsock's expectations, first of native TCP, then of AF_MEMNET.
 
 Much of mnsock is waiting, so IPv4 and IPv6 of a family run side by side; each has a test of its own.  What passes natively has to
-pass over AF_MEMNET, test by test.
+pass over AF_MEMNET, test by test; what has come of each row of Documentation/conformance.rst is compared with what it says.
 """
 from selftests.cases import offload
 from selftests.conformance import join, runs, tree
@@ -66,6 +66,15 @@ def test_memnet_ipv4(lab):
 
 def test_memnet_ipv6(lab):
     return memnet(lab, True)
+
+
+def test_table(lab):
+    """Documentation/conformance.rst says what this run has shown."""
+    if not runs.whole(lab.logdir):
+        raise tap.Skip("not all was run that the table is made from")
+    wrong = runs.differing(lab.logdir, lab.kernel.name)
+    keep = "debug is to be like 6.12" if offload.debug(lab) else f"if that is right: make conformance TAKE={lab.kernel.name}"
+    assert not wrong, "\n".join(wrong) + f"\n{keep}"
 
 
 for _test in (test_native_ipv4, test_native_ipv6, test_memnet_ipv4, test_memnet_ipv6):

@@ -14,6 +14,7 @@ def write():
 
 
 def main(argv):
+    tree.build()
     if argv == ["lint"]:
         wrong = lint.everything()
         print("".join(f"{w}\n" for w in wrong), end="")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """What can be said of the page without a guest: everything named is there, nothing is there for nothing, all is up to date."""
+import itertools
 import re
 
 from selftests.lab import cache
@@ -76,19 +77,19 @@ def sources():
     return {s: p for s, p in found.items() if p.exists()}
 
 
-def written():
+def written(text, have):
     """Is the page what it would be made from?"""
-    text = page.page(tree.rows(), {k: tree.kept(k) for k in tree.KERNELS}, tree.differences())
-    have = tree.PAGE.read_text() if tree.PAGE.exists() else ""
     if text == have:
         return []
-    lines = [n for n, (a, b) in enumerate(zip(text.splitlines() + [""], have.splitlines() + [""]), 1) if a != b]
-    return [f"{tree.PAGE.relative_to(tree.TREE)}:{lines[0] if lines else 1}: is not what make conformance writes"]
+    pairs = enumerate(itertools.zip_longest(text.splitlines(), have.splitlines()), 1)
+    line = next((n for n, (wanted, got) in pairs if wanted != got), 1)
+    return [f"{tree.PAGE.relative_to(tree.TREE)}:{line}: is not what make conformance writes"]
 
 
 def everything():
     """All that is wrong."""
-    all_rows, table = tree.rows(), tree.differences()
+    all_rows, table, kept = tree.rows(), tree.differences(), {k: tree.kept(k) for k in tree.KERNELS}
     tests = [*tree.socket_tests().values(), *tree.case_tests().values()]
+    have = tree.PAGE.read_text() if tree.PAGE.exists() else ""
     return [*rows(all_rows, tests), *differences(table, tree.keys_used(), sources()),
-            *results(all_rows, {k: tree.kept(k) for k in tree.KERNELS}, table), *families(), *written()]
+            *results(all_rows, kept, table), *families(), *written(page.page(all_rows, kept, table), have)]

@@ -2,7 +2,6 @@
 """What the tree says: the rows, who proves them, where AF_MEMNET is to differ, and the results that are kept."""
 import ast
 import re
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from selftests.lab.cache import TREE, run
 HERE = Path(__file__).resolve().parent
 SOCKET = TREE / "selftests" / "socket"
 CASES = TREE / "selftests" / "cases"
+USER = TREE / "build" / "user"
 PAGE = TREE / "Documentation" / "conformance.rst"
 KERNELS = ("6.12", "6.1")       # the first is the one that the page is about, others where they differ
 SECTIONS = ("Life", "Data", "Waiting", "Options", "Processes", "Seen by tools", "Unmodified programs")
@@ -67,12 +67,15 @@ def rows(text=None):
     return out
 
 
-def mnsock(*options):
-    """What mnsock of this tree prints; it is built where it is older than its sources."""
+def build():
+    """mnsock, where it is older than its sources.  Not while guests run it, which have it from the same folder."""
     apt.need("gcc", "make")
-    out = TREE / "build" / "user"
-    run(["make", "-s", "-C", TREE / "selftests", f"OUT={out}", out / "mnsock"], what="building mnsock")
-    return subprocess.run([out / "mnsock", *options], check=True, stdout=subprocess.PIPE, text=True, timeout=60).stdout
+    run(["make", "-s", "-C", TREE / "selftests", f"OUT={USER}", USER / "mnsock"], what="building mnsock")
+
+
+def mnsock(*options):
+    """What mnsock of this tree prints."""
+    return run([USER / "mnsock", *options], timeout=60)
 
 
 def socket_tests(text=None):

@@ -3,7 +3,8 @@
 
 checkpatch --strict and kernel-doc come from Debian's linux-source-6.12, and so does the generator that
 says whether the netlink header is the specification's; sparse and W=1 run while the modules are built
-once more, in a folder of their own, for 6.12 and 6.1.  Reported as TAP, one line a file or build.
+once more, in a folder of their own, for 6.12 and 6.1.  Documentation/conformance.rst has to be what it would
+be made from (selftests/conformance).  Reported as TAP, one line a file or build.
 """
 import re
 import shutil
@@ -37,6 +38,8 @@ def main():
         _judge(counts, f"kernel-doc {f.relative_to(TREE)}",
                ["perl", scripts / "kernel-doc", "-none", "-Werror", f.relative_to(TREE)], quiet=True)
     _judge(counts, "the netlink header is its specification's", ["sh", "Documentation/netlink/regen.sh", "-c", source])
+    _judge(counts, "Documentation/conformance.rst says what the tests have shown",
+           [sys.executable, "-m", "selftests.conformance", "lint"])
     for name in KERNELS if (TREE / "Kbuild").exists() else ():
         _build(counts, name)
     for f in sorted([*TREE.glob("selftests/**/*.py"), *TREE.glob("bench/**/*.py"), TREE / "selftests/run"]):

@@ -5,7 +5,8 @@
  * The expectations are native TCP's: the native run proves the tests, the
  * memnet run proves the module. Where the two are meant to differ, the table
  * in differences.c says so. Tests live in test_*.c, by the noun they are
- * about; their names begin with it.
+ * about; their names begin with it. Each says which rows of the file rows it
+ * proves; selftests/conformance makes Documentation/conformance.rst of them.
  */
 #include <stdio.h>
 #include <stdlib.h>

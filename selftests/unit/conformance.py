@@ -9,7 +9,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.dont_write_bytecode = True
 
-from selftests.conformance import join, lint, page, tree      # noqa: E402
+from selftests.conformance import join, lint, page, runs, tree      # noqa: E402
 
 TESTS = tree.socket_tests("""bind_twice\t\tbind.twice bind.errors
 recv_peek\t\tmsg.peek
@@ -240,6 +240,43 @@ def test_lint_of_results():
     wrong(lint.results(ROWS, {"6.1": {**kept, "bind.twice": ("differs", "x")}}, TABLE), "x is not in differences.c")
 
 
+def test_rows_of_cases():
+    rows = tree.rows("""program.nginx | Life | nginx |
+tool.show | Life | show |
+msg.peek | Life | MSG_PEEK |
+""")
+    tests = {t.name: t for t in (tree.Test("programs:test_nginx", frozenset(["case"]), ("program.nginx", "msg.peek")),
+                                 tree.Test("links:test_two", frozenset(["case", "memnet"]), ("tool.show",)))}
+    ran = {"programs:test_nginx": ("pass", ""), "links:test_two": ("pass", "")}
+    found = {"msg.peek": ("differs", "oob")}
+    good = {"program.nginx": ("same", ""), "tool.show": ("memnet", ""), "msg.peek": ("differs", "oob")}
+
+    def cases(ran, before):
+        return runs.with_cases(found, rows, tests, ran, before)
+    assert cases(ran, {}) == (good, []), cases(ran, {})
+    bad = cases({**ran, "programs:test_nginx": ("fail", "")}, good)[1]
+    assert len(bad) == 2 and all("programs:test_nginx: failed" in b for b in bad), bad
+    assert cases({**ran, "links:test_two": ("skip", "no room")}, good)[0]["tool.show"] == ("skip", "no room")
+    del ran["links:test_two"]
+    assert cases(ran, {})[1] == ["tool.show: not run: links:test_two"], cases(ran, {})
+    assert cases(ran, good) == (good, []), cases(ran, good)
+
+
+def test_the_files_of_a_run():
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        for v6 in (False, True):
+            assert not runs.whole(folder), "half a run is taken for one"
+            runs.tap(folder, "native", v6).write_text(NATIVE)
+            assert not runs.whole(folder), "half a run is taken for one"
+            runs.tap(folder, "memnet", v6).write_text(MEMNET)
+        assert runs.whole(folder)
+        assert not join.failures(runs.verdicts(folder, TESTS, False))
+        (folder / "links").mkdir()
+        (folder / "links" / runs.CASE_RESULTS).write_text("links:test_a\tpass\t\nlinks:test_b\tskip\tno room\n")
+        assert runs.of_cases(folder) == {"links:test_a": ("pass", ""), "links:test_b": ("skip", "no room")}
+
+
 def test_the_page():
     kept = {"6.12": {"bind.twice": ("same", ""), "bind.errors": ("differs", "oob"), "msg.peek": ("skip", "no such_ thing")},
             "6.1": {"bind.twice": ("skip", "too old"), "bind.errors": ("differs", "oob")}}
@@ -251,6 +288,10 @@ def test_the_page():
                  "``net/core/sock.c`` has ``case SO_ZEROCOPY:``"):
         assert part in text, (part, text)
     assert text.index("does not allow") < text.index("SO_ZEROCOPY is") < text.index("our choice") < text.index("MSG_OOB is refused."), text
+    wrong(lint.written(text, text))
+    wrong(lint.written(text, text.replace("MSG_OOB is refused (oob)", "MSG_OOB is taken (oob)")), "conformance.rst:")
+    wrong(lint.written(text, text + "\nMore.\n"), "conformance.rst:")
+    wrong(lint.written(text, ""), "conformance.rst:1:")
     changed = dict(kept, **{"6.12": {**kept["6.12"], "bind.twice": ("differs", "oob")}})
     assert page.page(ROWS, changed, TABLE) != text
 
