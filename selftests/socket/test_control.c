@@ -33,7 +33,7 @@ static ssize_t send_with(int fd, int level, int type, const void *data,
 	return sendmsg(fd, &msg, MSG_NOSIGNAL);
 }
 
-TEST_BOTH(control_unknown)
+TEST_BOTH(control_unknown, "send.control")
 {
 	int fd = meet("echo"), value = 1;
 
@@ -42,7 +42,7 @@ TEST_BOTH(control_unknown)
 	await_bytes(fd, 1);
 }
 
-TEST_BOTH(control_descriptor)
+TEST_BOTH(control_descriptor, "send.control")
 {
 	int fd = meet("echo"), value = 0;
 
@@ -50,7 +50,7 @@ TEST_BOTH(control_descriptor)
 	await_bytes(fd, 1);
 }
 
-TEST_BOTH(control_malformed)
+TEST_BOTH(control_malformed, "send.control")
 {
 	int fd = meet("echo");
 	char room[64] = { 0 };
@@ -68,7 +68,7 @@ TEST_BOTH(control_malformed)
 	await_bytes(fd, 1);
 }
 
-TEST_BOTH(control_mark)
+TEST_BOTH(control_mark, "send.control")
 {
 	int fd = meet("echo");
 	unsigned int mark = 7;
@@ -79,7 +79,7 @@ TEST_BOTH(control_mark)
 	FAILS(send_with(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)), EINVAL);
 }
 
-TEST_BOTH(control_time)
+TEST_BOTH(control_time, "send.control.timestamps")
 {
 	unsigned long long when = 1;
 	unsigned int what = SOF_TIMESTAMPING_TX_SOFTWARE;
@@ -95,7 +95,7 @@ TEST_BOTH(control_time)
 }
 
 /* The socket's state is the first thing that is wrong. */
-TEST_BOTH(control_after_shutdown)
+TEST_BOTH(control_after_shutdown, "send.control")
 {
 	int fd = meet("echo"), value = 1;
 

@@ -39,7 +39,7 @@ static void no_connection(int fd)
 	FAILS(getpeername(fd, &addr.sa, &len), ENOTCONN);
 }
 
-TEST_BOTH(disconnect_error)
+TEST_BOTH(disconnect_error, "connect.unspec.error")
 {
 	char tag[PEER_TAG];
 	int fd = meet("echo tag=%s", peer_tag(tag));
@@ -52,7 +52,7 @@ TEST_BOTH(disconnect_error)
 	EQ(stat_of(tag).err, ECONNRESET);
 }
 
-TEST_BOTH(disconnect_then_recv)
+TEST_BOTH(disconnect_then_recv, "connect.unspec.error")
 {
 	int fd = meet("source 10 4 end=hold");
 	char byte;
@@ -63,7 +63,7 @@ TEST_BOTH(disconnect_then_recv)
 	no_connection(fd);
 }
 
-TEST_BOTH(disconnect_then_send)
+TEST_BOTH(disconnect_then_send, "connect.unspec.error")
 {
 	int fd = meet("echo");
 
@@ -74,7 +74,7 @@ TEST_BOTH(disconnect_then_send)
 	no_connection(fd);
 }
 
-TEST(disconnect_then_connect)
+TEST(disconnect_then_connect, "connect.unspec")
 {
 	int fd = dial("echo");
 
@@ -85,7 +85,7 @@ TEST(disconnect_then_connect)
 	recv_pattern(fd, 1, 0, 100);
 }
 
-TEST(disconnect_refused)
+TEST(disconnect_refused, "connect.unspec.refused")
 {
 	int hold, fd = fresh_nonblock();
 	unsigned int port = closed_port(&hold);
@@ -97,7 +97,7 @@ TEST(disconnect_refused)
 	no_connection(fd);
 }
 
-TEST(disconnect_connecting)
+TEST(disconnect_connecting, "connect.unspec.in-progress")
 {
 	char tag[PEER_TAG];
 	int hold, fd = fresh_nonblock();
@@ -109,7 +109,7 @@ TEST(disconnect_connecting)
 	no_connection(fd);
 }
 
-TEST(disconnect_listener)
+TEST(disconnect_listener, "connect.unspec.listener")
 {
 	unsigned int port;
 	int fd = listener(&port);
@@ -120,7 +120,7 @@ TEST(disconnect_listener)
 	OK(listen(fd, 1));
 }
 
-TEST(disconnect_fresh)
+TEST_FOR(disconnect_fresh, LOCAL, 0, "connect.unspec.new")
 {
 	int fd = fresh();
 
@@ -129,7 +129,7 @@ TEST(disconnect_fresh)
 }
 
 /* Half-closed it is still a connection; when both have closed it is none. */
-TEST_BOTH(disconnect_half_closed)
+TEST_BOTH(disconnect_half_closed, "connect.unspec.error")
 {
 	int fd = meet("never-read");
 
@@ -139,7 +139,7 @@ TEST_BOTH(disconnect_half_closed)
 	no_connection(fd);
 }
 
-TEST_BOTH(disconnect_both_closed)
+TEST_BOTH(disconnect_both_closed, "shutdown.finished")
 {
 	char tag[PEER_TAG];
 	int fd = meet("fin-first tag=%s", peer_tag(tag));
@@ -153,7 +153,7 @@ TEST_BOTH(disconnect_both_closed)
 }
 
 /* Made and reset before the program asks again: connect() tells, once. */
-TEST(disconnect_by_reset_before_second_connect)
+TEST(disconnect_by_reset_before_second_connect, "connect.nonblock.reset")
 {
 	unsigned int port = puppet_port();
 	int fd = fresh_nonblock();

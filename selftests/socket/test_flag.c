@@ -464,7 +464,7 @@ static void *wait_readable(void *arg)
 }
 
 /* What is there is enough as soon as less is asked for. */
-TEST_BOTH(flag_low_water_lowered)
+TEST_BOTH(flag_low_water_lowered, "rcvlowat.lowered")
 {
 	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
 	int fd = meet("source 50 4 end=hold");
@@ -483,7 +483,7 @@ TEST_BOTH(flag_low_water_lowered)
 	EQ(w.events, EPOLLIN);
 }
 
-TEST_BOTH(flag_low_water_bounds)
+TEST_BOTH(flag_low_water_bounds, "rcvlowat.limit")
 {
 	int fd = meet("echo");
 
@@ -497,7 +497,7 @@ TEST_BOTH(flag_low_water_bounds)
 }
 
 /* Without a cookie the bytes follow the handshake. */
-TEST(flag_fastopen)
+TEST(flag_fastopen, "msg.fastopen")
 {
 	unsigned int port = addr_port(&tested.peer[tested.v6]);
 	const union addr *peer = peer_at(port);
@@ -523,7 +523,7 @@ TEST(flag_fastopen)
 	FAILS(sendto(fd, "a", 1, MSG_FASTOPEN, &peer->sa, 7), EINVAL);
 }
 
-TEST(flag_fastopen_refused)
+TEST(flag_fastopen_refused, "msg.fastopen")
 {
 	int hold, fd = fresh();
 	const union addr *peer = peer_at(closed_port(&hold));

@@ -126,7 +126,7 @@ TEST_BOTH(ioctl_sigio, "sigio")
 }
 
 /* About interfaces and routes the host's IP answers, as to any of its sockets. */
-TEST(ioctl_interface)
+TEST_FOR(ioctl_interface, LOCAL, 0, "ioctl.interface")
 {
 	struct ifreq ifr = { .ifr_name = "lo" }, none = { .ifr_name = "none0" };
 	int fd = tested_socket_version(false, 0);
@@ -142,7 +142,7 @@ TEST(ioctl_interface)
 	FAILS(ioctl(fd, SIOCSIFADDR, &ifr), EPERM);
 }
 
-TEST_BOTH(ioctl_stamp)
+TEST_BOTH(ioctl_stamp, "ioctl.stamp")
 {
 	struct timeval when;
 	int fd = meet("source 10 4 end=hold");

@@ -545,7 +545,7 @@ TEST_FOR(option_v6only, ONLY_V6, 0, "option.v6only")
 	FAILS(setsockopt(fd, IPPROTO_IPV6, 9999, &(int){ 1 }, 4), ENOPROTOOPT);
 }
 
-TEST_BOTH(option_incoming_cpu)
+TEST_BOTH(option_incoming_cpu, "option.incoming-cpu")
 {
 	int fd = meet("source 10 4 end=hold");
 

@@ -26,7 +26,7 @@ static void get(int fd, size_t pos, size_t len, int flags)
 	EQ(pattern_check(4, pos, buf, len), -1);
 }
 
-TEST_BOTH(peek_offset_moves)
+TEST_BOTH(peek_offset_moves, "option.peek-off")
 {
 	int fd = meet("source 100 4 end=hold");
 
@@ -45,7 +45,7 @@ TEST_BOTH(peek_offset_moves)
 	get(fd, 65, 35, MSG_PEEK);
 }
 
-TEST_BOTH(peek_offset_off)
+TEST_BOTH(peek_offset_off, "option.peek-off")
 {
 	int fd = meet("source 100 4 end=hold");
 
@@ -58,7 +58,7 @@ TEST_BOTH(peek_offset_off)
 	EQ(get_int(fd, SOL_SOCKET, SO_PEEK_OFF), -1);
 }
 
-TEST_BOTH(peek_offset_beyond)
+TEST_BOTH(peek_offset_beyond, "option.peek-off")
 {
 	char tag[PEER_TAG];
 	int fd = meet("source 100 4 end=hold tag=%s", peer_tag(tag));
@@ -73,7 +73,7 @@ TEST_BOTH(peek_offset_beyond)
 	EQ(get_int(fd, SOL_SOCKET, SO_PEEK_OFF), 0);
 }
 
-TEST_BOTH(peek_offset_at_end)
+TEST_BOTH(peek_offset_at_end, "option.peek-off")
 {
 	int fd = meet("source 100 4");
 	char byte;
@@ -87,7 +87,7 @@ TEST_BOTH(peek_offset_at_end)
 }
 
 /* Over buffers, whose borders the offset is not to notice. */
-TEST_BOTH(peek_offset_large)
+TEST_BOTH(peek_offset_large, "option.peek-off")
 {
 	static unsigned char buf[40000];
 	int fd = meet("source 40000 4 end=hold");
@@ -102,7 +102,7 @@ TEST_BOTH(peek_offset_large)
 	recv_pattern(fd, 4, 0, 40000);
 }
 
-TEST(peek_offset_undone)
+TEST(peek_offset_undone, "option.peek-off")
 {
 	struct sockaddr none = { .sa_family = AF_UNSPEC };
 	int fd = dial("echo");

@@ -197,7 +197,7 @@ static void is_over(int fd)
 	EQ(get_int(fd, SOL_SOCKET, SO_ERROR), 0);
 }
 
-TEST_BOTH(shutdown_over_we_first)
+TEST_BOTH(shutdown_over_we_first, "shutdown.finished")
 {
 	int fd = meet("sink check=1");
 
@@ -208,7 +208,7 @@ TEST_BOTH(shutdown_over_we_first)
 	is_over(fd);
 }
 
-TEST_BOTH(shutdown_over_peer_first)
+TEST_BOTH(shutdown_over_peer_first, "shutdown.finished")
 {
 	char tag[PEER_TAG];
 	int fd = meet("source 1000 4 tag=%s", peer_tag(tag));
@@ -222,7 +222,7 @@ TEST_BOTH(shutdown_over_peer_first)
 }
 
 /* What has not been read stays. */
-TEST_BOTH(shutdown_over_unread)
+TEST_BOTH(shutdown_over_unread, "shutdown.finished")
 {
 	int fd = meet("source 1000 4");
 	union addr addr;
@@ -240,7 +240,7 @@ TEST_BOTH(shutdown_over_unread)
 }
 
 /* What was shut down before there was a connection stays so. */
-TEST(shutdown_fresh)
+TEST(shutdown_fresh, "shutdown.new")
 {
 	unsigned int port = addr_port(&tested.peer[tested.v6]);
 	int fd = fresh();
@@ -259,7 +259,7 @@ TEST(shutdown_fresh)
 }
 
 /* shutdown() tells the socket that it is connected, if nobody has asked. */
-TEST(shutdown_before_second_connect)
+TEST(shutdown_before_second_connect, "shutdown.in-progress")
 {
 	unsigned int port = addr_port(&tested.peer[tested.v6]);
 	int fd = fresh_nonblock();
@@ -272,7 +272,7 @@ TEST(shutdown_before_second_connect)
 	      EISCONN);
 }
 
-TEST(shutdown_after_refusal)
+TEST(shutdown_after_refusal, "shutdown.in-progress")
 {
 	unsigned int to = addr_port(&tested.peer[tested.v6]);
 	struct sockaddr none = { .sa_family = AF_UNSPEC };

@@ -67,7 +67,7 @@ static void drain(int fd)
 		;
 }
 
-TEST_BOTH(sigio_data)
+TEST_BOTH(sigio_data, "sigio")
 {
 	char tag[PEER_TAG];
 	int fd = meet("source 10 4 end=hold wait=1 tag=%s", peer_tag(tag));
@@ -79,7 +79,7 @@ TEST_BOTH(sigio_data)
 	await_bytes(fd, 10);
 }
 
-TEST_BOTH(sigio_low_water)
+TEST_BOTH(sigio_low_water, "sigio.rcvlowat")
 {
 	char tag[PEER_TAG];
 	int fd = meet("source 10 4 end=hold wait=1 tag=%s", peer_tag(tag));
@@ -98,7 +98,7 @@ TEST_BOTH(sigio_low_water)
 }
 
 /* Nobody asked for room but by EAGAIN. */
-TEST_BOTH(sigio_room)
+TEST_BOTH(sigio_room, "sigio.out")
 {
 	char tag[PEER_TAG];
 	int fd = meet("sink wait=1 tag=%s", peer_tag(tag));
@@ -115,7 +115,7 @@ TEST_BOTH(sigio_room)
 	CHECK(send(fd, "a", 1, 0) == 1);
 }
 
-TEST(sigio_connected)
+TEST(sigio_connected, "sigio.connect")
 {
 	unsigned int port = addr_port(&tested.peer[tested.v6]);
 	int fd = fresh_nonblock();
@@ -127,7 +127,7 @@ TEST(sigio_connected)
 	EQ(wait_fd(fd, POLLOUT, 0), POLLOUT);
 }
 
-TEST(sigio_refused)
+TEST(sigio_refused, "sigio.connect")
 {
 	int hold, fd = fresh_nonblock();
 	unsigned int port = closed_port(&hold);
@@ -139,7 +139,7 @@ TEST(sigio_refused)
 	EQ(get_int(fd, SOL_SOCKET, SO_ERROR), ECONNREFUSED);
 }
 
-TEST_BOTH(sigio_end)
+TEST_BOTH(sigio_end, "sigio.hup")
 {
 	char tag[PEER_TAG];
 	int fd = meet("fin-first wait=1 tag=%s", peer_tag(tag));
@@ -150,7 +150,7 @@ TEST_BOTH(sigio_end)
 	expect_eof(fd);
 }
 
-TEST_BOTH(sigio_both_ends)
+TEST_BOTH(sigio_both_ends, "sigio.hup")
 {
 	char tag[PEER_TAG];
 	int fd = meet("fin-first wait=1 tag=%s", peer_tag(tag));
@@ -162,7 +162,7 @@ TEST_BOTH(sigio_both_ends)
 	expect_eof(fd);
 }
 
-TEST_BOTH(sigio_reset)
+TEST_BOTH(sigio_reset, "sigio.err")
 {
 	char tag[PEER_TAG];
 	int fd = meet("rst wait=1 tag=%s", peer_tag(tag));
@@ -173,7 +173,7 @@ TEST_BOTH(sigio_reset)
 	EQ(get_int(fd, SOL_SOCKET, SO_ERROR), ECONNRESET);
 }
 
-TEST(sigio_child)
+TEST(sigio_child, "sigio.listen")
 {
 	unsigned int port;
 	int fd = listener(&port);
@@ -184,7 +184,7 @@ TEST(sigio_child)
 	accept_one(fd);
 }
 
-TEST_BOTH(sigio_thread)
+TEST_BOTH(sigio_thread, "sigio.owner")
 {
 	char tag[PEER_TAG];
 	int fd = meet("source 10 4 end=hold wait=1 tag=%s", peer_tag(tag));
@@ -204,7 +204,7 @@ static void *read_ten(void *arg)
 	return NULL;
 }
 
-TEST_BOTH(sigio_not_for_sleeper)
+TEST_BOTH(sigio_not_for_sleeper, "sigio")
 {
 	char tag[PEER_TAG];
 	int fd = meet("source 10 4 end=hold wait=1 tag=%s", peer_tag(tag));
@@ -218,7 +218,7 @@ TEST_BOTH(sigio_not_for_sleeper)
 	EQ(signal_of(fd, SHORT_MS / 3, NULL), 0);
 }
 
-TEST_BOTH(sigio_off)
+TEST_BOTH(sigio_off, "sigio")
 {
 	char tag[PEER_TAG];
 	int fd = meet("source 10 4 end=hold wait=1 tag=%s", peer_tag(tag));

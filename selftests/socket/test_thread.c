@@ -347,7 +347,7 @@ static void undo(int fd)
 	OK(connect(fd, &none, sizeof(none)));
 }
 
-TEST_BOTH(thread_recv_disconnected)
+TEST_BOTH(thread_recv_disconnected, "wake.unspec")
 {
 	struct shared s = { .fd = meet("never-read") };
 	pthread_t thread;
@@ -360,7 +360,7 @@ TEST_BOTH(thread_recv_disconnected)
 	EQ(s.err, EPIPE);
 }
 
-TEST_BOTH(thread_send_disconnected)
+TEST_BOTH(thread_send_disconnected, "wake.unspec")
 {
 	struct shared s = { .fd = meet("never-read") };
 	pthread_t thread;
@@ -386,7 +386,7 @@ static void *connect_one(void *arg)
 	return NULL;
 }
 
-TEST(thread_connect_disconnected)
+TEST(thread_connect_disconnected, "wake.unspec")
 {
 	char port[16], tag[PEER_TAG];
 	struct shared s = { .fd = fresh(), .tag = port };

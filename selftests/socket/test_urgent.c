@@ -93,7 +93,7 @@ TEST_BOTH(urgent_send, "msg.oob")
 }
 
 /* The last byte of what is sent is the urgent one. */
-TEST_BOTH(urgent_send_last_byte)
+TEST_BOTH(urgent_send_last_byte, "msg.oob.send")
 {
 	static unsigned char buf[50001];
 	char tag[PEER_TAG];
@@ -109,7 +109,7 @@ TEST_BOTH(urgent_send_last_byte)
 	EQ(result.oob, 1);
 }
 
-TEST_BOTH(urgent_send_nothing)
+TEST_BOTH(urgent_send_nothing, "msg.oob.send")
 {
 	char tag[PEER_TAG];
 	int fd = meet("sink oob=1 reply=0 tag=%s", peer_tag(tag));
@@ -120,7 +120,7 @@ TEST_BOTH(urgent_send_nothing)
 	FAILS(send(fd, "!", 1, MSG_OOB | MSG_NOSIGNAL), EPIPE);
 }
 
-TEST_BOTH(urgent_none)
+TEST_BOTH(urgent_none, "msg.oob")
 {
 	int fd = meet("source 10 4 end=hold");
 	char byte;
@@ -133,7 +133,7 @@ TEST_BOTH(urgent_none)
 	FAILS(recv(fd, &byte, 1, MSG_OOB), EINVAL);
 }
 
-TEST(urgent_none_unconnected)
+TEST(urgent_none_unconnected, "msg.oob")
 {
 	unsigned int port;
 	char byte;
@@ -179,7 +179,7 @@ static int unread(int fd)
 }
 
 /* recv() stops there, whether the byte was asked for or not. */
-TEST_BOTH(urgent_mark)
+TEST_BOTH(urgent_mark, "msg.oob.mark")
 {
 	int fd = meet("source 1000 4 urg=500 end=hold");
 	unsigned char buf[2000];
@@ -202,7 +202,7 @@ TEST_BOTH(urgent_mark)
 	FAILS(recv(fd, buf, 1, MSG_OOB), EINVAL);
 }
 
-TEST_BOTH(urgent_inline)
+TEST_BOTH(urgent_inline, "msg.oob.inline")
 {
 	int fd = meet("source 1000 4 urg=500 end=hold");
 	unsigned char buf[2000];
@@ -221,7 +221,7 @@ TEST_BOTH(urgent_inline)
 }
 
 /* Told when the byte is the next, and nothing else is there. */
-TEST_BOTH(urgent_alone)
+TEST_BOTH(urgent_alone, "msg.oob.poll")
 {
 	char tag[PEER_TAG];
 	int fd = meet("source 0 4 urg=0 end=hold tag=%s", peer_tag(tag));
@@ -239,7 +239,7 @@ TEST_BOTH(urgent_alone)
 }
 
 /* A newer one takes the place of one nobody read, which is left out or not. */
-TEST_BOTH(urgent_twice)
+TEST_BOTH(urgent_twice, "msg.oob.mark")
 {
 	char tag[PEER_TAG];
 	int fd = meet("source 10 4 urg=5 urg-more=1 end=hold tag=%s",
@@ -257,7 +257,7 @@ TEST_BOTH(urgent_twice)
 	EQ(pattern_check(4, 5, buf, 5), -1);
 }
 
-TEST_BOTH(urgent_after_end)
+TEST_BOTH(urgent_after_end, "msg.oob")
 {
 	int fd = meet("source 10 4 urg=10");
 	char byte;
@@ -270,7 +270,7 @@ TEST_BOTH(urgent_after_end)
 	FAILS(recv(fd, &byte, 1, MSG_OOB), EINVAL);
 }
 
-TEST_BOTH(urgent_closed_unread)
+TEST_BOTH(urgent_closed_unread, "close.unread")
 {
 	char tag[PEER_TAG];
 	int fd = meet("source 10 4 urg=10 end=hold tag=%s", peer_tag(tag));
@@ -289,7 +289,7 @@ static void count_urgent(int number)
 	urgents++;
 }
 
-TEST_BOTH(urgent_signal)
+TEST_BOTH(urgent_signal, "msg.oob.signal")
 {
 	char tag[PEER_TAG];
 	int fd = meet("source 10 4 urg=5 end=hold wait=1 tag=%s", peer_tag(tag));
@@ -304,7 +304,7 @@ TEST_BOTH(urgent_signal)
 }
 
 /* As a program that waits by select() sees it. */
-TEST_BOTH(urgent_select)
+TEST_BOTH(urgent_select, "msg.oob.poll")
 {
 	char tag[PEER_TAG];
 	int fd = meet("source 10 4 urg=5 end=hold wait=1 tag=%s", peer_tag(tag));
@@ -323,7 +323,7 @@ TEST_BOTH(urgent_select)
 	EQ(select(fd + 1, NULL, NULL, &set, &time), 0);
 }
 
-TEST_BOTH(urgent_to_and_fro)
+TEST_BOTH(urgent_to_and_fro, "msg.oob.send")
 {
 	int fd = meet("echo");
 	int i;

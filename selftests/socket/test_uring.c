@@ -21,7 +21,7 @@ static int do_connect(int fd, const union addr *to)
 
 /* ---- connect and accept ---- */
 
-TEST(uring_connect)
+TEST(uring_connect, "uring.connect")
 {
 	const union addr *peer = &tested.peer[tested.v6];
 	int fd = fresh();
@@ -34,7 +34,7 @@ TEST(uring_connect)
 	EQ(do_connect(fd, peer), -EISCONN);
 }
 
-TEST(uring_connect_refused)
+TEST(uring_connect_refused, "uring.connect")
 {
 	int hold, fd = fresh();
 	unsigned int port = closed_port(&hold);
@@ -48,7 +48,7 @@ TEST(uring_connect_refused)
 	echo_by_ring(fd, 3);
 }
 
-TEST(uring_connect_cancelled)
+TEST(uring_connect_cancelled, "uring.connect")
 {
 	struct io_uring_sqe sqe;
 	int hold, fd = fresh_nonblock();
@@ -67,7 +67,7 @@ TEST(uring_connect_cancelled)
 	FAILS(connect(fd, &to->sa, addr_len(to)), EALREADY);
 }
 
-TEST(uring_accept)
+TEST(uring_accept, "uring.accept")
 {
 	union addr addr, name;
 	socklen_t len = sizeof(addr), name_len = sizeof(name);
@@ -110,7 +110,7 @@ TEST(uring_accept)
 	CHECK(!(fcntl(conn, F_GETFL) & O_NONBLOCK));
 }
 
-TEST(uring_accept_ended)
+TEST(uring_accept_ended, "uring.accept")
 {
 	struct io_uring_sqe sqe;
 	unsigned int port;
@@ -130,7 +130,7 @@ TEST(uring_accept_ended)
 
 /* ---- data ---- */
 
-TEST_BOTH(uring_echo)
+TEST_BOTH(uring_echo, "uring.send.recv")
 {
 	int fd = meet("echo");
 	struct io_uring_sqe sqe;
@@ -160,7 +160,7 @@ TEST_BOTH(uring_echo)
 }
 
 /* The same, submitted by a thread of the kernel's. */
-TEST_BOTH(uring_echo_polled)
+TEST_BOTH(uring_echo_polled, "uring.sqpoll")
 {
 	int fd = meet("echo");
 	unsigned int seed;
@@ -170,7 +170,7 @@ TEST_BOTH(uring_echo_polled)
 		echo_by_ring(fd, seed);
 }
 
-TEST_BOTH(uring_refused)
+TEST_BOTH(uring_refused, "uring.send.recv")
 {
 	char byte;
 	int fd = meet("echo");
@@ -185,7 +185,7 @@ TEST_BOTH(uring_refused)
 	EQ(do_data(IORING_OP_SEND, fd, "x", 1, 0), -EPIPE);
 }
 
-TEST_BOTH(uring_waitall)
+TEST_BOTH(uring_waitall, "uring.waitall")
 {
 	char tag[PEER_TAG];
 	int fd = meet("source 100 4 end=hold tag=%s", peer_tag(tag));
@@ -211,7 +211,7 @@ TEST_BOTH(uring_waitall)
 }
 
 /* More than the peer's window takes: it waits in the ring until the peer reads. */
-TEST_BOTH(uring_send_waits)
+TEST_BOTH(uring_send_waits, "uring.send.recv")
 {
 	static char buf[20000000];
 	char tag[PEER_TAG];
@@ -233,7 +233,7 @@ TEST_BOTH(uring_send_waits)
 	EQ(result.bad, -1);
 }
 
-TEST_BOTH(uring_messages)
+TEST_BOTH(uring_messages, "uring.messages")
 {
 	char out[3000], in[3000];
 	struct iovec iov[3] = { { out, 1 }, { out + 1, 1499 }, { out + 1500, 1500 } };
@@ -280,7 +280,7 @@ TEST_BOTH(uring_messages)
 	EQ(result_of(1), 10);
 }
 
-TEST_BOTH(uring_reset)
+TEST_BOTH(uring_reset, "uring.send.recv")
 {
 	char tag[PEER_TAG], byte;
 	int fd = meet("rst wait=1 tag=%s", peer_tag(tag));
@@ -297,7 +297,7 @@ TEST_BOTH(uring_reset)
 }
 
 /* The completion says whether there is more to read. */
-TEST_BOTH(uring_more_to_read)
+TEST_BOTH(uring_more_to_read, "uring.nonempty")
 {
 	char tag[PEER_TAG], buf[100];
 	int fd = meet("source 100 4 end=hold tag=%s", peer_tag(tag));
@@ -324,7 +324,7 @@ TEST_BOTH(uring_more_to_read)
 	EQ(cqe.flags & IORING_CQE_F_SOCK_NONEMPTY, IORING_CQE_F_SOCK_NONEMPTY);
 }
 
-TEST(uring_more_to_accept)
+TEST(uring_more_to_accept, "uring.nonempty")
 {
 	struct io_uring_sqe sqe;
 	struct io_uring_cqe cqe;
@@ -351,7 +351,7 @@ TEST(uring_more_to_accept)
 
 /* ---- poll ---- */
 
-TEST_BOTH(uring_poll)
+TEST_BOTH(uring_poll, "uring.poll")
 {
 	char tag[PEER_TAG];
 	int fd = meet("source 10 4 end=hold wait=1 tag=%s", peer_tag(tag));
@@ -385,7 +385,7 @@ static int do_splice(int from, int to, size_t len)
 	return ring_do(&ring, &sqe);
 }
 
-TEST_BOTH(uring_splice)
+TEST_BOTH(uring_splice, "uring.splice")
 {
 	int fd = meet("echo");
 	char buf[3000];
@@ -406,7 +406,7 @@ TEST_BOTH(uring_splice)
 	EQ(do_splice(pair[0], fd, 1), -EPIPE);
 }
 
-TEST_BOTH(uring_shutdown)
+TEST_BOTH(uring_shutdown, "uring.shutdown")
 {
 	int fd = meet("sink");
 	struct io_uring_sqe sqe, recv;
@@ -430,7 +430,7 @@ TEST_BOTH(uring_shutdown)
 }
 
 /* A ring keeps what waits in it open; then it is the last to close. */
-TEST_BOTH(uring_close)
+TEST_BOTH(uring_close, "uring.close")
 {
 	char tag[PEER_TAG], buf[10];
 	int fd = meet("source 10 4 end=hold wait=1 tag=%s", peer_tag(tag));
@@ -455,7 +455,7 @@ TEST_BOTH(uring_close)
 
 /* ---- links and timeouts ---- */
 
-TEST_BOTH(uring_links)
+TEST_BOTH(uring_links, "uring.links")
 {
 	char tag[PEER_TAG], out[100], in[100];
 	int fd = meet("echo tag=%s", peer_tag(tag));
@@ -520,7 +520,7 @@ static void do_in_time(struct io_uring_sqe sqe, long ms, int want, int want_time
 	}
 }
 
-TEST_BOTH(uring_timeout)
+TEST_BOTH(uring_timeout, "uring.links")
 {
 	int fd = meet("echo");
 	char buf[10];
@@ -535,7 +535,7 @@ TEST_BOTH(uring_timeout)
 	echo_by_ring(fd, 9);
 }
 
-TEST(uring_timeout_connect)
+TEST(uring_timeout_connect, "uring.links")
 {
 	struct io_uring_sqe sqe;
 	int hold, fd = fresh();
@@ -554,7 +554,7 @@ TEST(uring_timeout_connect)
 
 /* ---- the ring's own end ---- */
 
-TEST(uring_ends_with_all_waiting)
+TEST(uring_ends_with_all_waiting, "uring.end")
 {
 	static char much[20000000];
 	char tag[2][PEER_TAG], byte;
@@ -601,7 +601,7 @@ TEST(uring_ends_with_all_waiting)
 
 /* ---- without a copy ---- */
 
-TEST_BOTH(uring_zerocopy)
+TEST_BOTH(uring_zerocopy, "uring.zerocopy")
 {
 	static char out[20000];
 	int fd = meet("sink check=1");

@@ -13,7 +13,7 @@
 #include "fixture.h"
 #include "uring_fixture.h"
 
-TEST(uring_accept_multishot)
+TEST(uring_accept_multishot, "uring.accept.multishot")
 {
 	struct io_uring_sqe sqe;
 	struct io_uring_cqe cqe;
@@ -47,7 +47,7 @@ TEST(uring_accept_multishot)
 	echo_by_ring(accept_one(fd), 6);
 }
 
-TEST(uring_accept_multishot_ends)
+TEST(uring_accept_multishot_ends, "uring.accept.multishot")
 {
 	struct io_uring_sqe sqe;
 	struct io_uring_cqe cqe;
@@ -146,7 +146,7 @@ static unsigned int buf_of(const struct bufs *bufs, const struct io_uring_cqe *c
 	return id;
 }
 
-TEST_BOTH(uring_recv_multishot)
+TEST_BOTH(uring_recv_multishot, "uring.recv.multishot")
 {
 	static struct bufs bufs;
 	char tag[PEER_TAG];
@@ -178,7 +178,7 @@ TEST_BOTH(uring_recv_multishot)
 	EQ(pos, 700);
 }
 
-TEST_BOTH(uring_recv_multishot_cancelled)
+TEST_BOTH(uring_recv_multishot_cancelled, "uring.recv.multishot")
 {
 	static struct bufs bufs;
 	int fd = meet("echo");
@@ -193,7 +193,7 @@ TEST_BOTH(uring_recv_multishot_cancelled)
 }
 
 /* More than there are buffers: it ends with ENOBUFS, and goes on when there are some again. */
-TEST_BOTH(uring_recv_multishot_refill)
+TEST_BOTH(uring_recv_multishot_refill, "uring.recv.multishot")
 {
 	static struct bufs bufs;
 	int fd = meet("source 2050 4");
@@ -231,7 +231,7 @@ TEST_BOTH(uring_recv_multishot_refill)
 }
 
 /* Several buffers filled by one completion. */
-TEST_BOTH(uring_recv_bundle)
+TEST_BOTH(uring_recv_bundle, "uring.recv.bundle")
 {
 	static struct bufs bufs;
 	int fd = meet("source 650 4");
@@ -268,7 +268,7 @@ TEST_BOTH(uring_recv_bundle)
 }
 
 /* Once for each arrival, until it is cancelled. */
-TEST_BOTH(uring_poll_multishot)
+TEST_BOTH(uring_poll_multishot, "uring.poll.multishot")
 {
 	char tag[PEER_TAG];
 	int fd = meet("source 10 4 end=hold wait=1 tag=%s", peer_tag(tag));

@@ -175,7 +175,7 @@ TEST_V6(version_inherited_only, "ipv6.v6only")
 }
 
 /* The length is looked at first. */
-TEST_FOR(version_short_address, ONLY_V6, 0)
+TEST_FOR(version_short_address, ONLY_V6 | LOCAL, 0, "connect.address")
 {
 	union addr addr;
 	int fd = fresh();
