@@ -428,6 +428,7 @@ int memnet_rx_post_all(struct memnet_channel *ch);
 void memnet_rx_teardown(struct memnet_channel *ch);
 unsigned int memnet_rx_enqueue(struct memnet_rx *rx, struct sk_buff_head *queue,
 			       unsigned int *tail_copied);
+void memnet_rx_copy(struct memnet_rx *rx, void *to);
 void memnet_rx_grant(struct memnet_channel *ch);
 u32 memnet_rx_take_owed(struct memnet_channel *ch);
 

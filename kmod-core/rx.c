@@ -375,6 +375,21 @@ unsigned int memnet_rx_enqueue(struct memnet_rx *rx, struct sk_buff_head *queue,
 EXPORT_SYMBOL_GPL(memnet_rx_enqueue);
 
 /**
+ * memnet_rx_copy() - copy the payload of a message that fits into a page
+ * @rx: message with payload, in the owner's receive()
+ * @to: where to
+ */
+void memnet_rx_copy(struct memnet_rx *rx, void *to)
+{
+	struct ib_device *dev = rx->ch->rdma.dev;
+
+	ib_dma_sync_single_for_cpu(dev, rx->dma[0], rx->len, DMA_FROM_DEVICE);
+	memcpy(to, page_address(rx->pages[0]), rx->len);
+	ib_dma_sync_single_for_device(dev, rx->dma[0], rx->len, DMA_FROM_DEVICE);
+}
+EXPORT_SYMBOL_GPL(memnet_rx_copy);
+
+/**
  * memnet_rx_init() - prepare the fields of the receive queue
  * @ch: channel
  */

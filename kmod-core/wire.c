@@ -40,7 +40,7 @@ static const struct {
 	[WIRE_QUERY] = { "QUERY", FROM_HOST | ENDPOINT, 0 },
 	[WIRE_ACCEPTED] = { "ACCEPTED", FROM_HOST | ENDPOINT, 0 },
 	[WIRE_CLOSE] = { "CLOSE", FROM_HOST | ENDPOINT, WIRE_F_ABORT | WIRE_F_LINGER },
-	[WIRE_REPLY] = { "REPLY", FROM_NODE | ENDPOINT, 0 },
+	[WIRE_REPLY] = { "REPLY", FROM_NODE | ENDPOINT | PAYLOAD, 0 },
 	[WIRE_NEW_CONNECTION] = { "NEW_CONNECTION", FROM_NODE | ENDPOINT, 0 },
 	[WIRE_RESET] = { "RESET", FROM_NODE | ENDPOINT, WIRE_F_FIN },
 	[WIRE_URGENT] = { "URGENT", FROM_NODE | ENDPOINT, 0 },
@@ -56,6 +56,7 @@ static const struct {
 	[WIRE_RECV_JOB] = { "RECV_JOB", FROM_HOST | ENDPOINT, 0 },
 	[WIRE_RECV_CANCEL] = { "RECV_CANCEL", FROM_HOST | ENDPOINT, 0 },
 	[WIRE_RECV_DONE] = { "RECV_DONE", FROM_NODE | ENDPOINT, 0 },
+	[WIRE_GETOPT] = { "GETOPT", FROM_HOST | ENDPOINT, 0 },
 };
 
 static const char * const reasons[WIRE_REASON_END] = {
@@ -139,11 +140,29 @@ static int check_recv_job(const struct wire_recv_job *job)
 	return le32_to_cpu(job->flags) & ~(WIRE_RECV_ALL | WIRE_RECV_NEXT) ? -EPROTO : 0;
 }
 
+static int check_open(const struct wire_open *open)
+{
+	u32 flags = le32_to_cpu(open->flags);
+
+	return flags & ~(WIRE_OPEN_V6 | WIRE_OPEN_V6ONLY) || flags == WIRE_OPEN_V6ONLY ? -EPROTO :
+											 0;
+}
+
+/* Only an option that was read comes as payload. */
+static int check_reply(const struct wire_reply *reply, u32 len)
+{
+	if (len > WIRE_OPT_READ || (len && reply->error))
+		return -EPROTO;
+	if (wire_check_addr(&reply->local) || wire_check_addr(&reply->peer))
+		return -EPROTO;
+	return check_errno(reply->error);
+}
+
 static int check_body(const struct wire_msg *msg)
 {
 	switch (msg->hdr.opcode) {
 	case WIRE_OPEN:
-		return le32_to_cpu(msg->open.flags) & ~WIRE_OPEN_V6 ? -EPROTO : 0;
+		return check_open(&msg->open);
 	case WIRE_BIND:
 		if (le32_to_cpu(msg->bind.flags) & ~WIRE_BIND_PRIVILEGED || !msg->bind.addr.family)
 			return -EPROTO;
@@ -152,12 +171,12 @@ static int check_body(const struct wire_msg *msg)
 		return wire_check_addr(&msg->connect.addr);
 	case WIRE_SETOPT:
 		return le32_to_cpu(msg->setopt.len) > WIRE_OPT_MAX ? -EPROTO : 0;
+	case WIRE_GETOPT:
+		return le32_to_cpu(msg->getopt.room) > WIRE_OPT_READ ? -EPROTO : 0;
 	case WIRE_QUERY:
 		return !msg->ask.what || le32_to_cpu(msg->ask.what) >= WIRE_QUERY_END ? -EPROTO : 0;
 	case WIRE_REPLY:
-		if (wire_check_addr(&msg->reply.local) || wire_check_addr(&msg->reply.peer))
-			return -EPROTO;
-		return check_errno(msg->reply.error);
+		return check_reply(&msg->reply, le32_to_cpu(msg->hdr.len));
 	case WIRE_NEW_CONNECTION:
 		if (le16_to_cpu(msg->conn.listener_channel) >= WIRE_MAX_CHANNELS ||
 		    !msg->conn.local.family || !msg->conn.peer.family)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The wire format of MemNet, version 1: every message, its fields and its bounds.
+ * The wire format of MemNet, version 2: every message, its fields and its bounds.
  *
  * All integers are little-endian and all structures have a fixed, asserted size. A message is
  * one RDMA SEND: a header of WIRE_SLOT bytes (common part and body of the opcode) and up to
@@ -38,7 +38,7 @@ typedef __u64 u64;
 #endif
 
 #define WIRE_MAGIC		0x54454e4dU	/* "MNET" */
-#define WIRE_VERSION		1
+#define WIRE_VERSION		2
 #define WIRE_SLOT		128		/* bytes of the header slot: scatter entry 0 */
 #define WIRE_PAGE		4096		/* unit of the payload's scatter entries */
 #define WIRE_MAX_PAYLOAD	16384		/* bytes of payload in one message */
@@ -48,6 +48,7 @@ typedef __u64 u64;
 #define WIRE_MIN_DEPTH		8		/* receive work requests a side must post */
 #define WIRE_MAX_DEPTH		8192
 #define WIRE_OPT_MAX		64		/* bytes of a socket option's value */
+#define WIRE_OPT_READ		1024		/* of one that is read */
 #define WIRE_MAC		32		/* HMAC-SHA-256 */
 #define WIRE_DEFAULT_PORT	7471
 #define WIRE_INITIAL_WINDOW	16384		/* bytes either side may send on a new connection */
@@ -67,7 +68,7 @@ typedef __u64 u64;
  * @WIRE_QUERY:		host: request, ask for a value of the native socket
  * @WIRE_ACCEPTED:	host: so many children of a listener were collected
  * @WIRE_CLOSE:		host: last message of an endpoint
- * @WIRE_REPLY:		node: answer to the endpoint's one outstanding request
+ * @WIRE_REPLY:		node: answer to CONNECT or to the endpoint's one other outstanding request
  * @WIRE_NEW_CONNECTION: node: first message of a child, on the child's own channel
  * @WIRE_RESET:		node: the native socket has an error; bytes up to a position still follow
  * @WIRE_URGENT:	node: where urgent data is in the stream, before it comes
@@ -81,6 +82,7 @@ typedef __u64 u64;
  * @WIRE_RECV_JOB:	host: memory for the bytes that come next, to be written by RDMA
  * @WIRE_RECV_CANCEL:	host: a receive job is to be over
  * @WIRE_RECV_DONE:	node: a receive job is over
+ * @WIRE_GETOPT:	host: request, read an option of the native socket; it is REPLY's payload
  * @WIRE_OPCODE_END:	how many there are
  */
 enum wire_opcode {
@@ -109,6 +111,7 @@ enum wire_opcode {
 	WIRE_RECV_JOB,
 	WIRE_RECV_CANCEL,
 	WIRE_RECV_DONE,
+	WIRE_GETOPT,
 	WIRE_OPCODE_END,
 };
 
@@ -170,7 +173,8 @@ struct wire_goodbye {
 	__le32	reason;		/* enum wire_reason */
 };
 
-#define WIRE_OPEN_V6	0x01	/* the native socket is AF_INET6 */
+#define WIRE_OPEN_V6		0x01	/* the native socket is AF_INET6 */
+#define WIRE_OPEN_V6ONLY	0x02	/* and for IPv6 only, as by IPV6_V6ONLY */
 struct wire_open {
 	__le32	uid;		/* owner of the socket on the host, in the initial user namespace */
 	__le32	flags;
@@ -198,6 +202,13 @@ struct wire_setopt {
 	__le32	len;
 	__le32	reserved;
 	u8	value[WIRE_OPT_MAX];
+};
+
+struct wire_getopt {
+	__le32	level;
+	__le32	name;
+	__le32	room;		/* bytes of payload the answer may have */
+	__le32	reserved;
 };
 
 /**
@@ -326,6 +337,7 @@ struct wire_msg {
 		struct wire_listen listen;
 		struct wire_connect connect;
 		struct wire_setopt setopt;
+		struct wire_getopt getopt;
 		struct wire_ask ask;
 		struct wire_accepted accepted;
 		struct wire_close close;
@@ -355,6 +367,7 @@ static_assert(sizeof(struct wire_bind) == 32);
 static_assert(sizeof(struct wire_listen) == 8);
 static_assert(sizeof(struct wire_connect) == 24);
 static_assert(sizeof(struct wire_setopt) == 80);
+static_assert(sizeof(struct wire_getopt) == 16);
 static_assert(sizeof(struct wire_ask) == 8);
 static_assert(sizeof(struct wire_accepted) == 8);
 static_assert(sizeof(struct wire_close) == 16);

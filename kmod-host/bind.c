@@ -137,7 +137,9 @@ static int open_on(struct sock *sk, struct link_channel *lc)
 	}
 	wire_init(&msg, WIRE_OPEN, 0, 0);
 	msg.open.uid = cpu_to_le32(from_kuid_munged(&init_user_ns, sock_i_uid(sk)));
-	msg.open.flags = cpu_to_le32(sk->sk_family == AF_INET6 ? WIRE_OPEN_V6 : 0);
+	if (sk->sk_family == AF_INET6)
+		msg.open.flags = cpu_to_le32(WIRE_OPEN_V6 |
+					     (sk->sk_ipv6only ? WIRE_OPEN_V6ONLY : 0));
 	/* Made first: the node must have heard of an endpoint before it hears anything of it. */
 	skb = memnet_transmit_control(ep, &msg, GFP_KERNEL);
 	if (!skb)
@@ -385,6 +387,9 @@ int memnet_bind(struct socket *sock, memnet_sockaddr *uaddr, int len)
 	}
 	if (!wildcard(sk))
 		sk->sk_userlocks |= SOCK_BINDADDR_LOCK;
+	/* As inet6_bind(), whose socket on the node has it by now. */
+	if (sk->sk_family == AF_INET6 && !wildcard(sk) && !ipv6_addr_v4mapped(&sk->sk_v6_rcv_saddr))
+		sk->sk_ipv6only = true;
 	if (port)
 		sk->sk_userlocks |= SOCK_BINDPORT_LOCK;
 out:

@@ -92,6 +92,8 @@ struct link_channel {
  * @sent:	stream position when the request left
  * @error:	result, negative errno
  * @value:	of QUERY
+ * @buffer:	of GETOPT: where the value goes; the asker's
+ * @len:	its size
  * @local:	local address
  * @peer:	peer's address
  */
@@ -100,24 +102,32 @@ struct memnet_answer {
 	u64			sent;
 	int			error;
 	u64			value;
+	void			*buffer;
+	u32			len;
 	struct wire_addr	local;
 	struct wire_addr	peer;
 };
 
 /**
- * struct memnet_request - the one request of an endpoint that waits for its answer
+ * struct memnet_request - CONNECT, and the one other request of an endpoint, that wait for answers
  * @skb:	the message while it is not sent and not in the stream's order
- * @seq:	number of the last request
- * @opcode:	of the last request
+ * @last:	number of the last request
+ * @seq:	number of the last one that was not CONNECT
+ * @connect_seq: number of the last CONNECT
+ * @room:	bytes the answer may have as payload
  * @busy:	sent or about to be, not answered
+ * @connecting:	so is CONNECT
  * @answer:	of who waits for it, NULL where nobody does
  * @wait:	woken with the answer
  */
 struct memnet_request {
 	struct sk_buff		*skb;
+	u16			last;
 	u16			seq;
-	u8			opcode;
+	u16			connect_seq;
+	u16			room;
 	bool			busy;
+	bool			connecting;
 	struct memnet_answer	*answer;
 	wait_queue_head_t	wait;
 };
@@ -622,7 +632,7 @@ int memnet_request_start(struct memnet_endpoint *ep, struct wire_msg *msg, bool 
 			 struct memnet_answer *answer);
 int memnet_request(struct sock *sk, struct memnet_endpoint *ep, struct wire_msg *msg, bool ordered,
 		   struct memnet_answer *answer);
-void memnet_request_reply(struct memnet_endpoint *ep, const struct wire_msg *msg);
+int memnet_request_reply(struct memnet_endpoint *ep, struct memnet_rx *rx);
 void memnet_request_fail(struct memnet_endpoint *ep, int error);
 
 /* family.c */

@@ -39,6 +39,7 @@
 #define SYSTEM	0x10	/* @deflt stands for a value that only TCP knows */
 #define LIVE	0x20	/* only TCP knows what is to be read */
 #define ZERO	0x40	/* reads 0, whatever was set */
+#define OPEN	0x80	/* OPEN says it */
 
 /*
  * @min, @max: bounds; @deflt: while nobody has set it; @family: AF_UNSPEC, or the only one that has
@@ -80,7 +81,8 @@ static const struct option {
 	[MEMNET_OPT_MINTTL] = { SOL_IP, IP_MINTTL, 0, 255 },
 	[MEMNET_OPT_MTU_DISCOVER] = { SOL_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT, IP_PMTUDISC_OMIT,
 				      -1, 0, SYSTEM | EMPTY },
-	[MEMNET_OPT_V6ONLY] = { SOL_IPV6, IPV6_V6ONLY, INT_MIN, INT_MAX, 0, AF_INET6, FLAG },
+	[MEMNET_OPT_V6ONLY] = { SOL_IPV6, IPV6_V6ONLY, INT_MIN, INT_MAX, 0, AF_INET6,
+				FLAG | OPEN },
 	[MEMNET_OPT_HOPS] = { SOL_IPV6, IPV6_UNICAST_HOPS, -1, 255, -1, AF_INET6, SYSTEM },
 	[MEMNET_OPT_TCLASS] = { SOL_IPV6, IPV6_TCLASS, -1, 255, 0, AF_INET6 },
 	[MEMNET_OPT_MINHOPS] = { SOL_IPV6, IPV6_MINHOPCOUNT, 0, 255, 0, AF_INET6 },
@@ -301,7 +303,7 @@ int memnet_sync_options(struct sock *sk, struct memnet_endpoint *ep, bool all)
 		mn->changed = 0;
 	}
 	for (i = MEMNET_OPT_SOCKET_END; all && !ret && i < MEMNET_OPT_END; i++)
-		if (mn->opt_set & MEMNET_OPT_BIT(i) && !(options[i].how & KEPT))
+		if (mn->opt_set & MEMNET_OPT_BIT(i) && !(options[i].how & (KEPT | OPEN)))
 			ret = post_value(ep, i, mn->opt[i]);
 	/* With IP_TOS goes a priority, and both IP_TOS and SO_PRIORITY were told in this order. */
 	if (all && mn->opt_set & MEMNET_OPT_BIT(MEMNET_OPT_TOS))
@@ -325,10 +327,10 @@ void memnet_init_options(struct sock *sk)
 	struct net *net = sock_net(sk);
 
 	WRITE_ONCE(sk->sk_txrehash, READ_ONCE(net->core.sysctl_txrehash));
-	if (sk->sk_family != AF_INET6 || !READ_ONCE(net->ipv6.sysctl.bindv6only))
+	if (sk->sk_family != AF_INET6)
 		return;
-	sk->sk_ipv6only = true;
-	memnet_sk(sk)->opt[MEMNET_OPT_V6ONLY] = true;
+	sk->sk_ipv6only = READ_ONCE(net->ipv6.sysctl.bindv6only);
+	memnet_sk(sk)->opt[MEMNET_OPT_V6ONLY] = sk->sk_ipv6only;
 	memnet_sk(sk)->opt_set = MEMNET_OPT_BIT(MEMNET_OPT_V6ONLY);
 }
 

@@ -247,10 +247,7 @@ static int host_receive(struct memnet_channel *ch, struct memnet_rx *rx, gfp_t g
 		ret = receive_data(ep, rx);
 		break;
 	case WIRE_REPLY:
-		ret = ep->request.busy && ep->request.seq == le16_to_cpu(msg->hdr.seq) ? 0 :
-											 -EPROTO;
-		if (!ret)
-			memnet_request_reply(ep, msg);
+		ret = memnet_request_reply(ep, rx);
 		break;
 	case WIRE_RESET:
 		ret = receive_reset(ep, msg, &drop);

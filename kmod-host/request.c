@@ -4,8 +4,9 @@
  *
  * memnet_post() queues a message in stream order and returns at once. memnet_request() sends a
  * request and sleeps, killable, with the socket unlocked, until REPLY comes or the endpoint
- * dies. An endpoint has one request at a time; who was killed while waiting leaves it busy, and
- * the next one waits for that answer first. The answer is put where its asker is, since by the
+ * dies. An endpoint has one request at a time, and CONNECT besides, which nobody waits for here and
+ * which may take long; who was killed while waiting leaves it busy, and the next one waits for that
+ * answer first. The answer is put where its asker is, since by the
  * time that one looks another thread's request may have been answered. All fields are under the
  * endpoint's lock.
  */
@@ -52,13 +53,14 @@ int memnet_post(struct memnet_endpoint *ep, struct wire_msg *msg, gfp_t gfp)
  * @ep: endpoint, not locked
  * @msg: request
  * @ordered: in stream order, else at once
- * @answer: where the answer goes, or NULL
+ * @answer: where the answer goes, or NULL, as always for CONNECT
  *
  * Return: 0; -EALREADY when another is outstanding; -ENETDOWN; -ENOMEM.
  */
 int memnet_request_start(struct memnet_endpoint *ep, struct wire_msg *msg, bool ordered,
 			 struct memnet_answer *answer)
 {
+	bool connect = msg->hdr.opcode == WIRE_CONNECT;
 	struct sk_buff *skb;
 	int ret = 0;
 
@@ -66,15 +68,22 @@ int memnet_request_start(struct memnet_endpoint *ep, struct wire_msg *msg, bool 
 	if (!skb)
 		return -ENOMEM;
 	spin_lock_bh(&ep->lock);
-	if (ep->request.busy) {
+	if (connect ? ep->request.connecting : ep->request.busy) {
 		ret = -EALREADY;
 	} else if (!ep->lc || ep->gone || ep->dying) {
 		ret = -ENETDOWN;
 	} else {
-		((struct wire_msg *)skb->data)->hdr.seq = cpu_to_le16(++ep->request.seq);
-		ep->request.opcode = msg->hdr.opcode;
-		ep->request.busy = true;
-		ep->request.answer = answer;
+		((struct wire_msg *)skb->data)->hdr.seq = cpu_to_le16(++ep->request.last);
+		if (connect) {
+			ep->request.connect_seq = ep->request.last;
+			ep->request.connecting = true;
+		} else {
+			ep->request.seq = ep->request.last;
+			WRITE_ONCE(ep->request.busy, true);
+			ep->request.answer = answer;
+			ep->request.room = msg->hdr.opcode == WIRE_GETOPT ?
+						   le32_to_cpu(msg->getopt.room) : 0;
+		}
 		if (ordered)
 			memnet_transmit_add(ep, skb);
 		else
@@ -178,11 +187,10 @@ static void finish(struct memnet_endpoint *ep, const struct memnet_answer *answe
 
 	ep->request.answer = NULL;
 	WRITE_ONCE(ep->request.busy, false);
-	if (ep->request.opcode == WIRE_CONNECT)
-		connected(ep, answer);
 	if (to) {
 		to->error = answer->error;
 		to->value = answer->value;
+		to->len = answer->len;
 		to->local = answer->local;
 		to->peer = answer->peer;
 		smp_store_release(&to->done, true); /* it may be gone from here on */
@@ -191,25 +199,41 @@ static void finish(struct memnet_endpoint *ep, const struct memnet_answer *answe
 }
 
 /**
- * memnet_request_reply() - the answer came
- * @ep: endpoint, locked; a request is outstanding
- * @msg: REPLY to it
+ * memnet_request_reply() - an answer came
+ * @ep: endpoint, locked
+ * @rx: REPLY
+ *
+ * Return: 0, or -EPROTO where it answers nothing or is more than was asked for.
  */
-void memnet_request_reply(struct memnet_endpoint *ep, const struct wire_msg *msg)
+int memnet_request_reply(struct memnet_endpoint *ep, struct memnet_rx *rx)
 {
+	const struct wire_msg *msg = &rx->msg;
 	struct memnet_answer answer = {
 		.error = -memnet_errno(msg->reply.error),
 		.value = le64_to_cpu(msg->reply.value),
+		.len = rx->len,
 		.local = msg->reply.local,
 		.peer = msg->reply.peer,
 	};
+	u16 seq = le16_to_cpu(msg->hdr.seq);
 
 	lockdep_assert_held(&ep->lock);
+	if (ep->request.connecting && ep->request.connect_seq == seq && !rx->len) {
+		ep->request.connecting = false;
+		connected(ep, &answer);
+		return 0;
+	}
+	if (!ep->request.busy || ep->request.seq != seq || rx->len > ep->request.room)
+		return -EPROTO;
+	/* Under the lock the asker does not go. */
+	if (rx->len && ep->request.answer)
+		memnet_rx_copy(rx, ep->request.answer->buffer);
 	finish(ep, &answer);
+	return 0;
 }
 
 /**
- * memnet_request_fail() - there will be no answer
+ * memnet_request_fail() - there will be no answers
  * @ep: endpoint, locked
  * @error: negative errno
  */
@@ -218,6 +242,10 @@ void memnet_request_fail(struct memnet_endpoint *ep, int error)
 	struct memnet_answer answer = { .error = error };
 
 	lockdep_assert_held(&ep->lock);
+	if (ep->request.connecting) {
+		ep->request.connecting = false;
+		connected(ep, &answer);
+	}
 	if (ep->request.busy)
 		finish(ep, &answer);
 }

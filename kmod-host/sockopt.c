@@ -74,6 +74,26 @@ static const struct constant {
 	{ SOL_IPV6, IPV6_ROUTER_ALERT, -ENOPROTOOPT, 4, 0, AF_INET6 },
 };
 
+/* What only TCP knows, and cannot be set. @raw: it is not an integer. */
+static const struct finding {
+	int level, name;
+	bool raw;
+} findings[] = {
+	{ SOL_TCP, TCP_INFO, true },
+	{ SOL_TCP, TCP_CC_INFO, true },
+	{ SOL_IP, IP_MTU },
+};
+
+static const struct finding *find_finding(int level, int name)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(findings); i++)
+		if (findings[i].level == level && findings[i].name == name)
+			return &findings[i];
+	return NULL;
+}
+
 static const struct constant *find_constant(const struct sock *sk, int level, int name)
 {
 	unsigned int i;
@@ -233,23 +253,81 @@ static int put_value(int level, int v, char __user *value, int __user *len, int 
 	return put_user(room, len) || copy_to_user(value, &v, room) ? -EFAULT : 0;
 }
 
+/* The node's word; its size or a negative errno. */
+static int ask_node(struct sock *sk, int level, int name, void *buffer, u32 room)
+{
+	struct memnet_endpoint *ep = memnet_sk(sk)->ep;
+	struct memnet_answer answer = { .buffer = buffer };
+	struct wire_msg msg;
+	int ret;
+
+	wire_init(&msg, WIRE_GETOPT, 0, 0);
+	msg.getopt.level = cpu_to_le32(level);
+	msg.getopt.name = cpu_to_le32(name);
+	msg.getopt.room = cpu_to_le32(room);
+	/* What was set before is in the stream's order until there is a connection. */
+	ret = memnet_request(sk, ep, &msg, !READ_ONCE(ep->connected), &answer);
+	return ret ?: answer.len;
+}
+
+/* Connections that nobody has accepted wait here, not on the node. */
+static void count_children(struct sock *sk, struct tcp_info *info, u32 len)
+{
+	if (sk->sk_state == TCP_LISTEN && len >= offsetofend(struct tcp_info, tcpi_unacked))
+		info->tcpi_unacked += READ_ONCE(memnet_sk(sk)->ep->listener.queued);
+}
+
+/* Asks the node, or without one a native socket that has the same options. */
+static int read_found(struct sock *sk, int level, int name, bool raw, char __user *value,
+		      int __user *len, int room)
+{
+	struct memnet_sock *mn = memnet_sk(sk);
+	void *buffer;
+	__le32 wire;
+	int ret;
+
+	if (!mn->ep)
+		return memnet_native_getsockopt(sk, level, name, value, len);
+	buffer = kmalloc(WIRE_OPT_READ, GFP_KERNEL);
+	if (!buffer)
+		return -ENOMEM;
+	ret = ask_node(sk, level, name, buffer, raw ? WIRE_OPT_READ : sizeof(wire));
+	/* What is usual here, where the node is not there, or does not say. */
+	if (!raw && (ret == -ENETDOWN || ret == -ECONNRESET || ret == -ECONNABORTED ||
+		     ret == -ENOPROTOOPT)) {
+		ret = memnet_native_getsockopt(sk, level, name, value, len);
+	} else if (ret >= 0 && !raw) {
+		memcpy(&wire, buffer, sizeof(wire));
+		ret = ret == sizeof(wire) ?
+			      put_value(level, le32_to_cpu(wire), value, len, room) : -EIO;
+	} else if (ret >= 0) {
+		if (name == TCP_INFO)
+			count_children(sk, buffer, ret);
+		room = min(room, ret);
+		ret = put_user(room, len) || copy_to_user(value, buffer, room) ? -EFAULT : 0;
+	}
+	kfree(buffer);
+	return ret;
+}
+
 static int read_option(struct sock *sk, int level, int name, char __user *value, int __user *len,
 		       int room)
 {
 	const struct constant *c = find_constant(sk, level, name);
+	const struct finding *f = find_finding(level, name);
 	int i = memnet_option_find(sk, level, name);
-	bool known = true;
+	bool known = !f;
 	int ret = 0, v = 0;
 
-	if (i < 0 && !c)
+	if (i < 0 && !c && !f)
 		return -ENOPROTOOPT;
 	lock_sock(sk);
 	if (i >= 0)
 		known = memnet_option_get(sk, i, &v);
-	else
+	else if (c)
 		v = c->value == NUMBER ? inet_sk(sk)->inet_num : c->value;
 	if (!known)
-		ret = memnet_native_getsockopt(sk, level, name, value, len);
+		ret = read_found(sk, level, name, f && f->raw, value, len, room);
 	release_sock(sk);
 	if (!known)
 		return ret;

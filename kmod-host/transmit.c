@@ -348,6 +348,10 @@ static int send_aside(struct memnet_endpoint *ep)
 	struct wire_msg msg __uninitialized;
 	int ret;
 
+	/* Who asks for an option that was set is to see it. */
+	ret = send_options(ep, ~ORDERED);
+	if (ret)
+		return ret;
 	if (ep->request.skb) {
 		ret = send_control(ep, ep->request.skb);
 		if (ret)
@@ -357,9 +361,6 @@ static int send_aside(struct memnet_endpoint *ep)
 		kfree_skb(ep->request.skb);
 		ep->request.skb = NULL;
 	}
-	ret = send_options(ep, ~ORDERED);
-	if (ret)
-		return ret;
 	if (ep->rx.tell) {
 		memset(&msg, 0, sizeof(msg));
 		msg.window.limit = wire_word(ep->gen, ep->rx.limit);
@@ -591,7 +592,7 @@ void memnet_transmit_purge(struct list_head *drop)
 	}
 }
 
-/* So many bytes TCP may not have taken yet; of TCP_NOTSENT_LOWAT 0 says nothing. */
+/* So many bytes TCP may not have taken yet; 0 as TCP_NOTSENT_LOWAT says nothing. */
 static u32 untaken_max(struct sock *sk)
 {
 	return min_t(u32, READ_ONCE(sk->sk_sndbuf) - 1U,
@@ -604,8 +605,9 @@ static u32 untaken_max(struct sock *sk)
  * @sk: its socket
  *
  * Two bounds, both the send buffer's size: memory not yet released by the send queue, and bytes
- * the node's TCP has not taken yet, of which the application may want less. When all endpoints together hold their share, a socket that
- * holds next to nothing may still go on: what it waits for is then always its own.
+ * the node's TCP has not taken yet, of which the application may want less. When all endpoints
+ * together hold their share, a socket that holds next to nothing may still go on: what it waits for
+ * is then always its own.
  */
 bool memnet_transmit_writable(struct memnet_endpoint *ep, struct sock *sk)
 {

@@ -281,8 +281,28 @@ static u64 unacknowledged(struct tcps_endpoint *ep, u64 pos, bool unsent)
 			 (unsent ? READ_ONCE(tp->snd_nxt) : READ_ONCE(tp->snd_una)));
 }
 
+static int read_option(struct tcps_endpoint *ep, const struct wire_getopt *get,
+		       struct sk_buff **skb)
+{
+	u32 room = le32_to_cpu(get->room);
+	int ret;
+
+	*skb = alloc_skb(WIRE_OPT_READ, GFP_KERNEL);
+	if (!*skb)
+		return -ENOBUFS;
+	ret = tcps_getopt(ep, le32_to_cpu(get->level), le32_to_cpu(get->name), (*skb)->data);
+	if (ret > 0)
+		skb_put(*skb, min_t(u32, ret, room));
+	if (!(*skb)->len) {
+		kfree_skb(*skb);
+		*skb = NULL;
+	}
+	return min(ret, 0);
+}
+
 static void handle(struct tcps_endpoint *ep, const struct wire_msg *msg, u64 pos)
 {
+	struct sk_buff *skb = NULL;
 	u64 value = 0;
 	int ret;
 
@@ -300,6 +320,9 @@ static void handle(struct tcps_endpoint *ep, const struct wire_msg *msg, u64 pos
 		case WIRE_LISTEN:
 			ret = do_listen(ep, le32_to_cpu(msg->listen.backlog));
 			break;
+		case WIRE_GETOPT:
+			ret = read_option(ep, &msg->getopt, &skb);
+			break;
 		case WIRE_QUERY:
 			value = unacknowledged(ep, pos,
 					       le32_to_cpu(msg->ask.what) == WIRE_QUERY_UNSENT);
@@ -315,6 +338,7 @@ static void handle(struct tcps_endpoint *ep, const struct wire_msg *msg, u64 pos
 	}
 	if (msg->hdr.opcode != WIRE_SETOPT || msg->hdr.flags & WIRE_F_REPLY)
 		answer(ep, msg, ret, value);
+	ep->answer.skb = skb;
 }
 
 /**

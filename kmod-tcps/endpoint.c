@@ -110,6 +110,7 @@ void tcps_endpoint_put(struct tcps_endpoint *ep)
 	if (!refcount_dec_and_test(&ep->refs))
 		return;
 	WARN_ON_ONCE(ep->sock || ep->in.pages);
+	kfree_skb(ep->answer.skb);
 	call_rcu(&ep->rcu, free_rcu);
 }
 
@@ -211,6 +212,7 @@ int tcps_endpoint_open(struct tcps_channel *tc, const struct wire_msg *msg, gfp_
 	ep->gen = le16_to_cpu(msg->hdr.gen);
 	ep->uid = le32_to_cpu(msg->open.uid);
 	ep->v6 = le32_to_cpu(msg->open.flags) & WIRE_OPEN_V6;
+	ep->v6only = le32_to_cpu(msg->open.flags) & WIRE_OPEN_V6ONLY;
 	ret = xa_insert_bh(&tc->endpoints, index, ep, gfp | __GFP_NOWARN);
 	if (ret) {
 		forget(ep);

@@ -176,8 +176,12 @@ static int send_all(struct tcps_endpoint *ep)
 		ret = send(ep, &msg, NULL, 0, 0, TCPS_OWE_CONNECT_REPLY);
 	}
 	if (!ret && ep->owed & TCPS_OWE_REPLY) {
+		struct sk_buff *skb = ep->answer.skb;
+
 		make_answer(ep, &msg, &ep->answer);
-		ret = send(ep, &msg, NULL, 0, 0, TCPS_OWE_REPLY);
+		ret = send(ep, &msg, skb, 0, skb ? skb->len : 0, TCPS_OWE_REPLY);
+		if (!ret)
+			ep->answer.skb = NULL;
 	}
 	if (!ret && ep->owed & TCPS_OWE_URGENT) {
 		make(ep, &msg, WIRE_URGENT);

@@ -133,6 +133,7 @@ int tcps_native_create(struct tcps_endpoint *ep)
 	lock_sock(sock->sk);
 	sock_set_flag(sock->sk, SOCK_URGINLINE);
 	release_sock(sock->sk);
+	sock->sk->sk_ipv6only = ep->v6only;	/* whatever is usual here */
 	tcps_native_adopt(ep, sock, NULL);
 	return 0;
 }

@@ -11,9 +11,9 @@
  * Payload and the options whose place in the stream matters go to in.queue; other requests to
  * in.control, which TCP's back-pressure does not hold up; what concerns windows, quotas and CLOSE
  * is noted at once. What an endpoint can have us hold is bounded: payload by the limit it was
- * granted; requests by MAX_REQUESTS, since a correct host has one outstanding; unanswered options
- * among them by their number, for a new value replaces the one that waits unless a request stands
- * between the two; options on in.queue by MAX_MARKERS, after which, or while memory is short, only
+ * granted; requests by MAX_REQUESTS, since a correct host has one outstanding beside CONNECT;
+ * unanswered options among them by their number, for a new value replaces the one that waits unless
+ * a request stands between the two; options on in.queue by MAX_MARKERS, after which, or while memory is short, only
  * the last value is kept, to be set when the queue is empty.
  *
  * That is still a lot for a host with all its endpoints: every message that waits is charged to its
@@ -223,6 +223,7 @@ static int receive_locked(struct tcps_endpoint *ep, struct memnet_rx *rx, struct
 	case WIRE_LISTEN:
 	case WIRE_CONNECT:
 	case WIRE_SETOPT:
+	case WIRE_GETOPT:
 		return receive_request(ep, &rx->msg, marker, ordered);
 	case WIRE_ACCEPTED:
 		return receive_accepted(ep, &rx->msg);
@@ -318,6 +319,7 @@ int tcps_receive(struct memnet_channel *ch, struct memnet_rx *rx, gfp_t gfp)
 	case WIRE_LISTEN:
 	case WIRE_CONNECT:
 	case WIRE_QUERY:
+	case WIRE_GETOPT:
 	case WIRE_RECV_JOB:
 		if (is_hoarding(tc->session)) {
 			tcps_session_end(tc->session, WIRE_REASON_LOAD);

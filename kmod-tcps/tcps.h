@@ -9,6 +9,7 @@
  *   endpoint.c   endpoints: table, references, states
  *   receive.c    messages of the host: judged and queued, in softirq
  *   control.c    bind, listen, connect, options, queries
+ *   getopt.c     options of native sockets, read
  *   native.c     native sockets: making, callbacks, releasing
  *   accept.c     accept pump: children of native listeners become endpoints
  *   tx_pump.c    bytes of the host to TCP, and the window the host gets for them
@@ -315,11 +316,13 @@ enum tcps_endpoint_state {
  * @seq:	number of the request
  * @error:	errno, negative, or 0
  * @value:	of QUERY
+ * @skb:	of GETOPT: the value, its payload
  */
 struct tcps_answer {
 	u16	seq;
 	int	error;
 	u64	value;
+	struct sk_buff *skb;
 };
 
 /**
@@ -342,6 +345,7 @@ struct tcps_callbacks {
  * @index:	on the channel
  * @gen:	generation of @index
  * @v6:		the native socket is AF_INET6
+ * @v6only:	and begins as one for IPv6 only
  * @events:	TCPS_EV_*; atomic
  * @ready:	on the channel's ready list
  * @refs:	table, ready list, stalled list, the session's starved list
@@ -383,6 +387,7 @@ struct tcps_endpoint {
 	u32				index;
 	u16				gen;
 	bool				v6;
+	bool				v6only;
 	atomic_t			events;
 	struct llist_node		ready;
 	refcount_t			refs;
@@ -538,6 +543,9 @@ void tcps_control_run(struct tcps_endpoint *ep);
 int tcps_control_option(struct tcps_endpoint *ep, u32 level, u32 name, const u8 *value, u32 len);
 bool tcps_connect_progress(struct tcps_endpoint *ep);
 void tcps_endpoint_grant(struct tcps_endpoint *ep);
+
+/* getopt.c */
+int tcps_getopt(struct tcps_endpoint *ep, u32 level, u32 name, u8 *value);
 
 /* native.c */
 int tcps_native_create(struct tcps_endpoint *ep);

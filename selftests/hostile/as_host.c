@@ -197,6 +197,67 @@ static int option_flood(struct peer *p)
 	return index ? 0 : -1;
 }
 
+/* Whatever can be asked for, of what is there and of what is not. */
+static int read_all(struct peer *p)
+{
+	static const u32 levels[] = { SOL_SOCKET, IPPROTO_TCP, IPPROTO_IP, IPPROTO_IPV6, 255,
+				      0xffffffff };
+	static const u32 rooms[] = { 0, 1, 4, WIRE_OPT_READ };
+	u32 indices[] = { host_open(p, 0), host_listening(p), host_connected(p) };
+	unsigned int i, l, name;
+	struct wire_msg msg;
+	struct inbound in;
+	int read = 0, ret;
+
+	for (i = 0; i < sizeof(indices) / sizeof(indices[0]); i++)
+		for (l = 0; l < sizeof(levels) / sizeof(levels[0]); l++)
+			for (name = 0; name < 90; name++) {
+				wire_init(&msg, WIRE_GETOPT, indices[i], 1);
+				msg.getopt.level = cpu_to_le32(levels[l]);
+				msg.getopt.name = cpu_to_le32(name);
+				msg.getopt.room = cpu_to_le32(rooms[name % 4]);
+				ret = host_ask(p, &msg, indices[i], &in);
+				if (ret < 0 || in.len > rooms[name % 4] || (ret && in.len))
+					return -1;
+				read += !ret;
+			}
+	remark("%d options could be read", read);
+	return read >= 20 ? 0 : -1;
+}
+
+static int read_too_much(struct peer *p)
+{
+	u32 index = host_connected(p);
+	struct wire_msg msg;
+
+	wire_init(&msg, WIRE_GETOPT, index, 1);
+	msg.getopt.level = cpu_to_le32(IPPROTO_TCP);
+	msg.getopt.name = cpu_to_le32(TCP_INFO);
+	msg.getopt.room = cpu_to_le32(WIRE_OPT_READ + 1);
+	return index ? peer_say(p, &msg, 0) : -1;
+}
+
+/* Many values at once, that nobody takes. */
+static int read_flood(struct peer *p)
+{
+	u32 index = host_connected(p);
+	struct wire_msg msg;
+	int i;
+
+	p->stingy = true;
+	for (i = 0; i < 60; i++) {
+		wire_init(&msg, WIRE_GETOPT, index, 1);
+		msg.getopt.level = cpu_to_le32(IPPROTO_TCP);
+		msg.getopt.name = cpu_to_le32(TCP_INFO);
+		msg.getopt.room = cpu_to_le32(WIRE_OPT_READ);
+		if (peer_say(p, &msg, 0))
+			return p->dead ? 0 : -1;
+	}
+	return 0;
+}
+
+ATTACK(read_of_nobody, host_say(p, WIRE_GETOPT, 7))
+
 ATTACK(bad_query, host_say(p, WIRE_QUERY, host_open(p, 0)))
 
 ATTACK(bind_nothing, host_say(p, WIRE_BIND, host_open(p, 0)))
@@ -591,6 +652,10 @@ static const struct attack attacks[] = {
 	{ "options of all kinds", options, LIVES },
 	{ "option of 65 bytes", option_too_long, WIRE_REASON_PROTOCOL },
 	{ "1000 options in the stream", option_flood, LIVES },
+	{ "every option read", read_all, LIVES },
+	{ "GETOPT with room for 1025 bytes", read_too_much, WIRE_REASON_PROTOCOL },
+	{ "60 GETOPTs at once", read_flood, EITHER },
+	{ "GETOPT of nobody", read_of_nobody, WIRE_REASON_PROTOCOL },
 	{ "QUERY for nothing", bad_query, WIRE_REASON_PROTOCOL },
 	{ "BIND to nothing", bind_nothing, WIRE_REASON_PROTOCOL },
 	{ "BIND with an unknown flag", privileged_bind, WIRE_REASON_PROTOCOL },

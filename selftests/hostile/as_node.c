@@ -64,6 +64,52 @@ static int reply_other_seq(struct peer *p)
 	return peer_say(p, &msg, 0);
 }
 
+/* As payload, to who asked for none: CONNECT. */
+static int reply_payload(struct peer *p, u32 len)
+{
+	struct guest *g;
+	struct wire_msg msg;
+
+	node_of(p)->hold_connect = true;
+	g = node_guest(p, CONNECTING, NODE_MS);
+	msg = about(g, WIRE_REPLY);
+	if (!g)
+		return -1;
+	msg.hdr.seq = cpu_to_le16(g->seq);
+	return peer_say(p, &msg, len);
+}
+
+ATTACK(reply_with_payload, reply_payload(p, 4))
+ATTACK(reply_with_much, reply_payload(p, WIRE_OPT_READ + 1))
+
+/* Of an integer that the host has asked for. */
+static int option_payload(struct peer *p, u32 error, u32 len)
+{
+	u64 end = now_ms() + NODE_MS;
+	struct wire_msg msg;
+	struct guest *g;
+
+	node_of(p)->hold_option = true;
+	while (now_ms() < end && !p->dead) {
+		for (g = node_of(p)->guests; g < node_of(p)->guests + NODE_MAX; g++) {
+			if (g->state == FREE || g->asked != WIRE_GETOPT)
+				continue;
+			msg = about(g, WIRE_REPLY);
+			msg.hdr.seq = cpu_to_le16(g->seq);
+			msg.reply.error = cpu_to_le32(error);
+			g->asked = 0;
+			return peer_say(p, &msg, len);
+		}
+		node_serve(p, 20);
+	}
+	return -1;
+}
+
+ATTACK(option_too_long, option_payload(p, 0, 5))
+ATTACK(option_failed_with_value, option_payload(p, 92, 4))
+ATTACK(option_short, option_payload(p, 0, 3))
+ATTACK(option_empty, option_payload(p, 0, 0))
+
 static int reply_twice(struct peer *p)
 {
 	struct guest *g;
@@ -476,6 +522,12 @@ static int old_generations(struct peer *p)
 static const struct attack attacks[] = {
 	{ "REPLY nobody asked for", reply_unasked, DIES },
 	{ "REPLY to another request", reply_other_seq, DIES },
+	{ "REPLY with payload to CONNECT", reply_with_payload, DIES },
+	{ "REPLY with more payload than there is", reply_with_much, DIES },
+	{ "option of 5 bytes for an integer", option_too_long, DIES },
+	{ "option with a value and an error", option_failed_with_value, DIES },
+	{ "option of 3 bytes for an integer", option_short, LIVES },
+	{ "option of no bytes for an integer", option_empty, LIVES },
 	{ "REPLY twice", reply_twice, DIES },
 	{ "REPLY for nobody", reply_nobody, LIVES },
 	{ "connect refused with EREMCHG", refused_oddly, LIVES },

@@ -58,6 +58,7 @@ void node_start(struct peer *p, struct rdma_cm_id *listener)
 		die("no memory");
 	memset(node->guests, 0, sizeof(node->guests));
 	node->hold_connect = false;
+	node->hold_option = false;
 	node->hold_close = false;
 	node->hold_jobs = false;
 	node->hold_taken = false;
@@ -216,6 +217,7 @@ void node_handle(struct peer *p, const struct inbound *in)
 	case WIRE_LISTEN:
 	case WIRE_CONNECT:
 	case WIRE_QUERY:
+	case WIRE_GETOPT:
 	case WIRE_SETOPT:
 		if (msg->hdr.opcode == WIRE_SETOPT && !(msg->hdr.flags & WIRE_F_REPLY))
 			break;
@@ -223,7 +225,8 @@ void node_handle(struct peer *p, const struct inbound *in)
 		g->asked = msg->hdr.opcode;
 		if (g->asked == WIRE_CONNECT)
 			g->state = CONNECTING;
-		if (g->asked != WIRE_CONNECT || !node_of(p)->hold_connect)
+		if (!(g->asked == WIRE_CONNECT && node_of(p)->hold_connect) &&
+		    !(g->asked == WIRE_GETOPT && node_of(p)->hold_option))
 			node_answer(p, g, 0);
 		if (g->state == LISTENING)
 			node_push_child(p, g->index, g->gen);

@@ -303,7 +303,13 @@ static int ask_for(struct peer *p, struct mine *m, struct wire_msg *msg)
 {
 	struct mine *listener = &mine[below(ENDPOINTS)];
 
-	switch (below(8)) {
+	switch (below(9)) {
+	case 8:
+		msg->hdr.opcode = WIRE_GETOPT;
+		msg->getopt.level = cpu_to_le32(one_in(4) ? 41 : one_in(2) ? 6 : 0);
+		msg->getopt.name = cpu_to_le32(below(80));
+		msg->getopt.room = cpu_to_le32(below(WIRE_OPT_READ + 1));
+		break;
 	case 0:
 		msg->hdr.opcode = WIRE_BIND;
 		msg->bind.addr.family = cpu_to_le16(4);

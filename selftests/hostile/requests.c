@@ -77,7 +77,7 @@ static void malformed_requests(void)
 	MALFORMED("no host id", req.host_id = 0);
 	MALFORMED("no nonce", req.nonce = 0);
 	req.version = cpu_to_le16(WIRE_VERSION + 1);
-	try("request of version 2", &req, sizeof(req), WIRE_REASON_VERSION);
+	try("request of version 3", &req, sizeof(req), WIRE_REASON_VERSION);
 	req.version = cpu_to_le16(0);
 	try("request of version 0", &req, sizeof(req), WIRE_REASON_VERSION);
 	req = good(0, 1);
@@ -481,7 +481,7 @@ static void answer_hello(struct rdma_cm_id *listener, const char *name,
 }
 
 CHANGE(rep_magic, struct wire_cm_rep *rep, rep->magic = 0)
-CHANGE(rep_version, struct wire_cm_rep *rep, rep->version = cpu_to_le16(2))
+CHANGE(rep_version, struct wire_cm_rep *rep, rep->version = cpu_to_le16(WIRE_VERSION + 1))
 CHANGE(rep_depth, struct wire_cm_rep *rep, rep->depth = 0)
 CHANGE(rep_depth_max, struct wire_cm_rep *rep, rep->depth = cpu_to_le16(0xffff))
 CHANGE(rep_beat, struct wire_cm_rep *rep, rep->heartbeat_ms = cpu_to_le32(99))
@@ -492,7 +492,7 @@ void attack_answers(struct rdma_cm_id *listener)
 {
 	answer(listener, "answer without data", NULL, 0);
 	answer(listener, "answer with another magic", rep_magic, sizeof(struct wire_cm_rep));
-	answer(listener, "answer of version 2", rep_version, sizeof(struct wire_cm_rep));
+	answer(listener, "answer of version 3", rep_version, sizeof(struct wire_cm_rep));
 	answer(listener, "answer with depth 0", rep_depth, sizeof(struct wire_cm_rep));
 	answer(listener, "answer with depth 65535", rep_depth_max, sizeof(struct wire_cm_rep));
 	answer(listener, "answer with heartbeat 99", rep_beat, sizeof(struct wire_cm_rep));
@@ -500,11 +500,11 @@ void attack_answers(struct rdma_cm_id *listener)
 	if (!terms.secret)
 		answer(listener, "answer that wants a secret", rep_secret,
 		       sizeof(struct wire_cm_rep));
-	refuse(listener, "refusal without data", 1, 0, 0);
-	refuse(listener, "refusal with reason 0", 1, 0, 8);
-	refuse(listener, "refusal with reason 65535", 1, 0xffff, 8);
-	refuse(listener, "refusal of version 2", 2, 1, 8);
-	refuse(listener, "refusal because of the secret", 1, WIRE_REASON_SECRET, 8);
+	refuse(listener, "refusal without data", WIRE_VERSION, 0, 0);
+	refuse(listener, "refusal with reason 0", WIRE_VERSION, 0, 8);
+	refuse(listener, "refusal with reason 65535", WIRE_VERSION, 0xffff, 8);
+	refuse(listener, "refusal of version 3", WIRE_VERSION + 1, 1, 8);
+	refuse(listener, "refusal because of the secret", WIRE_VERSION, WIRE_REASON_SECRET, 8);
 	answer_hello(listener, "no HELLO", no_hello);
 	answer_hello(listener, "HELLO with another table size", other_slots);
 	if (terms.secret)

@@ -6,6 +6,8 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -80,6 +82,13 @@ static void talk(struct worker *w, int fd, unsigned int *seed)
 
 	calls(w, "send");
 	send(fd, text, rand_r(seed) % sizeof(text), MSG_NOSIGNAL);
+	if (rand_r(seed) % 2) {
+		int value;
+		socklen_t len = sizeof(value);
+
+		calls(w, "getsockopt");
+		getsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &value, &len);
+	}
 	calls(w, "poll");
 	poll(&poll_fd, 1, 100);
 	if (rand_r(seed) % 4) {

@@ -18,13 +18,16 @@
 #include "fixture.h"
 
 #define ROOM 64
+#ifndef IP_PROTOCOL
+#define IP_PROTOCOL 52
+#endif
 
 /* How one that is in the table differs. */
 #define ABSENT	0x1	/* is refused with ENOPROTOOPT, as if the kernel had never heard of it */
 #define LIVE	0x2	/* what is read is of the moment: only whether it can be read is compared */
 #define UNSET	0x4	/* is read as something else as long as nobody has set it */
 #define UNTRIED	0x8	/* other tests are about it */
-#define CONFIG	0x20	/* the kernel may have been built without it */
+#define CONFIG	0x20	/* may not differ: the kernel may have been built without it */
 #define BOUND	0x10	/* refuses with EPERM, to root as well, what TCP lets root have */
 
 static const struct {
@@ -51,11 +54,11 @@ static const struct {
 	{ SOL_SOCKET, 68, 70, ABSENT },			/* SO_DETACH_REUSEPORT_BPF, busy polling */
 	{ SOL_SOCKET, 73, 73, ABSENT },			/* SO_RESERVE_MEM */
 	{ SOL_SOCKET, 80, 80, ABSENT },			/* SO_DEVMEM_DONTNEED */
-	{ IPPROTO_TCP, TCP_WINDOW_CLAMP, TCP_INFO, ABSENT },
+	{ IPPROTO_TCP, TCP_WINDOW_CLAMP, TCP_WINDOW_CLAMP, ABSENT },
+	{ IPPROTO_TCP, TCP_INFO, TCP_INFO, LIVE | CONFIG },
 	{ IPPROTO_TCP, TCP_CONGESTION, TCP_MD5SIG, ABSENT },
 	{ IPPROTO_TCP, TCP_REPAIR, TCP_FASTOPEN, ABSENT },
 	{ IPPROTO_TCP, TCP_TIMESTAMP, TCP_TIMESTAMP, ABSENT | LIVE },
-	{ IPPROTO_TCP, TCP_CC_INFO, TCP_CC_INFO, ABSENT },
 	{ IPPROTO_TCP, TCP_SAVED_SYN, TCP_FASTOPEN_NO_COOKIE, ABSENT },
 	{ IPPROTO_TCP, TCP_ZEROCOPY_RECEIVE, TCP_ZEROCOPY_RECEIVE, ABSENT },
 	{ IPPROTO_TCP, TCP_INQ, TCP_INQ, UNTRIED },
@@ -63,7 +66,7 @@ static const struct {
 	{ IPPROTO_IP, IP_OPTIONS, IP_OPTIONS, ABSENT },
 	{ IPPROTO_IP, IP_PKTINFO, IP_PKTOPTIONS, ABSENT },
 	{ IPPROTO_IP, IP_RECVERR, IP_RECVTOS, ABSENT },
-	{ IPPROTO_IP, IP_MTU, IP_XFRM_POLICY, ABSENT },
+	{ IPPROTO_IP, IP_FREEBIND, IP_XFRM_POLICY, ABSENT },
 	{ IPPROTO_IP, IP_TRANSPARENT, IP_TRANSPARENT, ABSENT },
 	{ IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, IP_BIND_ADDRESS_NO_PORT, ABSENT },
 	{ IPPROTO_IP, 26, 26, ABSENT },			/* IP_RECVERR_RFC4884 */
@@ -322,4 +325,100 @@ TEST(option_table_levels, "option.unknown")
 			wrong += compare_option(IPPROTO_IPV6, i);
 	if (wrong)
 		FAIL("%d answers are not TCP's", wrong);
+}
+
+/* ---- states ---- */
+
+/* Both connected, the native one on loopback; or accepted. */
+static struct pair connect_pair(void)
+{
+	bool accepted = tap_current->flags & ACCEPTED;
+	struct pair p = { .ours = meet("echo") };
+	int listening = OK(socket(tested.v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+	int fd = OK(socket(tested.v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+	union addr addr;
+
+	CHECK(addr_parse(&addr, tested.v6 ? "::1" : "127.0.0.1", 0));
+	OK(bind(listening, &addr.sa, addr_len(&addr)));
+	OK(listen(listening, 1));
+	addr_set_port(&addr, port_of(listening));
+	OK(connect(fd, &addr.sa, addr_len(&addr)));
+	p.native = accept_one(listening);
+	if (!accepted) {
+		int other = p.native;
+
+		p.native = fd;
+		fd = other;	/* stays open, and is nobody's */
+	}
+	return p;
+}
+
+static void listen_both(struct pair *p)
+{
+	OK(listen(p->ours, 4));
+	OK(listen(p->native, 4));
+}
+
+/* Every integer of a level that is carried, in a state that sockets come to. */
+static void compare_state(struct pair *p, int level, int last)
+{
+	int name, how, at;
+	unsigned int i;
+
+	for (name = 1; name <= last; name++) {
+		at = find(level, name);
+		how = at < 0 ? 0 : others[at].how;
+		if (is_name(level, name) || how & (ABSENT | UNTRIED | BOUND))
+			continue;
+		/* The path and TCP's mood are not those of loopback. */
+		if ((level == IPPROTO_TCP && (name == TCP_MAXSEG || name == TCP_QUICKACK)) ||
+		    (level == IPPROTO_IP && name == IP_MTU) ||
+		    (level == IPPROTO_IPV6 && name == IPV6_V6ONLY))
+			how |= LIVE;
+		/* Names, and what a child has of its SYN. */
+		if ((level == SOL_SOCKET && (name == SO_PROTOCOL || name == SO_PEERNAME)) ||
+		    (level == IPPROTO_IP && (name == IP_PROTOCOL || name == IP_MULTICAST_TTL)) ||
+		    (level == IPPROTO_IPV6 && name == IPV6_MULTICAST_IF))
+			continue;
+		if (!(how & UNSET))
+			compare_read(p, level, name, how, "in this state");
+		for (i = 0; i < sizeof(values) / sizeof(values[0]); i++)
+			compare_set(p, level, name, how, values[i], sizeof(int));
+	}
+}
+
+static void compare_states(struct pair p)
+{
+	if (!tested.memnet || family_sees_socket_options())
+		compare_state(&p, SOL_SOCKET, 90);
+	compare_state(&p, IPPROTO_TCP, 60);
+	compare_state(&p, IPPROTO_IP, 63);
+	if (tested.v6)
+		compare_state(&p, IPPROTO_IPV6, 90);
+	if (p.wrong)
+		FAIL("%d answers are not TCP's", p.wrong);
+}
+
+TEST_BOTH(option_table_connected)
+{
+	compare_states(connect_pair());
+}
+
+TEST(option_table_bound)
+{
+	struct pair p = make_pair();
+	union addr addr;
+
+	addr_any(&addr, tested.v6, 0);
+	OK(bind(p.ours, &addr.sa, addr_len(&addr)));
+	OK(bind(p.native, &addr.sa, addr_len(&addr)));
+	compare_states(p);
+}
+
+TEST(option_table_listening)
+{
+	struct pair p = make_pair();
+
+	listen_both(&p);
+	compare_states(p);
 }

@@ -23,7 +23,7 @@ const struct rule rules[] = {
 	{ WIRE_QUERY,		"QUERY",	  true,	 false,	true,  false, 0 },
 	{ WIRE_ACCEPTED,	"ACCEPTED",	  true,	 false,	true,  false, 0 },
 	{ WIRE_CLOSE,		"CLOSE",	  true,	 false,	true,  false, 0x18 },
-	{ WIRE_REPLY,		"REPLY",	  false, true,	true,  false, 0 },
+	{ WIRE_REPLY,		"REPLY",	  false, true,	true,  true,  0 },
 	{ WIRE_NEW_CONNECTION,	"NEW_CONNECTION", false, true,	true,  false, 0 },
 	{ WIRE_RESET,		"RESET",	  false, true,	true,  false, 0x01 },
 	{ WIRE_URGENT,		"URGENT",	  false, true,	true,  false, 0 },
@@ -37,6 +37,7 @@ const struct rule rules[] = {
 	{ WIRE_RECV_JOB,	"RECV_JOB",	  true,	 false,	true,  false, 0 },
 	{ WIRE_RECV_CANCEL,	"RECV_CANCEL",	  true,	 false,	true,  false, 0 },
 	{ WIRE_RECV_DONE,	"RECV_DONE",	  false, true,	true,  false, 0 },
+	{ WIRE_GETOPT,		"GETOPT",	  true,	 false,	true,  false, 0 },
 };
 
 const unsigned int nr_rules = sizeof(rules) / sizeof(rules[0]);
@@ -66,7 +67,8 @@ static bool oracle_body(const struct wire_msg *msg)
 {
 	switch (msg->hdr.opcode) {
 	case WIRE_OPEN:
-		return le32_to_cpu(msg->open.flags) <= 1;
+		return le32_to_cpu(msg->open.flags) == 0 || le32_to_cpu(msg->open.flags) == 1 ||
+		       le32_to_cpu(msg->open.flags) == 3;
 	case WIRE_BIND:
 		return le32_to_cpu(msg->bind.flags) <= 1 && msg->bind.addr.family &&
 		       oracle_addr(&msg->bind.addr);
@@ -74,11 +76,14 @@ static bool oracle_body(const struct wire_msg *msg)
 		return oracle_addr(&msg->connect.addr);
 	case WIRE_SETOPT:
 		return le32_to_cpu(msg->setopt.len) <= sizeof(msg->setopt.value);
+	case WIRE_GETOPT:
+		return le32_to_cpu(msg->getopt.room) <= 1024;
 	case WIRE_QUERY:
 		return le32_to_cpu(msg->ask.what) == WIRE_QUERY_OUTQ ||
 		       le32_to_cpu(msg->ask.what) == WIRE_QUERY_UNSENT;
 	case WIRE_REPLY:
 		return le32_to_cpu(msg->reply.error) <= MAX_ERRNO &&
+		       le32_to_cpu(msg->hdr.len) <= (msg->reply.error ? 0 : 1024) &&
 		       oracle_addr(&msg->reply.local) && oracle_addr(&msg->reply.peer);
 	case WIRE_NEW_CONNECTION:
 		return le16_to_cpu(msg->conn.listener_channel) < WIRE_MAX_CHANNELS &&
@@ -136,7 +141,7 @@ int oracle_req(const u8 *data, size_t len)
 
 	if (!data || len < 56 || memcmp(data, "MNET", 4))
 		return -EPROTO;
-	if (number(data, 4, 2) != 1)
+	if (number(data, 4, 2) != 2)
 		return -EPROTONOSUPPORT;
 	slots = number(data, 16, 4);
 	if (data[7] < 1 || data[7] > 8 || data[6] >= data[7] ||		/* channels, channel */
@@ -151,7 +156,7 @@ int oracle_rep(const u8 *data, size_t len)
 {
 	if (!data || len < 32 || memcmp(data, "MNET", 4))
 		return -EPROTO;
-	if (number(data, 4, 2) != 1)
+	if (number(data, 4, 2) != 2)
 		return -EPROTONOSUPPORT;
 	if (number(data, 6, 2) < 8 || number(data, 6, 2) > 8192 ||		/* depth */
 	    number(data, 12, 4) < 100 || number(data, 12, 4) > 600000)		/* heartbeat */
@@ -165,7 +170,7 @@ int oracle_rej(const u8 *data, size_t len)
 
 	if (!data || len < 8 || memcmp(data, "MNET", 4))
 		return WIRE_REASON_DISCONNECTED;
-	if (number(data, 4, 2) != 1)
+	if (number(data, 4, 2) != 2)
 		return WIRE_REASON_VERSION;
 	reason = number(data, 6, 2);
 	return reason >= 1 && reason <= WIRE_REASON_HOST_ID ? reason : WIRE_REASON_DISCONNECTED;

@@ -143,9 +143,19 @@ TEST(recv_done)
 
 TEST(open)
 {
+	int bit;
+
 	start(WIRE_OPEN);
 	msg.open.uid = cpu_to_le32(0xffffffff);
-	judge_bits(&msg.open.flags, WIRE_OPEN_V6);
+	msg.open.flags = cpu_to_le32(WIRE_OPEN_V6ONLY);
+	judge(false);
+	msg.open.flags = cpu_to_le32(WIRE_OPEN_V6ONLY | WIRE_OPEN_V6);
+	judge(true);
+	for (bit = 2; bit < 32; bit++) {
+		note("flag %#x", 1U << bit);
+		msg.open.flags = cpu_to_le32(1U << bit | WIRE_OPEN_V6);
+		judge(false);
+	}
 }
 
 TEST(bind)
@@ -179,6 +189,43 @@ TEST(setopt)
 		note("%u bytes", bad[i]);
 		msg.setopt.len = cpu_to_le32(bad[i]);
 		judge(false);
+	}
+}
+
+TEST(getopt)
+{
+	static const u32 bad[] = { WIRE_OPT_READ + 1, 0x10000, 0x80000000, 0xffffffff };
+	u32 i;
+
+	start(WIRE_GETOPT);
+	msg.getopt.level = cpu_to_le32(0xffffffff);
+	msg.getopt.name = cpu_to_le32(0xffffffff);
+	msg.getopt.reserved = cpu_to_le32(0xffffffff);
+	for (i = 0; i <= WIRE_OPT_READ; i++) {
+		note("room for %u bytes", i);
+		msg.getopt.room = cpu_to_le32(i);
+		judge(true);
+	}
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		note("room for %u bytes", bad[i]);
+		msg.getopt.room = cpu_to_le32(bad[i]);
+		judge(false);
+	}
+}
+
+/* Payload is an option that was read: not too long, and none of what failed. */
+TEST(reply_with_payload)
+{
+	u32 len;
+
+	for (len = 0; len <= WIRE_MAX_PAYLOAD; len++) {
+		note("%u bytes", len);
+		start(WIRE_REPLY);
+		msg.hdr.len = cpu_to_le32(len);
+		msg.reply.error = 0;
+		EQ(wire_check(&msg, WIRE_SLOT + len, false), len <= WIRE_OPT_READ ? 0 : -EPROTO);
+		msg.reply.error = cpu_to_le32(ENOPROTOOPT);
+		EQ(wire_check(&msg, WIRE_SLOT + len, false), len ? -EPROTO : 0);
 	}
 }
 

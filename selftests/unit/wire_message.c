@@ -106,7 +106,8 @@ TEST(length_that_did_not_arrive)
 
 TEST(payload)
 {
-	static const u32 len[] = { 1, 2, 4095, 4096, 4097, WIRE_MAX_PAYLOAD - 1, WIRE_MAX_PAYLOAD };
+	static const u32 len[] = { 1, 2, WIRE_OPT_READ, WIRE_OPT_READ + 1, 4095, 4096, 4097,
+				   WIRE_MAX_PAYLOAD - 1, WIRE_MAX_PAYLOAD };
 	const struct rule *rule;
 	struct wire_msg msg;
 	unsigned int i;
@@ -116,7 +117,9 @@ TEST(payload)
 		for (i = 0; i < sizeof(len) / sizeof(len[0]); i++) {
 			note("%s with %u", rule->name, len[i]);
 			msg.hdr.len = cpu_to_le32(len[i]);
-			judge(rule, &msg, WIRE_SLOT + len[i], rule->payload);
+			judge(rule, &msg, WIRE_SLOT + len[i],
+			      rule->payload && (rule->opcode == WIRE_DATA ||
+						len[i] <= WIRE_OPT_READ));
 		}
 		note("%s with too much", rule->name);
 		msg.hdr.len = cpu_to_le32(WIRE_MAX_PAYLOAD + 1);

@@ -96,7 +96,8 @@ static void judge_accepted(const struct wire_msg *msg, u32 bytes, bool from_host
 	CHECK(from_host ? rule->host : rule->node);
 	CHECK(bytes >= WIRE_SLOT && bytes <= WIRE_SLOT + WIRE_MAX_PAYLOAD);
 	CHECK(len == bytes - WIRE_SLOT);
-	CHECK(!len || msg->hdr.opcode == WIRE_DATA);
+	CHECK(!len || msg->hdr.opcode == WIRE_DATA ||
+	      (msg->hdr.opcode == WIRE_REPLY && len <= WIRE_OPT_READ));
 	CHECK(!(msg->hdr.flags & ~rule->flags));
 	CHECK(rule->endpoint == !!msg->hdr.index);
 }
