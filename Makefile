@@ -5,6 +5,7 @@
 #	make test-programs	what the tests and bench run, into build/user; it wants more packages (selftests/packages.txt)
 #	make demo		two virtual machines, an unmodified nginx and curl: what MemNet does
 #	make check		the tests, in virtual machines: KERNEL=6.12|6.1|debug (several: 6.12,6.1), T=filter
+#	make check-apps		unmodified programs, natively and over AF_MEMNET (KERNEL=, T=); downloads 150 MB more, once
 #	make unit		the tests that need no virtual machine
 #	make bench-send		what sending costs the host, in instructions, beside native TCP
 #	make lab		a shell in both machines, modules loaded (KERNEL=)
@@ -13,7 +14,7 @@
 #				Documentation/conformance.rst against what it is made from
 #	make clean
 #
-# check, demo, unit, bench-send, lab, conformance and lint get what they need by themselves (Debian 12: apt, as root) and keep what
+# check, check-apps, demo, unit, bench-send, lab, conformance and lint get what they need by themselves (Debian 12: apt, as root) and keep what
 # they download or build under MEMNET_CACHE, default ~/.cache/memnet.
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
@@ -65,6 +66,9 @@ demo: prepare
 check: prepare
 	@$(TOP)/selftests/run --kernel $(KERNEL) $(if $(V),-v) $(T)
 
+check-apps: prepare
+	@$(TOP)/selftests/run --kernel $(KERNEL) --cases $(TOP)/selftests/apps -v $(T)
+
 unit: prepare-user
 	@set -e; for d in $(UNIT_DIRS); do $(MAKE) --no-print-directory -C $$d OUT=$(OUT) check; done
 
@@ -93,4 +97,4 @@ clean:
 	if [ -e $(KDIR)/Makefile ]; then $(MAKE) -C $(KDIR) M=$(TOP) clean; fi
 	rm -rf $(TOP)/build
 
-.PHONY: all modules user test-programs install modules_install user_install demo check unit bench-send lab conformance lint prepare prepare-user clean
+.PHONY: all modules user test-programs install modules_install user_install demo check check-apps unit bench-send lab conformance lint prepare prepare-user clean

@@ -45,10 +45,13 @@ def _sweep():
 
 
 class Lab:
-    """Two guests and a client.  smp, mem, append, qemu (more arguments) may be dicts {"host": ..., "node": ...}."""
+    """
+    Two guests and a client.  smp, mem, append, qemu (more arguments) may be dicts {"host": ..., "node": ...}; root: which of
+    userland's roots all three have.
+    """
 
     def __init__(self, kernel="6.12", smp=1, mem=None, append="", qemu=(), roce="rxe", mtu=9000, kvm=False, logdir=None,
-                 keep=False):
+                 keep=False, root=""):
         if os.getuid():
             raise LabError("the lab makes namespaces and a tap device: run it as root")
         apt.need("qemu-system-x86_64", "ip", "unshare", "nsenter")
@@ -59,7 +62,7 @@ class Lab:
         self.rundir = Path(tempfile.mkdtemp(prefix=f"memnet-lab-{os.getpid()}-"))      # short: it holds Unix sockets
         self.logdir = Path(logdir) if logdir else self.rundir
         self.logdir.mkdir(parents=True, exist_ok=True)
-        root, initrd = userland.root(), image.get(self.kernel)
+        root, initrd = userland.root(root), image.get(self.kernel)
         shares = (("build", TREE / "build"), ("src", TREE), ("userland", root))
         self.client = network.Client(root)
         self._fds = []
