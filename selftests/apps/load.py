@@ -141,7 +141,7 @@ class Redis(Stream):
 
     def answer(self):
         line = self.f.readline()
-        if line[:1] != b"$":
+        if line[:1] != b"$" or line == b"$-1\r\n":     # not a value, or none
             return line.strip()
         value = self.f.read(int(line[1:]))
         assert self.f.read(2) == b"\r\n"

@@ -2,6 +2,7 @@
 """HAProxy between the client and the client: what it accepts and what it connects is offloaded, spliced from one to the
 other, and its listening sockets pass from one process to the next. And more of nginx than make check has: a worker that
 is killed, TLS."""
+import re
 import time
 
 from selftests.apps import app
@@ -97,7 +98,7 @@ class Haproxy:
         return self.side.vm.sh("cat /tmp/haproxy.pid").strip()
 
     def sockets(self, pid):
-        return set(self.side.vm.sh(f"ls -l /proc/{pid}/fd | sed -n 's/.*\\(socket:.*\\)/\\1/p'").split())
+        return set(re.findall(r"socket:\[\d+\]", self.side.vm.sh(f"ls -l /proc/{pid}/fd", check=False)[1]))
 
     def info(self):
         out = self.side.tool("sh -c 'echo show info | socat - /tmp/haproxy.sock'")
