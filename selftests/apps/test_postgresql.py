@@ -70,8 +70,8 @@ def test_pgbench(lab):
                                         "select sum(bbalance) from pgbench_branches", "select sum(delta) from pgbench_history")]
             assert len(set(sums)) == 1 and int(pg.sql("select count(*) from pgbench_history")) == done > 0, (sums, out)
             side.client.put("/tmp/one.sql", "\\timing on\n" + "select repeat('x', 1024);\n" * app.REQUESTS)
-            times = [float(l.split()[1]) for l in side.client.sh(f"{PSQL} -A -t -f /tmp/one.sql", timeout=side.patience(60)).splitlines()
-                     if l.startswith("Time:")]
+            out = side.client.sh(f"{PSQL} -A -t -f /tmp/one.sql", timeout=side.patience(60))
+            times = [float(l.split()[1]) for l in out.splitlines() if l.startswith("Time:")]
             assert len(times) == app.REQUESTS
             return round(statistics.median(times) * 1000), f"{done} transactions by 4 clients in 10 s"
     return app.each(lab, test, accepts=2 + 4 + 5 + 1)

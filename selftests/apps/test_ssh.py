@@ -24,14 +24,14 @@ Subsystem sftp internal-sftp
 
 def setup(lab):
     app.setup(lab)
-    lab.client.sh("mkdir -p /tmp/ssh; for k in host user; do rm -f /tmp/ssh/$k; ssh-keygen -q -t ed25519 -N '' -f /tmp/ssh/$k; done; "
-                  f"cat {app.WWW}/4M {app.WWW}/4M {app.WWW}/1M {app.WWW}/1M >/tmp/ssh/10M")
+    lab.client.sh("rm -rf /tmp/ssh; mkdir -m 700 /tmp/ssh; cd /tmp/ssh; "
+                  "for k in host user; do ssh-keygen -q -t ed25519 -N '' -f $k || exit 1; done")
     for place in (lab.client, *lab.guests):
         if place is not lab.client:
             place.sh("mkdir -p -m 700 /tmp/ssh")
             for name in ("host", "user", "user.pub"):
                 app.copy(lab.client, place, f"/tmp/ssh/{name}")
-            place.sh(f"cat {app.WWW}/4M {app.WWW}/4M {app.WWW}/1M {app.WWW}/1M >/tmp/ssh/10M")
+        place.sh(f"cd {app.WWW} && cat 4M 4M 1M 1M >/tmp/ssh/10M")
         place.put("/tmp/ssh/config", CONFIG)
         place.sh("chmod 600 /tmp/ssh/host /tmp/ssh/user; mkdir -p /run/sshd")
 
