@@ -22,7 +22,7 @@
 enum read_mode { READ_ALL, READ_NONE, READ_ECHO };
 
 /* What follows the last byte to send (or the last to read, with "after"). */
-enum ending { END_AUTO, END_FIN, END_RST, END_CLOSE, END_HOLD };
+enum ending { END_AUTO, END_FIN, END_RST, END_CLOSE, END_HOLD, END_STAY };
 
 struct plan {
 	enum read_mode read;
@@ -117,7 +117,12 @@ void closed_start(struct conn *c);
 /* puppet_result.c: what happened to tagged connections */
 void result_text(const struct conn *c, char *text, size_t size);
 void result_keep(const struct conn *c);
+/* What is kept of a tag, or NULL. */
+const char *result_find(const char *tag);
 void stat_start(struct conn *c, char *words);
 void go_start(struct conn *c, char *words);
+
+/* puppet_control.c: many connections told what to do by one */
+void control_start(struct conn *c);
 
 #endif

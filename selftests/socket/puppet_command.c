@@ -24,9 +24,12 @@
  *	http			GET /N answers N pattern bytes of seed N;
  *				keeps the connection open between requests
  *
- *	read=all|none|echo  end=auto|fin|rst|close|hold  send=N  more=N
+ *	read=all|none|echo  end=auto|fin|rst|close|hold|stay  send=N  more=N
  *	seed=S  check=S  after=N then=rst|close|fin  urg=N  piece=N  chunk=N
  *	ms=N  reply=0|1  ready=0|1  tag=TAG  wait=0|1  urg-more=N  oob=1
+ *
+ * end=stay keeps it open behind the other's end of stream, until "go" says
+ * how it ends.
  *
  * wait=1 does nothing until "go TAG". TAG names the connection for these:
  *
@@ -40,6 +43,12 @@
  *	full [tag=TAG]		a listener whose backlog is full: "port=PORT";
  *				"go TAG" lets it accept
  *	closed			a port where nobody listens: "port=PORT"
+ *	control			lines until its end, each answered in turn:
+ *		go TAG key=value...	"ok", or "gone" at once
+ *		until TAG in=N|eof|here|over MS
+ *				the result when it is over, or "running" and the
+ *				result when it has read so much, has seen the end
+ *				of the stream, has come, or the time is up
  *
  * A result is "in=.. out=.. sum=.. bad=.. err=.. eof=.. segs=.. oob=..": bytes
  * read and sent, checksum of those read, first byte that was not as expected
@@ -83,6 +92,7 @@ static bool ending_parse(enum ending *end, const char *word)
 	static const char * const names[] = {
 		[END_AUTO] = "auto", [END_FIN] = "fin", [END_RST] = "rst",
 		[END_CLOSE] = "close", [END_HOLD] = "hold",
+		[END_STAY] = "stay",
 	};
 	unsigned int i;
 
@@ -274,6 +284,8 @@ static void command_run(struct conn *c)
 		info_start(c);
 	} else if (!strcmp(words, "closed")) {
 		closed_start(c);
+	} else if (!strcmp(words, "control")) {
+		control_start(c);
 	} else if (!strcmp(words, "full")) {
 		if (*rest && !plan_parse(&c->plan, rest, &why))
 			refuse(c, why);

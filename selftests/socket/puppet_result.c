@@ -42,7 +42,7 @@ void result_keep(const struct conn *c)
 	kept_next = (kept_next + 1) % KEPT;
 }
 
-static const char *result_find(const char *tag)
+const char *result_find(const char *tag)
 {
 	unsigned int i;
 

@@ -264,7 +264,8 @@ static bool stream_end(struct conn *c)
 		return true;
 	if (!finish(c, c->plan.end))
 		return false;
-	if (!c->eof)
+	/* a reset may wait for the peer's ACK yet */
+	if (!c->eof || c->plan.end == END_STAY || c->plan.end == END_RST)
 		return true;
 	if (c->plan.reply && !c->replied) {
 		char text[256];
@@ -287,7 +288,8 @@ static void stream_ready(struct conn *c, uint32_t events)
 {
 	uint32_t want = 0;
 
-	if (c->plan.wait || c->plan.read == READ_NONE) {
+	if (c->plan.wait || c->plan.read == READ_NONE ||
+	    (c->plan.end == END_STAY && c->eof)) {
 		int err = 0;
 		socklen_t len = sizeof(err);
 
@@ -300,7 +302,7 @@ static void stream_ready(struct conn *c, uint32_t events)
 			conn_want(c, 0);
 			return;
 		}
-		if (events & EPOLLRDHUP)
+		if (events & EPOLLRDHUP && c->plan.end != END_STAY)
 			c->eof = true;
 	}
 	if (!stream_send(c) || !stream_read(c) || !stream_send(c) ||
@@ -308,7 +310,7 @@ static void stream_ready(struct conn *c, uint32_t events)
 		return;
 
 	if (c->plan.read == READ_NONE) {
-		if (!c->eof)
+		if (!c->eof && c->plan.end != END_STAY)
 			want |= EPOLLRDHUP;
 	} else if (read_size(c)) {
 		want |= EPOLLIN | (c->plan.oob ? EPOLLPRI : 0);
