@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "mnmodel.h"
@@ -132,6 +133,29 @@ static void send_message(struct slot *slot)
 
 	msg.msg_iovlen = in_pieces(slot, iov, len);
 	sent(slot, "sendmsg()", answer_of(sendmsg(fd_of(slot), &msg, MSG_NOSIGNAL)), len);
+}
+
+/* The error of the second is nobody's when the first has gone. */
+static void send_messages(struct slot *slot)
+{
+	size_t len = pick(slot, 2, 1000), first = pick(slot, 1, len - 1);
+	struct iovec iov[2] = { { buf, first }, { buf + first, len - first } };
+	struct mmsghdr all[2] = {
+		{ .msg_hdr = { .msg_iov = &iov[0], .msg_iovlen = 1 } },
+		{ .msg_hdr = { .msg_iov = &iov[1], .msg_iovlen = 1 } },
+	};
+	long got, want, second;
+
+	peer_drained(slot);
+	settle(slot);
+	pattern_fill(slot->other.tx_seed, slot->s.tx, buf, len);
+	got = answer_of(sendmmsg(fd_of(slot), all, 2, MSG_NOSIGNAL));
+	want = rule_send(&slot->s, first);
+	if (want > 0) {
+		second = rule_send(&slot->s, len - first);
+		want = second > 0 ? 2 : 1;
+	}
+	check_is(slot, "sendmmsg() of two", got, want);
 }
 
 /* All of it, however long that takes. */
@@ -291,6 +315,43 @@ static void recv_message(struct slot *slot)
 		 len, peek, false);
 }
 
+/* The error of the second is for the next call; a pending one comes before any byte. */
+static void recv_messages(struct slot *slot)
+{
+	size_t len = pick(slot, 2, 5000), first = pick(slot, 1, len - 1);
+	struct iovec iov[2] = { { buf, first }, { buf + first, len - first } };
+	struct mmsghdr all[2] = {
+		{ .msg_hdr = { .msg_iov = &iov[0], .msg_iovlen = 1 } },
+		{ .msg_hdr = { .msg_iov = &iov[1], .msg_iovlen = 1 } },
+	};
+	long got, want, lens[2] = { 0, 0 };
+	uint64_t pos;
+
+	settle(slot);
+	pos = slot->s.rx;
+	memset(buf, WIPED, len + 1);
+	got = answer_of(recvmmsg(fd_of(slot), all, 2, MSG_DONTWAIT, NULL));
+	if (slot->s.err) {
+		want = -rule_error(&slot->s);
+	} else {
+		want = lens[0] = rule_recv(&slot->s, first, false);
+		if (want >= 0) {
+			lens[1] = rule_recv(&slot->s, len - first, false);
+			want = lens[1] < 0 ? 1 : 2;
+		}
+		if (want == 1 && lens[1] != -EAGAIN)
+			slot->s.err = -lens[1];
+	}
+	check_is(slot, "recvmmsg() of two", got, want);
+	if (want < 1)
+		return;
+	if (all[0].msg_len != lens[0] || (want == 2 && all[1].msg_len != lens[1]))
+		differ(slot, "recvmmsg(): %u and %u bytes, not %ld and %ld",
+		       all[0].msg_len, all[1].msg_len, lens[0], lens[1]);
+	/* there is nothing for the second that would have gone into the first */
+	right_bytes(slot, pos, lens[0] + (lens[1] > 0 ? lens[1] : 0), len);
+}
+
 static void recv_splice(struct slot *slot)
 {
 	size_t len = pick(slot, 1, 5000);
@@ -356,6 +417,58 @@ static void recv_blocking(struct slot *slot)
 		       answer_text(got));
 	received(slot, all ? "recv(MSG_WAITALL) blocking" : "recv() blocking",
 		 got, len, false, false);
+}
+
+/* --- both --- */
+
+/* A child sleeps in recv() while we send, and while the peer is told to. */
+static bool may_both(struct slot *slot)
+{
+	return slot->open && slot->s.tcp == ESTABLISHED && !slot->s.shut &&
+	       !slot->s.fin_told && !slot->s.rst_told && !slot->other.stopped &&
+	       slot->options[0] == 1;
+}
+
+static void recv_in_child(struct slot *slot, size_t len)
+{
+	uint64_t pos = slot->s.rx;
+	long got;
+
+	alarm(2 * MODEL_BOUND);
+	memset(buf, WIPED, len + 1);
+	got = answer_of(recv(fd_of(slot), buf, len, MSG_WAITALL));
+	check_is(slot, "recv(MSG_WAITALL) in a child", got, len);
+	right_bytes(slot, pos, got, len);
+	_exit(0);
+}
+
+static void both(struct slot *slot)
+{
+	size_t more = pick(slot, 1, 4096), len = bytes_to_send(slot), there;
+	char words[32];
+	pid_t pid;
+	long got;
+	int status;
+
+	settle(slot);
+	there = slot->s.sure - slot->s.rx + more;
+	set_nonblock(fd_of(slot), false);
+	pid = fork();
+	if (!pid)
+		recv_in_child(slot, there);
+	if (chance(slot, 2))
+		nap_ms(1);
+	snprintf(words, sizeof(words), "more=%zu", more);
+	peer_tell(slot, words);
+	got = answer_of(send(fd_of(slot), buf, len, MSG_NOSIGNAL));
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || status)
+		differ(slot, "a child did not receive");
+	set_nonblock(fd_of(slot), true);
+	slot->s.told += more;
+	slot->s.sure = slot->s.told;
+	slot->s.rx = slot->s.told;
+	check_is(slot, "send() beside it", got, len);
+	slot->s.tx += len;
 }
 
 /* --- the peer's --- */
@@ -431,6 +544,7 @@ const struct op data_ops[] = {
 	{ "write", 10, may_send, send_write },
 	{ "writev", 10, may_send, send_writev },
 	{ "sendmsg", 10, may_send, send_message },
+	{ "sendmmsg", 6, always, send_messages },
 	{ "send-blocking", 8, may_send_blocking, send_blocking },
 	{ "sendfile", 6, may_send, send_file },
 	{ "splice-to", 6, may_send, send_splice },
@@ -439,6 +553,8 @@ const struct op data_ops[] = {
 	{ "read", 10, always, recv_read },
 	{ "readv", 10, always, recv_readv },
 	{ "recvmsg", 10, always, recv_message },
+	{ "recvmmsg", 6, always, recv_messages },
+	{ "both-ways", 2, may_both, both },
 	{ "recv-blocking", 10, may_recv_blocking, recv_blocking },
 	{ "splice-from", 6, always, recv_splice },
 	{ "peer-sends", 40, may_come, come },

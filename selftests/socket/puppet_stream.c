@@ -289,7 +289,7 @@ static void stream_ready(struct conn *c, uint32_t events)
 	uint32_t want = 0;
 
 	if (c->plan.wait || c->plan.read == READ_NONE ||
-	    (c->plan.end == END_STAY && c->eof)) {
+	    (c->eof && (c->plan.end == END_STAY || c->plan.end == END_RST))) {
 		int err = 0;
 		socklen_t len = sizeof(err);
 
