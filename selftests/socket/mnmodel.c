@@ -14,10 +14,12 @@
  * At the end all are closed, and each peer has read what was sent. Exit status
  * 0: no answer differed, and each operation was done. Otherwise the first
  * difference is printed with the last calls of its socket; the seed, printed
- * first, repeats what each socket does (--seed, or MEMNET_SEED).
+ * first, repeats what each socket does (--seed, or MEMNET_SEED). With
+ * --differences N it goes on, without the sockets that differed, until N.
  */
 #include <errno.h>
 #include <getopt.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +38,7 @@ unsigned int process;
 int socket_of[MODEL_SOCKETS];
 int inbox[MODEL_PROCESSES][2];
 volatile int pipes;
+bool is_child;
 
 static unsigned int handed, forked;	/* their places in shared->calls */
 static uint64_t random_state;		/* for which slot is next */
@@ -44,7 +47,8 @@ static int usage(void)
 {
 	fprintf(stderr, "usage: mnmodel [options]\n" TESTED_USAGE
 		"      --seconds N              how long (60)\n"
-		"      --seed N                 repeat a run (or MEMNET_SEED)\n");
+		"      --seed N                 repeat a run (or MEMNET_SEED)\n"
+		"      --differences N          how many to look for (1)\n");
 	return 2;
 }
 
@@ -65,10 +69,28 @@ static void count_pipe(int sig)
 }
 
 static struct slot *current;
+static sigjmp_buf back;
+
+void abandon(void)
+{
+	struct slot *slot = current;
+	int fd = socket_of[slot->number];
+
+	if (shared->failed)
+		_exit(1);
+	alarm(0);
+	if (fd >= 0)
+		close(fd);
+	socket_of[slot->number] = -1;
+	slot->open = false;
+	siglongjmp(back, 1);
+}
 
 static void out_of_time(int sig)
 {
 	(void)sig;
+	/* a barrier may be under way: no more of this process */
+	is_child = true;
 	if (current)
 		differ(current, "a call, or what should follow it, takes for ever");
 	_exit(2);
@@ -138,11 +160,15 @@ static void turn_in_child(struct slot *slot)
 	slot_log(slot, "in a child:");
 	pid = fork();
 	if (!pid) {
+		is_child = true;
 		turn(slot, true);
 		_exit(0);
 	}
-	if (pid < 0 || waitpid(pid, &status, 0) != pid || status)
-		_exit(1);
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		differ(slot, "no child: %m");
+	/* it has said what */
+	if (status)
+		abandon();
 	__atomic_fetch_add(&shared->calls[forked], 1, __ATOMIC_RELAXED);
 }
 
@@ -164,6 +190,8 @@ static struct slot *next_slot(void)
 static void one(struct slot *slot)
 {
 	current = slot;
+	if (sigsetjmp(back, 1))
+		return;
 	if (slot->open && chance(slot, 60))
 		hand_over(slot);
 	else if (slot->open && chance(slot, 100))
@@ -190,6 +218,8 @@ static void end(void)
 		if (slot->owner != (int)process || !slot->open)
 			continue;
 		current = slot;
+		if (sigsetjmp(back, 1))
+			continue;
 		alarm(2 * MODEL_BOUND);
 		slot_close(slot);
 		alarm(0);
@@ -253,7 +283,7 @@ static bool report(void)
 	return all;
 }
 
-static void prepare(uint64_t seed, unsigned int seconds)
+static void prepare(uint64_t seed, unsigned int seconds, unsigned int most)
 {
 	unsigned int i;
 
@@ -264,6 +294,7 @@ static void prepare(uint64_t seed, unsigned int seconds)
 		exit(2);
 	}
 	shared->seed = seed;
+	shared->most = most;
 	shared->until = now_ms() + seconds * 1000L;
 	handed = op_count();
 	forked = handed + 1;
@@ -307,7 +338,7 @@ static int run_all(void)
 			good = false;
 		}
 	}
-	return report() && good && !shared->failed ? 0 : 1;
+	return report() && good && !shared->differences && !shared->failed ? 0 : 1;
 }
 
 int main(int argc, char **argv)
@@ -316,12 +347,13 @@ int main(int argc, char **argv)
 		TESTED_OPTIONS,
 		{ "seconds", required_argument, NULL, 1 },
 		{ "seed", required_argument, NULL, 2 },
+		{ "differences", required_argument, NULL, 3 },
 		{ 0 }
 	};
 	const char *text = getenv("MEMNET_SEED");
 	struct sigaction pipe_action = { .sa_handler = count_pipe };
 	struct sigaction alarm_action = { .sa_handler = out_of_time };
-	unsigned int seconds = 60;
+	unsigned int seconds = 60, most = 1;
 	uint64_t seed = 0;
 	int opt;
 
@@ -334,6 +366,8 @@ int main(int argc, char **argv)
 			seconds = atoi(optarg);
 		else if (opt == 2)
 			seed = strtoull(optarg, NULL, 0);
+		else if (opt == 3)
+			most = atoi(optarg);
 		else if (!tested_option(opt, optarg))
 			return usage();
 	}
@@ -343,6 +377,6 @@ int main(int argc, char **argv)
 	sigaction(SIGPIPE, &pipe_action, NULL);
 	sigaction(SIGALRM, &alarm_action, NULL);
 	raise_fd_limit();
-	prepare(seed, seconds);
+	prepare(seed, seconds, most);
 	return run_all();
 }

@@ -96,7 +96,8 @@ struct slot {
 struct shared {
 	uint64_t seed;
 	long until;		/* ms */
-	volatile bool failed;	/* somebody found a difference */
+	volatile bool failed;	/* it is enough */
+	unsigned int differences, most;	/* found, and looked for */
 	unsigned int ending;	/* processes that hand nothing over any more */
 	uint64_t calls[64];	/* of each operation */
 	uint64_t connections, accepted, sent, received;
@@ -108,6 +109,10 @@ extern unsigned int process;		/* which one we are */
 extern int socket_of[MODEL_SOCKETS];	/* -1: another's, or none */
 extern int inbox[MODEL_PROCESSES][2];	/* [0]: read there, [1]: to it */
 extern volatile int pipes;		/* SIGPIPEs, never reset */
+extern bool is_child;			/* for one turn */
+
+/* No more of this socket; goes back to where the next one is chosen. */
+void abandon(void) __attribute__((noreturn));
 
 uint64_t pick(struct slot *slot, uint64_t low, uint64_t high);
 bool chance(struct slot *slot, unsigned int one_in);
@@ -115,7 +120,7 @@ bool chance(struct slot *slot, unsigned int one_in);
 /* mnmodel_log.c */
 void slot_log(struct slot *slot, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-/* Prints what is known of the slot and ends the process. */
+/* Prints what is known of the slot, and does not return. */
 void differ(struct slot *slot, const char *format, ...)
 	__attribute__((noreturn, format(printf, 2, 3)));
 /* "12" or "-EAGAIN", in one of a few buffers. */

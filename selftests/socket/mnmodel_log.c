@@ -48,11 +48,15 @@ void differ(struct slot *slot, const char *format, ...)
 	const struct state *s = &slot->s;
 	static char text[16384];
 	size_t size = sizeof(text), n;
+	unsigned int found;
 	va_list args;
 	uint64_t i;
 
-	/* the first is what matters; the others end by themselves */
-	if (__atomic_exchange_n(&shared->failed, true, __ATOMIC_SEQ_CST))
+	/* the first is what matters, if no more are asked for; the others end by themselves */
+	found = __atomic_add_fetch(&shared->differences, 1, __ATOMIC_SEQ_CST);
+	if (found >= shared->most)
+		shared->failed = true;
+	if (found > shared->most)
 		_exit(1);
 	n = snprintf(text, size, "difference: seed=%llu socket=%u life=%u process=%u: ",
 		     (unsigned long long)shared->seed, slot->number, slot->life,
@@ -81,5 +85,7 @@ void differ(struct slot *slot, const char *format, ...)
 			      slot->log[i % MODEL_LOG]);
 	if (write(STDOUT_FILENO, text, n) < 0)
 		_exit(2);
-	_exit(1);
+	if (is_child || found == shared->most)
+		_exit(1);
+	abandon();
 }
