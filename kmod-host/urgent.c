@@ -37,7 +37,8 @@ int memnet_urgent_come(struct memnet_endpoint *ep, const struct wire_msg *msg)
 	struct sock *sk = ep->sk;
 
 	lockdep_assert_held(&ep->lock);
-	if (!ep->connected || ep->rx.fin || pos < ep->rx.received + ep->rx.placed)
+	if (!ep->connected || ep->rx.fin || pos < ep->rx.received + ep->rx.placed ||
+	    pos - (ep->rx.received + ep->rx.placed) > S32_MAX)	/* TCP's numbers end there */
 		return -EPROTO;
 	if (ep->rx.urg && (pos < ep->rx.urg_pos ||
 			   (pos == ep->rx.urg_pos && ep->rx.urg != TCP_URG_NOTYET)))

@@ -41,7 +41,7 @@ static uint32_t told(int ep, int ms)
 #define QUIET_MS 30	/* for what is not to be told */
 
 /* A set is readable while it has something to tell; so is a set of that. */
-TEST_BOTH(epoll_nested)
+TEST_BOTH(epoll_nested, "epoll.nested")
 {
 	int fd = meet("echo");
 	int inner = set_of(fd, EPOLLIN), outer = set_of(inner, EPOLLIN);
@@ -69,7 +69,7 @@ TEST_BOTH(epoll_nested)
 }
 
 /* Each set of a socket's is told of everything, in its own way. */
-TEST_BOTH(epoll_two_sets)
+TEST_BOTH(epoll_two_sets, "epoll.two")
 {
 	char tag[PEER_TAG];
 	int fd = meet("source 10 1 end=hold wait=1 tag=%s", peer_tag(tag));
@@ -98,7 +98,7 @@ TEST_BOTH(epoll_two_sets)
 }
 
 /* What is there already is told once to an edge-triggered set, too. */
-TEST_BOTH(epoll_added_after)
+TEST_BOTH(epoll_added_after, "epoll.added-after")
 {
 	int fd = meet("source 10 1");
 	int ep = OK(epoll_create1(EPOLL_CLOEXEC));
@@ -118,7 +118,7 @@ TEST_BOTH(epoll_added_after)
 	EQ(told(ep, 0), 0);
 }
 
-TEST(epoll_listener_added_after)
+TEST(epoll_listener_added_after, "epoll.added-after")
 {
 	unsigned int port;
 	int fd = listener(&port);
@@ -139,7 +139,7 @@ TEST(epoll_listener_added_after)
 }
 
 /* EPOLL_CTL_MOD looks at the socket anew, whatever was told before. */
-TEST_BOTH(epoll_modified)
+TEST_BOTH(epoll_modified, "epoll.mod")
 {
 	char tag[PEER_TAG];
 	int fd = meet("sink wait=1 tag=%s", peer_tag(tag));
@@ -172,7 +172,7 @@ TEST_BOTH(epoll_modified)
 	EQ(told(ep, 0), EPOLLHUP);
 }
 
-TEST_BOTH(epoll_modified_unread)
+TEST_BOTH(epoll_modified_unread, "epoll.mod")
 {
 	char tag[PEER_TAG];
 	int fd = meet("source 10 1 end=hold tag=%s", peer_tag(tag));
@@ -235,7 +235,7 @@ static void expect_awake(int want)
 }
 
 /* As many are woken as connections come, of those who each have a set of their own. */
-TEST(epoll_exclusive_counted)
+TEST(epoll_exclusive_counted, "epoll.exclusive")
 {
 	static struct sleeper sleeper[SLEEPERS];
 	struct epoll_event event = { .events = EPOLLIN | EPOLLEXCLUSIVE };

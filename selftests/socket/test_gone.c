@@ -18,7 +18,7 @@
 /* ---- accepted too late ---- */
 
 /* accept() tells who it was, though getpeername() does not any more. */
-TEST(gone_before_accept)
+TEST(gone_before_accept, "accept.peer-gone")
 {
 	union addr addr, mine;
 	socklen_t len = sizeof(addr);
@@ -55,7 +55,7 @@ TEST(gone_before_accept)
 }
 
 /* One that the peer has finished is a connection still. */
-TEST(gone_half_before_accept)
+TEST(gone_half_before_accept, "accept.peer-gone")
 {
 	union addr addr;
 	socklen_t len = sizeof(addr);
@@ -109,7 +109,7 @@ static void *sends(void *arg)
 }
 
 /* The call goes on; when it is over the socket is closed, in order. */
-TEST_BOTH(gone_under_send)
+TEST_BOTH(gone_under_send, "thread.close")
 {
 	char tag[PEER_TAG];
 	struct call c = { .fd = meet("sink check=1 reply=0 wait=1 tag=%s", peer_tag(tag)) };
@@ -139,7 +139,7 @@ static void *connects(void *arg)
 	return NULL;
 }
 
-TEST(gone_under_connect)
+TEST(gone_under_connect, "thread.close")
 {
 	struct call c = { .fd = fresh() };
 	int copy;
@@ -166,7 +166,7 @@ static void *accepts(void *arg)
 }
 
 /* The listener is there for the one connection that is waited for. */
-TEST(gone_under_accept)
+TEST(gone_under_accept, "thread.close")
 {
 	struct call c = { 0 };
 	unsigned int port, called = 0, failed = 0;
@@ -199,7 +199,7 @@ static void *polls(void *arg)
  * poll() holds the file, too, but looks for its number again when it is woken; what nobody has
  * read resets the connection.
  */
-TEST_BOTH(gone_under_poll)
+TEST_BOTH(gone_under_poll, "thread.close")
 {
 	char tag[PEER_TAG];
 	int fd = meet("source 1 4 end=hold wait=1 tag=%s", peer_tag(tag));
@@ -252,7 +252,7 @@ static void expect_all(const char *tag, size_t sent)
 }
 
 /* A signal ends the wait, and nothing else. */
-TEST_BOTH(gone_linger_interrupted)
+TEST_BOTH(gone_linger_interrupted, "close.linger.interrupted")
 {
 	char tag[PEER_TAG];
 	int fd = meet("sink check=1 reply=0 wait=1 tag=%s", peer_tag(tag));
@@ -276,7 +276,7 @@ static void read_soon(void *arg)
 }
 
 /* It waits for a socket that does not block, as well, until all was taken. */
-TEST_BOTH(gone_linger_nonblock)
+TEST_BOTH(gone_linger_nonblock, "close.linger.interrupted")
 {
 	char tag[PEER_TAG];
 	int fd = meet("sink check=1 reply=0 wait=1 tag=%s", peer_tag(tag));
@@ -303,7 +303,7 @@ TEST_BOTH(gone_linger_nonblock)
 }
 
 /* What was not read resets it, so there is nothing to wait for. */
-TEST_BOTH(gone_linger_unread)
+TEST_BOTH(gone_linger_unread, "close.unread")
 {
 	char tag[PEER_TAG];
 	int fd = meet("source 100 4 end=hold tag=%s", peer_tag(tag));
@@ -330,7 +330,7 @@ static void exits_with(void *arg)
 }
 
 /* An exit does not linger, but resets where a close would. */
-TEST_BOTH(gone_linger_exit)
+TEST_BOTH(gone_linger_exit, "close.exit")
 {
 	char tag[PEER_TAG];
 	struct exits e = {

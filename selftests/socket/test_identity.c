@@ -33,7 +33,7 @@ static void expect_cookie(void *arg)
 }
 
 /* One for each socket, for as long as it lives. */
-TEST(identity_cookie)
+TEST(identity_cookie, "identity.cookie")
 {
 	uint64_t of[4], args[2];
 	unsigned int port, small = 0, i, j;
@@ -63,7 +63,7 @@ TEST(identity_cookie)
 }
 
 /* The same for every socket of the namespace, of whatever family. */
-TEST(identity_namespace_cookie)
+TEST(identity_namespace_cookie, "identity.cookie")
 {
 	int fd = fresh(), other = OK(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
 	unsigned int port, small = 0;
@@ -100,7 +100,7 @@ static void expect_no_process(int fd)
 	FAILS(setsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, sizeof(who)), ENOPROTOOPT);
 }
 
-TEST(identity_no_process)
+TEST(identity_no_process, "identity.peer")
 {
 	unsigned int port;
 
@@ -111,7 +111,7 @@ TEST(identity_no_process)
 }
 
 /* SO_PEERNAME is getpeername() for who asks for no more than there is. */
-TEST_BOTH(identity_peer_name)
+TEST_BOTH(identity_peer_name, "identity.peer")
 {
 	char tag[PEER_TAG];
 	int fd = meet("rst wait=1 tag=%s", peer_tag(tag));
@@ -142,7 +142,7 @@ TEST_BOTH(identity_peer_name)
 	CHECK(!memcmp(&addr, &name, len));
 }
 
-TEST(identity_no_peer_name)
+TEST(identity_no_peer_name, "identity.peer")
 {
 	unsigned int port;
 	union addr addr;

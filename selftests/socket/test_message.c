@@ -30,7 +30,7 @@ static void messages(struct messages *m, size_t len)
 	}
 }
 
-TEST_BOTH(message_none)
+TEST_BOTH(message_none, "send.mmsg")
 {
 	int fd = meet("source 100 4 end=hold");
 	struct messages m;
@@ -46,7 +46,7 @@ TEST_BOTH(message_none)
 }
 
 /* The first that fails ends it; only when nothing was sent is that an error. */
-TEST_BOTH(message_send_fails)
+TEST_BOTH(message_send_fails, "send.mmsg")
 {
 	int fd = meet("sink");
 	struct messages m;
@@ -69,7 +69,7 @@ TEST_BOTH(message_send_fails)
 }
 
 /* One that goes in part is the last. */
-TEST_BOTH(message_send_in_part)
+TEST_BOTH(message_send_in_part, "send.mmsg")
 {
 	static char much[20000000];
 	char tag[PEER_TAG];
@@ -88,7 +88,7 @@ TEST_BOTH(message_send_in_part)
 }
 
 /* What there is, then no more; the error that follows is kept for the next call. */
-TEST_BOTH(message_recv_in_part)
+TEST_BOTH(message_recv_in_part, "send.mmsg")
 {
 	char tag[PEER_TAG], byte;
 	int fd = meet("source 100 4 end=hold tag=%s", peer_tag(tag));
@@ -116,7 +116,7 @@ TEST_BOTH(message_recv_in_part)
 }
 
 /* Kept for whoever asks first. */
-TEST_BOTH(message_recv_error_kept)
+TEST_BOTH(message_recv_error_kept, "send.mmsg")
 {
 	char byte;
 	int fd = meet("source 60 4 end=hold");
@@ -135,7 +135,7 @@ TEST_BOTH(message_recv_error_kept)
 }
 
 /* MSG_WAITFORONE waits for the first alone; at the end each message is of no bytes. */
-TEST_BOTH(message_wait_for_one)
+TEST_BOTH(message_wait_for_one, "send.mmsg")
 {
 	char tag[PEER_TAG];
 	int fd = meet("source 90 4 end=hold wait=1 tag=%s", peer_tag(tag));
@@ -193,7 +193,7 @@ static void expect_nothing(const char *file, int line, int fd, int sends, int re
 
 #define NOTHING(fd, sends, receives) expect_nothing(__FILE__, __LINE__, fd, sends, receives)
 
-TEST(message_of_nothing)
+TEST(message_of_nothing, "send.zero")
 {
 	char tag[PEER_TAG], byte;
 	unsigned int port;
@@ -232,7 +232,7 @@ TEST(message_of_nothing)
 }
 
 /* Of a vector whose second half is bad nothing is taken. */
-TEST_BOTH(message_bad_second_half)
+TEST_BOTH(message_bad_second_half, "recv.fault")
 {
 	int fd = meet("source 60 4 end=hold");
 	struct iovec iov[2];
@@ -263,7 +263,7 @@ TEST_BOTH(message_bad_second_half)
 	recv_pattern(fd, 4, 50, 10);
 }
 
-TEST_BOTH(message_peek_and_trunc)
+TEST_BOTH(message_peek_and_trunc, "msg.trunc")
 {
 	int fd = meet("source 60 4 end=hold");
 	char buf[100];
@@ -280,7 +280,7 @@ TEST_BOTH(message_peek_and_trunc)
 }
 
 /* All that was asked for is all there need be, whatever SO_RCVLOWAT says. */
-TEST_BOTH(message_waitall_and_low_water)
+TEST_BOTH(message_waitall_and_low_water, "msg.waitall")
 {
 	char tag[PEER_TAG], buf[200];
 	int fd = meet("source 150 4 end=hold tag=%s", peer_tag(tag));
@@ -318,7 +318,7 @@ static void expect_no_errors(int fd)
 	EQ(wait_fd(fd, POLLPRI, 0) & POLLERR, 0);
 }
 
-TEST(message_no_queue_of_errors)
+TEST(message_no_queue_of_errors, "msg.errqueue")
 {
 	char tag[PEER_TAG];
 	unsigned int port;

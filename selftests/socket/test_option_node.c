@@ -27,7 +27,7 @@ static struct tcp_info info_of(int fd)
 #define CLOSED		7
 #define LISTENING	10
 
-TEST(option_info_fresh)
+TEST(option_info_fresh, "option.tcp-info")
 {
 	struct tcp_info info = info_of(fresh());
 
@@ -35,7 +35,7 @@ TEST(option_info_fresh)
 	EQ(info.tcpi_bytes_acked, 0);
 }
 
-TEST_BOTH(option_info_counts)
+TEST_BOTH(option_info_counts, "option.tcp-info")
 {
 	int fd = meet("echo");
 	struct tcp_info info;
@@ -50,7 +50,7 @@ TEST_BOTH(option_info_counts)
 	CHECK(info.tcpi_snd_mss >= 500 && info.tcpi_rtt);
 }
 
-TEST_BOTH(option_info_room)
+TEST_BOTH(option_info_room, "option.tcp-info")
 {
 	unsigned char value[400];
 	int fd = meet("echo");
@@ -72,7 +72,7 @@ TEST_BOTH(option_info_room)
 }
 
 /* The answer to connect() may take for ever; nothing else waits for it. */
-TEST(option_info_connecting)
+TEST(option_info_connecting, "option.tcp-info")
 {
 	int fd = fresh_nonblock(), hold;
 	char tag[PEER_TAG];
@@ -87,7 +87,7 @@ TEST(option_info_connecting)
 	OK(close(hold));
 }
 
-TEST(option_info_backlog)
+TEST(option_info_backlog, "option.tcp-info")
 {
 	unsigned int port;
 	int fd = listener(&port);
@@ -104,7 +104,7 @@ TEST(option_info_backlog)
 }
 
 /* Of a connection it is the segments' size, of none what was set. */
-TEST(option_maxseg)
+TEST(option_maxseg, "option.maxseg")
 {
 	int fd = fresh();
 
@@ -118,14 +118,14 @@ TEST(option_maxseg)
 	EQ(info_of(fd).tcpi_snd_mss, get_int(fd, IPPROTO_TCP, TCP_MAXSEG));
 }
 
-TEST_BOTH(option_mtu)
+TEST_BOTH(option_mtu, "option.mtu")
 {
 	int fd = meet("echo");
 
 	CHECK(get_int(fd, IPPROTO_IP, IP_MTU) >= 1280);
 }
 
-TEST(option_mtu_unconnected)
+TEST(option_mtu_unconnected, "option.mtu")
 {
 	socklen_t len = sizeof(int);
 	int value;
@@ -134,7 +134,7 @@ TEST(option_mtu_unconnected)
 }
 
 /* A child that came before is not another one for what its listener is told. */
-TEST(option_set_before_accept)
+TEST(option_set_before_accept, "listen.inherit")
 {
 	unsigned int port;
 	int fd = listener(&port);
@@ -151,7 +151,7 @@ TEST(option_set_before_accept)
 	recv_pattern(fd, 1, 0, 10);
 }
 
-TEST(option_inherited_flags)
+TEST(option_inherited_flags, "listen.inherit")
 {
 	static const int names[] = { SO_BROADCAST, SO_RXQ_OVFL, SO_SELECT_ERR_QUEUE, SO_KEEPALIVE,
 				     SO_REUSEADDR, SO_RCVMARK };
@@ -171,7 +171,7 @@ TEST(option_inherited_flags)
 }
 
 /* Who wants little unsent is stopped early. */
-TEST(option_notsent_limits)
+TEST(option_notsent_limits, "option.notsent-lowat")
 {
 	int small = fresh(), large = fresh();
 	size_t few, many;

@@ -62,7 +62,7 @@ static void expect_sunk(int fd, size_t len)
 }
 
 /* The same bytes to two peers. */
-TEST_BOTH(pipe_tee_to_two)
+TEST_BOTH(pipe_tee_to_two, "splice.tee")
 {
 	int first = meet("sink check=1"), second = meet("sink check=1");
 	char buf[SIZE];
@@ -81,7 +81,7 @@ TEST_BOTH(pipe_tee_to_two)
 }
 
 /* What came from a socket, kept and passed on. */
-TEST_BOTH(pipe_tee_of_received)
+TEST_BOTH(pipe_tee_of_received, "splice.tee")
 {
 	int fd = meet("source 20000 1"), to = meet("sink check=1");
 	int from[2], copy[2];
@@ -106,7 +106,7 @@ TEST_BOTH(pipe_tee_of_received)
 	FAILS(tee(from[0], fd, 10, 0), EINVAL);
 }
 
-TEST_BOTH(pipe_nothing)
+TEST_BOTH(pipe_nothing, "splice.zero")
 {
 	int fd = meet("source 10 1 end=hold"), file;
 	int pair[2];
@@ -123,7 +123,7 @@ TEST_BOTH(pipe_nothing)
 }
 
 /* A hole in a file is zeroes. */
-TEST_BOTH(pipe_file_with_hole)
+TEST_BOTH(pipe_file_with_hole, "sendfile")
 {
 	int fd = meet("echo");
 	int file = OK(memfd_create("mnsock", MFD_CLOEXEC));
@@ -140,7 +140,7 @@ TEST_BOTH(pipe_file_with_hole)
 }
 
 /* No room in the pipe: what the socket has stays there. */
-TEST_BOTH(pipe_full)
+TEST_BOTH(pipe_full, "splice.full")
 {
 	int fd = meet("source 1000 4 end=hold");
 	int pair[2], full;
@@ -161,7 +161,7 @@ TEST_BOTH(pipe_full)
 }
 
 /* SPLICE_F_NONBLOCK is about the pipe: a socket with nothing to read is waited for. */
-TEST_BOTH(pipe_nonblock_is_of_the_pipe)
+TEST_BOTH(pipe_nonblock_is_of_the_pipe, "splice.nonblock")
 {
 	int fd = meet("echo");
 	long start = now_ms();
@@ -176,7 +176,7 @@ TEST_BOTH(pipe_nonblock_is_of_the_pipe)
 }
 
 /* No room in the socket: what the pipe has stays there. */
-TEST_BOTH(pipe_to_full_socket)
+TEST_BOTH(pipe_to_full_socket, "splice.full")
 {
 	char tag[PEER_TAG];
 	int fd = meet("sink check=1 wait=1 tag=%s", peer_tag(tag));
@@ -196,7 +196,7 @@ TEST_BOTH(pipe_to_full_socket)
 	expect_sunk(fd, sent + sizeof(buf));
 }
 
-TEST_BOTH(pipe_wrong_ends)
+TEST_BOTH(pipe_wrong_ends, "splice.invalid")
 {
 	int fd = meet("source 10 4 end=hold"), other = meet("echo");
 	loff_t offset = 0;
@@ -216,7 +216,7 @@ TEST_BOTH(pipe_wrong_ends)
 	recv_pattern(fd, 4, 0, 10);
 }
 
-TEST_BOTH(pipe_from_socket_that_ended)
+TEST_BOTH(pipe_from_socket_that_ended, "splice.from-socket")
 {
 	char tag[PEER_TAG];
 	int fd = meet("rst wait=1 tag=%s", peer_tag(tag));
@@ -233,7 +233,7 @@ TEST_BOTH(pipe_from_socket_that_ended)
 }
 
 /* Given pages are the pipe's; so are those of a caller who promises not to touch them. */
-TEST_BOTH(pipe_gift)
+TEST_BOTH(pipe_gift, "splice.vmsplice")
 {
 	int fd = meet("sink check=1");
 	size_t page = sysconf(_SC_PAGESIZE);

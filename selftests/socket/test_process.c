@@ -60,7 +60,7 @@ static void echo(int fd, unsigned int seed)
 
 /* ---- taken from another ---- */
 
-TEST(process_descriptor_taken)
+TEST(process_descriptor_taken, "process.pidfd-getfd")
 {
 	char tag[PEER_TAG], byte;
 	int note[2], hold[2], number, pidfd, fd;
@@ -95,7 +95,7 @@ TEST(process_descriptor_taken)
 /* ---- passed on ---- */
 
 /* The sender is nobody by then, and gone. */
-TEST(process_sender_exits)
+TEST(process_sender_exits, "process.scm-rights.outlives")
 {
 	char tag[PEER_TAG];
 	int pair[2], fd;
@@ -123,7 +123,7 @@ TEST(process_sender_exits)
 	EQ(stat_of(tag).in, 2000);
 }
 
-TEST(process_listener_passed)
+TEST(process_listener_passed, "process.scm-rights")
 {
 	unsigned int port;
 	int pair[2], fd, conn;
@@ -151,7 +151,7 @@ TEST(process_listener_passed)
 	echo(conn, 3);
 }
 
-TEST(process_connecting_passed)
+TEST(process_connecting_passed, "process.scm-rights")
 {
 	int pair[2], fd, hold;
 	const union addr *peer = &tested.peer[tested.v6], *to;
@@ -213,7 +213,7 @@ static void *serves(void *arg)
 	return NULL;
 }
 
-TEST(process_threads_accept)
+TEST(process_threads_accept, "process.threads")
 {
 	static struct worker worker[WORKERS];
 	unsigned int port;
@@ -242,7 +242,7 @@ static void serve_one(void *arg)
 }
 
 /* Of those who sleep in accept() one is killed; the others are woken, though not by that. */
-TEST(process_worker_killed)
+TEST(process_worker_killed, "process.prefork")
 {
 	unsigned int port;
 	int fd = listener(&port), status, i;
@@ -264,7 +264,7 @@ TEST(process_worker_killed)
 /* ---- user namespaces ---- */
 
 /* Who is root in a user namespace may do with the network what anybody may. */
-TEST(process_root_of_another_namespace)
+TEST(process_root_of_another_namespace, "process.userns")
 {
 	int early = fresh(), fd;
 	union addr addr;
