@@ -286,7 +286,7 @@ static int find_link(struct net *net, const char *name, struct memnet_nl_link_in
 		     struct netlink_ext_ack *extack)
 {
 	const struct memnet_nl_host_ops *ops;
-	u64 cursor = 0;
+	u64 cursor[MEMNET_NL_CURSOR] = {};
 	int ret;
 
 	ops = host_get(extack);
@@ -294,7 +294,7 @@ static int find_link(struct net *net, const char *name, struct memnet_nl_link_in
 		return -EOPNOTSUPP;
 	do {
 		memset(out, 0, sizeof(*out));
-		ret = ops->link_next(net, &cursor, out);
+		ret = ops->link_next(net, cursor, out);
 	} while (ret > 0 && strcmp(out->cfg.name, name));
 	host_put();
 
@@ -358,7 +358,7 @@ struct source {
 
 /* What a dump keeps in netlink_callback.ctx; begins as zeroes. */
 struct dump_ctx {
-	u64 cursor;
+	u64 cursor[MEMNET_NL_CURSOR];
 	u32 source;
 	bool begun;
 };
@@ -383,13 +383,14 @@ static int dump_source(struct sk_buff *skb, struct netlink_callback *cb, const s
 {
 	struct dump_ctx *ctx = (struct dump_ctx *)cb->ctx;
 	struct net *net = sock_net(cb->skb->sk);
-	u64 cursor = ctx->cursor;
+	u64 cursor[MEMNET_NL_CURSOR];
 	void *hdr;
 	int ret;
 
+	memcpy(cursor, ctx->cursor, sizeof(cursor));
 	for (;;) {
 		memset(e, 0, sizeof(*e));
-		ret = src->next(src->provider->ops, net, &cursor, e);
+		ret = src->next(src->provider->ops, net, cursor, e);
 		if (ret <= 0)
 			return ret;
 		hdr = dump_put_header(skb, cb, cmd);
@@ -400,7 +401,7 @@ static int dump_source(struct sk_buff *skb, struct netlink_callback *cb, const s
 			return -EMSGSIZE;
 		}
 		genlmsg_end(skb, hdr);
-		ctx->cursor = cursor;
+		memcpy(ctx->cursor, cursor, sizeof(cursor));
 	}
 }
 
@@ -420,7 +421,7 @@ static int dump(struct sk_buff *skb, struct netlink_callback *cb, const struct s
 	e = kmalloc(sizeof(*e), GFP_KERNEL);
 	if (!e)
 		return -ENOMEM;
-	for (; ctx->source < n; ctx->source++, ctx->cursor = 0) {
+	for (; ctx->source < n; ctx->source++, memset(ctx->cursor, 0, sizeof(ctx->cursor))) {
 		struct provider *p = src[ctx->source].provider;
 
 		down_read(&p->sem);
@@ -534,16 +535,16 @@ static int socket_dump(struct sk_buff *skb, struct netlink_callback *cb)
 
 static int stats_dump(struct sk_buff *skb, struct netlink_callback *cb)
 {
-	struct dump_ctx *ctx = (struct dump_ctx *)cb->ctx;
+	u64 *which = ((struct dump_ctx *)cb->ctx)->cursor;
 	void *hdr;
 
 	if (dump_has_attrs(cb))
 		return -EINVAL;
-	for (; ctx->cursor < MEMNET_STAT_END; ctx->cursor++) {
+	for (; *which < MEMNET_STAT_END; ++*which) {
 		hdr = dump_put_header(skb, cb, MEMNET_CMD_STATS_GET);
 		if (!hdr)
 			break;
-		if (memnet_nl_put_stat(skb, ctx->cursor)) {
+		if (memnet_nl_put_stat(skb, *which)) {
 			genlmsg_cancel(skb, hdr);
 			break;
 		}

@@ -15,7 +15,8 @@
  * - @extack may be NULL and goes to NL_SET_ERR_MSG(); set it wherever the errno alone does not tell
  *   an administrator what was wrong.
  *
- * Iterators, int next(net, &cursor, out): a walk begins with a cursor of 0; the iterator fills
+ * Iterators, int next(net, cursor, out): a cursor is MEMNET_NL_CURSOR numbers, of which an iterator
+ * uses as many as it needs. A walk begins with zeroes; the iterator fills
  * *@out, which comes zeroed, and moves the cursor past that entry. It keeps no state besides: the
  * walk may stop anywhere, and an old cursor may come back and then gives the entry of that time or,
  * if it is gone, the next one. No reference outlives the call. Entries that do not concern the
@@ -34,6 +35,8 @@
 
 struct net;
 struct netlink_ext_ack;
+
+#define MEMNET_NL_CURSOR 3
 
 /**
  * struct memnet_nl_secret - a shared secret
@@ -196,9 +199,10 @@ struct memnet_nl_session_info {
 
 /**
  * struct memnet_nl_socket_info - a socket of the host, or an endpoint of the node
- * @link: host: name of the link, empty for a listener that waits for one
+ * @served: host: where it is served
+ * @link: host: name of the link, empty where there is none
  * @session: node: number of the session
- * @channel: channel of the link or session
+ * @channel: channel of the link or session; with @id and @generation of offloaded ones only
  * @id: index of the endpoint on the channel
  * @generation: generation of the index
  * @state: TCP_ESTABLISHED and so on
@@ -206,14 +210,17 @@ struct memnet_nl_session_info {
  * @remote: remote address and port, of family 0 if there is none
  * @uid: owner in the initial user namespace; on the node, as the host vouches
  * @inode: inode number on the host, 0 if there is none
- * @rx_queue: bytes on their way to the application
- * @tx_queue: bytes on their way to the network
+ * @cookie: host: the socket's cookie, 0 where there is no socket
+ * @error: host: the errno that SO_ERROR would tell, 0 for none
+ * @rx_queue: bytes on their way to the application; of a listener of the host, connections
+ * @tx_queue: bytes on their way to the network; of a listener of the host, its backlog
  * @pages: pages held
  * @rx_bytes: bytes received since connected
  * @tx_bytes: bytes sent since connected
  * @jobs: host: transfers of registered memory that are not over
  */
 struct memnet_nl_socket_info {
+	enum memnet_served served;
 	char	link[MEMNET_LINK_NAME_MAX + 1];
 	u32	session;
 	u32	channel;
@@ -224,6 +231,8 @@ struct memnet_nl_socket_info {
 	struct sockaddr_storage remote;
 	u32	uid;
 	u64	inode;
+	u64	cookie;
+	u32	error;
 	u64	rx_queue;
 	u64	tx_queue;
 	u64	pages;
@@ -240,8 +249,8 @@ struct memnet_nl_socket_info {
  * @link_set_netns: let the link of that name and transport namespace serve @target, over which
  *	the caller's authority has been checked; takes its own reference; -ENOENT
  * @link_next: iterate over the links whose transport or served namespace is @net
- * @socket_next: iterate over the sockets of @net on a link, orphans included, and the listeners
- *	that wait for one
+ * @socket_next: iterate over the sockets of @net, orphans and connections nobody has accepted
+ *	included
  */
 struct memnet_nl_host_ops {
 	int (*link_add)(struct net *net, const struct memnet_nl_link_cfg *cfg,

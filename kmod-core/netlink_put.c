@@ -190,6 +190,16 @@ bool memnet_nl_put_session(struct sk_buff *skb, const struct memnet_nl_session_i
 	       put_counters(skb, MEMNET_A_SESSION_COUNTERS, &s->counters);
 }
 
+/* What a node does not know of. */
+static bool put_host_socket(struct sk_buff *skb, const struct memnet_nl_socket_info *s)
+{
+	return nla_put_u32(skb, MEMNET_A_SOCKET_SERVED, s->served) ||
+	       (s->link[0] && nla_put_string(skb, MEMNET_A_SOCKET_LINK, s->link)) ||
+	       (s->cookie && put_u64(skb, MEMNET_A_SOCKET_COOKIE, s->cookie)) ||
+	       (s->error && nla_put_u32(skb, MEMNET_A_SOCKET_ERROR, s->error)) ||
+	       nla_put_u32(skb, MEMNET_A_SOCKET_JOBS, s->jobs);
+}
+
 /**
  * memnet_nl_put_socket() - tell of a socket
  * @skb: the answer
@@ -214,16 +224,13 @@ bool memnet_nl_put_socket(struct sk_buff *skb, const struct memnet_nl_socket_inf
 
 	if (nla_put_u32(skb, MEMNET_A_SOCKET_ROLE, role))
 		return true;
-	if (role == MEMNET_ROLE_NODE) {
-		if (nla_put_u32(skb, MEMNET_A_SOCKET_SESSION, s->session))
-			return true;
-	} else if (s->link[0]) {
-		if (nla_put_string(skb, MEMNET_A_SOCKET_LINK, s->link))
-			return true;
-	}
-	if (nla_put_u32(skb, MEMNET_A_SOCKET_CHANNEL, s->channel) ||
-	    nla_put_u32(skb, MEMNET_A_SOCKET_ID, s->id) ||
-	    nla_put_u32(skb, MEMNET_A_SOCKET_GENERATION, s->generation))
+	if (role == MEMNET_ROLE_NODE ? nla_put_u32(skb, MEMNET_A_SOCKET_SESSION, s->session) :
+				       put_host_socket(skb, s))
+		return true;
+	if ((role == MEMNET_ROLE_NODE || s->served == MEMNET_SERVED_OFFLOADED) &&
+	    (nla_put_u32(skb, MEMNET_A_SOCKET_CHANNEL, s->channel) ||
+	     nla_put_u32(skb, MEMNET_A_SOCKET_ID, s->id) ||
+	     nla_put_u32(skb, MEMNET_A_SOCKET_GENERATION, s->generation)))
 		return true;
 
 	return nla_put_u8(skb, MEMNET_A_SOCKET_STATE, s->state) ||
@@ -236,8 +243,7 @@ bool memnet_nl_put_socket(struct sk_buff *skb, const struct memnet_nl_socket_inf
 	       put_u64(skb, MEMNET_A_SOCKET_TX_QUEUE, s->tx_queue) ||
 	       put_u64(skb, MEMNET_A_SOCKET_PAGES, s->pages) ||
 	       put_u64(skb, MEMNET_A_SOCKET_RX_BYTES, s->rx_bytes) ||
-	       put_u64(skb, MEMNET_A_SOCKET_TX_BYTES, s->tx_bytes) ||
-	       (role == MEMNET_ROLE_HOST && nla_put_u32(skb, MEMNET_A_SOCKET_JOBS, s->jobs));
+	       put_u64(skb, MEMNET_A_SOCKET_TX_BYTES, s->tx_bytes);
 }
 
 /**

@@ -127,6 +127,8 @@ static int memnet_create(struct net *net, struct socket *sock, int protocol, int
 	if (!sk)
 		return -ENOMEM;
 	ret = kern ? 0 : BPF_CGROUP_RUN_PROG_INET_SOCK(sk);
+	if (!ret)
+		ret = memnet_socket_list(sk);
 	if (ret) {
 		sock_orphan(sk);
 		sock->sk = NULL;
@@ -244,6 +246,7 @@ static int memnet_release(struct socket *sock)
 	lock_sock(sk);
 	WRITE_ONCE(sk->sk_shutdown, SHUTDOWN_MASK);
 	close_endpoint(sk);
+	memnet_socket_unlist(sk);
 	memnet_native_release(memnet_sk(sk));
 	/* Pairs with memnet_poll(): what the state tells is in place. */
 	smp_store_release(&sk->sk_state, TCP_CLOSE);

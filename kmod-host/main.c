@@ -102,11 +102,14 @@ static int __init host_init(void)
 	ret = memnet_group_init();
 	if (ret)
 		goto links;
+	ret = memnet_sockets_init();
+	if (ret)
+		goto group;
 	ret = memnet_family_init();
 	if (ret) {
 		pr_err("memnet: address family %u is not to be had: error %d\n",
 		       memnet_family_number, ret);
-		goto group;
+		goto sockets;
 	}
 	ret = memnet_host_netlink_init();
 	if (ret)
@@ -118,8 +121,8 @@ static int __init host_init(void)
 		ret = memnet_link_add(&init_net, cfg, NULL);
 		if (ret)
 			goto context;
-		kfree_sensitive(cfg);
 	}
+	kfree_sensitive(cfg);
 	return 0;
 context:
 	memnet_context_exit();
@@ -127,6 +130,8 @@ netlink:
 	memnet_host_netlink_exit();
 family:
 	memnet_family_exit();
+sockets:
+	memnet_sockets_exit();
 group:
 	memnet_group_exit();
 links:
@@ -151,6 +156,7 @@ static void __exit host_exit(void)
 	memnet_context_exit();
 	memnet_host_netlink_exit();
 	memnet_family_exit();
+	memnet_sockets_exit();
 	memnet_group_exit();
 	memnet_links_exit();
 	memnet_areas_exit();

@@ -33,6 +33,7 @@
  *   sock_level.c  options of SOL_SOCKET
  *   option.c      options that are integers, and their copies on the node
  *   native.c      sockets that stay in the host's own stack: loopback and excluded ports
+ *   sockets.c     all sockets of a namespace, for who looks from outside
  *   netlink.c     links and sockets for memnetctl
  *
  * Lock order: lock_sock(sk), then endpoint.lock (BH), then the channel's tx.lock. Messages
@@ -406,6 +407,7 @@ static_assert(MEMNET_OPT_END <= 64);	/* they are bits of a word, too */
  *		what the socket is now; under lock_sock()
  * @link:	listening through a node: the link, held; NULL while there is none; see listener.c
  * @link_node:	on its list, to be set up again; the list holds the socket
+ * @born:	its number among the sockets of its namespace, 0 for one not listed; see sockets.c
  */
 struct memnet_sock {
 	struct inet_sock	inet;
@@ -426,6 +428,7 @@ struct memnet_sock {
 	unsigned int		disconnects;
 	struct memnet_link	*link;
 	struct list_head	link_node;
+	u64			born;
 };
 
 /**
@@ -521,7 +524,6 @@ void memnet_listener_leave(struct memnet_sock *mn);
 struct memnet_link *memnet_listener_link(struct memnet_sock *mn);
 bool memnet_listeners_restore(struct memnet_link *link);
 void memnet_listeners_evict(struct memnet_link *link);
-struct memnet_endpoint *memnet_listeners_waiting(struct net *net, u32 skip, char *name);
 
 /* endpoint.c */
 extern unsigned long memnet_max_pages;
@@ -741,6 +743,14 @@ void memnet_native_release(struct memnet_sock *mn);
 void memnet_native_setopt(struct memnet_sock *mn, int level, int name, int value);
 int memnet_native_getsockopt(struct sock *sk, int level, int name, char __user *value,
 			     int __user *len);
+
+/* sockets.c */
+int memnet_sockets_init(void);
+void memnet_sockets_exit(void);
+int memnet_socket_list(struct sock *sk);
+void memnet_socket_unlist(struct sock *sk);
+bool memnet_sockets_next(struct net *net, u64 *cursor, struct memnet_nl_socket_info *out);
+struct sock *memnet_sockets_find(struct net *net, u64 cookie, struct memnet_nl_socket_info *out);
 
 /* netlink.c */
 int memnet_host_netlink_init(void);

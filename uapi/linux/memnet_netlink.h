@@ -60,6 +60,20 @@ enum memnet_role {
 	MEMNET_ROLE_NODE,
 };
 
+/**
+ * enum memnet_served - Where a socket of the host is served.
+ * @MEMNET_SERVED_UNDECIDED: Nowhere: bind(), listen() or connect() will
+ *   decide; or it has lost its link.
+ * @MEMNET_SERVED_OFFLOADED: By a node.
+ * @MEMNET_SERVED_NATIVE: By the host's own TCP, as loopback and excluded ports
+ *   are.
+ */
+enum memnet_served {
+	MEMNET_SERVED_UNDECIDED,
+	MEMNET_SERVED_OFFLOADED,
+	MEMNET_SERVED_NATIVE,
+};
+
 enum {
 	MEMNET_A_COUNTERS_PAD = 1,
 	MEMNET_A_COUNTERS_TX_BYTES,
@@ -185,6 +199,9 @@ enum {
 	MEMNET_A_SOCKET_RX_BYTES,
 	MEMNET_A_SOCKET_TX_BYTES,
 	MEMNET_A_SOCKET_JOBS,
+	MEMNET_A_SOCKET_SERVED,
+	MEMNET_A_SOCKET_COOKIE,
+	MEMNET_A_SOCKET_ERROR,
 
 	__MEMNET_A_SOCKET_MAX,
 	MEMNET_A_SOCKET_MAX = (__MEMNET_A_SOCKET_MAX - 1)
