@@ -114,9 +114,12 @@ static int __init host_init(void)
 	ret = memnet_host_netlink_init();
 	if (ret)
 		goto family;
-	ret = memnet_context_init();
+	ret = memnet_proc_init();
 	if (ret)
 		goto netlink;
+	ret = memnet_context_init();
+	if (ret)
+		goto proc;
 	if (cfg) {
 		ret = memnet_link_add(&init_net, cfg, NULL);
 		if (ret)
@@ -126,6 +129,8 @@ static int __init host_init(void)
 	return 0;
 context:
 	memnet_context_exit();
+proc:
+	memnet_proc_exit();
 netlink:
 	memnet_host_netlink_exit();
 family:
@@ -154,6 +159,7 @@ free:
 static void __exit host_exit(void)
 {
 	memnet_context_exit();
+	memnet_proc_exit();
 	memnet_host_netlink_exit();
 	memnet_family_exit();
 	memnet_sockets_exit();

@@ -35,6 +35,7 @@
  *   native.c      sockets that stay in the host's own stack: loopback and excluded ports
  *   sockets.c     all sockets of a namespace, for who looks from outside
  *   netlink.c     links and sockets for memnetctl
+ *   proc.c        /proc/net/memnet
  *
  * Lock order: lock_sock(sk), then endpoint.lock (BH), then the channel's tx.lock. Messages
  * arrive in softirq and take endpoint.lock only, so they never wait for a process that sleeps
@@ -755,5 +756,9 @@ struct sock *memnet_sockets_find(struct net *net, u64 cookie, struct memnet_nl_s
 /* netlink.c */
 int memnet_host_netlink_init(void);
 void memnet_host_netlink_exit(void);
+
+/* proc.c */
+int memnet_proc_init(void);
+void memnet_proc_exit(void);
 
 #endif /* MEMNET_HOST_H */
