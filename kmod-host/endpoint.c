@@ -480,6 +480,7 @@ struct memnet_endpoint *memnet_endpoint_next_child(struct memnet_endpoint *ep)
  * @linger_ms: with WIRE_F_LINGER
  *
  * What is queued is sent first, unless the connection is aborted. The caller keeps its reference.
+ * Of one that was aborted before nothing more is to be said.
  */
 void memnet_endpoint_close(struct memnet_endpoint *ep, u32 flags, u32 linger_ms)
 {
@@ -488,6 +489,10 @@ void memnet_endpoint_close(struct memnet_endpoint *ep, u32 flags, u32 linger_ms)
 
 	INIT_LIST_HEAD(&drop);
 	spin_lock_bh(&ep->lock);
+	if (ep->tx.close) {
+		spin_unlock_bh(&ep->lock);
+		return;
+	}
 	ep->listener.backlog = 0;
 	if (ep->state == TCP_LISTEN)
 		memnet_endpoint_change_state(ep, TCP_CLOSE);
@@ -511,6 +516,35 @@ void memnet_endpoint_close(struct memnet_endpoint *ep, u32 flags, u32 linger_ms)
 		memnet_endpoint_close(child, WIRE_F_ABORT, 0);
 		memnet_endpoint_put(child);
 	}
+}
+
+/**
+ * memnet_endpoint_abort() - reset a connection whose socket goes on without it
+ * @ep: endpoint of a connection, not locked; under lock_sock() of its socket
+ * @error: positive errno for the socket
+ *
+ * What has come is still to be read. Jobs and requests the node knows of end with CLOSED, which
+ * says that it does nothing more for them. Return: 0, or -ENOENT for one that is dead.
+ */
+int memnet_endpoint_abort(struct memnet_endpoint *ep, int error)
+{
+	struct sock *sk = ep->sk;
+
+	spin_lock_bh(&ep->lock);
+	if (!memnet_endpoint_change_state(ep, TCP_CLOSE)) {
+		spin_unlock_bh(&ep->lock);
+		return -ENOENT;
+	}
+	ep->aborted = true;
+	ep->rx.error = error;
+	memnet_recv_jobs_run(ep);
+	memnet_send_jobs_shut(ep);
+	WRITE_ONCE(sk->sk_err, error);
+	WRITE_ONCE(sk->sk_shutdown, SHUTDOWN_MASK);
+	memnet_endpoint_wake(ep, MEMNET_WAKE_STATE | MEMNET_WAKE_WRITE | MEMNET_WAKE_ERROR);
+	spin_unlock_bh(&ep->lock);
+	memnet_endpoint_close(ep, WIRE_F_ABORT, 0);
+	return 0;
 }
 
 /**

@@ -61,6 +61,7 @@ struct proto memnet_prot = {
 	.obj_size	= sizeof(struct memnet_sock),
 	.keepalive	= memnet_keepalive,
 	.get_port	= refuse_port,
+	.diag_destroy	= memnet_diag_destroy,
 };
 
 struct proto memnet6_prot = {
@@ -72,6 +73,7 @@ struct proto memnet6_prot = {
 #endif
 	.keepalive	= memnet_keepalive,
 	.get_port	= refuse_port,
+	.diag_destroy	= memnet_diag_destroy,
 };
 
 /**

@@ -125,6 +125,9 @@ static int __init host_init(void)
 		if (ret)
 			goto context;
 	}
+	ret = memnet_diag_init();
+	if (ret)
+		goto context;
 	kfree_sensitive(cfg);
 	return 0;
 context:
@@ -158,6 +161,7 @@ free:
 
 static void __exit host_exit(void)
 {
+	memnet_diag_exit();
 	memnet_context_exit();
 	memnet_proc_exit();
 	memnet_host_netlink_exit();

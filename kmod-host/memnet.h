@@ -36,6 +36,7 @@
  *   sockets.c     all sockets of a namespace, for who looks from outside
  *   netlink.c     links and sockets for memnetctl
  *   proc.c        /proc/net/memnet
+ *   diag.c        sock_diag: sockets shown, and destroyed
  *
  * Lock order: lock_sock(sk), then endpoint.lock (BH), then the channel's tx.lock. Messages
  * arrive in softirq and take endpoint.lock only, so they never wait for a process that sleeps
@@ -146,6 +147,7 @@ struct memnet_request {
  * @error:	errno of a death that no socket has seen yet
  * @connected:	was established once: DATA may come
  * @gone:	off the table for good
+ * @aborted:	reset by an administrator: what comes of the stream is passed over
  * @dying:	its channel is dead, and somebody sees to what that means for it
  * @lost:	its channel is dead, and the device perhaps not done with the memory of its jobs:
  *		they end when it is
@@ -176,6 +178,7 @@ struct memnet_endpoint {
 	int			error;
 	bool			connected;
 	bool			gone;
+	bool			aborted;
 	bool			dying;
 	bool			lost;
 	struct list_head	lost_node;
@@ -537,6 +540,7 @@ bool memnet_endpoint_change_state(struct memnet_endpoint *ep, u8 next);
 void memnet_endpoint_wake(struct memnet_endpoint *ep, unsigned int why);
 void memnet_endpoint_attach(struct memnet_endpoint *ep, struct sock *sk);
 void memnet_endpoint_close(struct memnet_endpoint *ep, u32 flags, u32 linger_ms);
+int memnet_endpoint_abort(struct memnet_endpoint *ep, int error);
 void memnet_endpoint_kill(struct memnet_endpoint *ep, struct link_channel *lc, int error);
 struct memnet_endpoint *memnet_endpoint_closing(struct memnet_link *link, __be16 port);
 void memnet_endpoint_lost(struct link_channel *lc);
@@ -760,5 +764,10 @@ void memnet_host_netlink_exit(void);
 /* proc.c */
 int memnet_proc_init(void);
 void memnet_proc_exit(void);
+
+/* diag.c */
+int memnet_diag_destroy(struct sock *sk, int error);
+int memnet_diag_init(void);
+void memnet_diag_exit(void);
 
 #endif /* MEMNET_HOST_H */

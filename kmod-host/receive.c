@@ -215,6 +215,13 @@ static struct memnet_endpoint *lookup(struct link_channel *lc, u32 index)
 	return ep;
 }
 
+/* What tells of the stream, to whom still has one. */
+static bool of_stream(u8 opcode)
+{
+	return opcode == WIRE_DATA || opcode == WIRE_RESET || opcode == WIRE_FINISHED ||
+	       opcode == WIRE_RECV_DONE;
+}
+
 static int host_receive(struct memnet_channel *ch, struct memnet_rx *rx, gfp_t gfp)
 {
 	struct link_channel *lc = ch->owner;
@@ -237,7 +244,8 @@ static int host_receive(struct memnet_channel *ch, struct memnet_rx *rx, gfp_t g
 	}
 	INIT_LIST_HEAD(&drop);
 	spin_lock_bh(&ep->lock);
-	if (ep->dying || ep->gone) {	/* while we looked */
+	/* The first two while we looked. */
+	if (ep->dying || ep->gone || (ep->aborted && of_stream(msg->hdr.opcode))) {
 		spin_unlock_bh(&ep->lock);
 		memnet_endpoint_put(ep);
 		return 0;
