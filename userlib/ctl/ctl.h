@@ -5,6 +5,9 @@
  *   main.c     the commands, and what is printed of each
  *   words.c    the command line, word by word; says what is wrong and where
  *   change.c   commands that change something
+ *   filter.c   which sockets are meant
+ *   process.c  whose they are
+ *   destroy.c  resetting one
  *   request.c  sending a request, receiving answers and errors
  *   decode.c   attributes of an answer to JSON
  *   table.c    JSON to aligned columns
@@ -70,6 +73,56 @@ void link_del(struct words *w);
 void link_set(struct words *w);
 void tcps_listen(struct words *w);
 void tcps_unlisten(struct words *w);
+
+#define FILTER_STATES 16
+
+/**
+ * struct filter_address - addresses that are meant
+ * @family: AF_INET or AF_INET6, 0 for any
+ * @addr: the address
+ * @length: bits of it that count
+ * @port: -1 for any
+ */
+struct filter_address {
+	int family;
+	unsigned char addr[16];
+	unsigned int length;
+	int port;
+};
+
+/**
+ * struct filter - sockets that are meant; numbers are -1 for any
+ * @state: one of these, unless there are none
+ * @n_states: how many
+ * @src: local address
+ * @dst: remote address
+ * @sport: local port
+ * @dport: remote port
+ * @uid: owner
+ * @inode: inode
+ * @link: name of the link, NULL for any
+ */
+struct filter {
+	const char *state[FILTER_STATES];
+	size_t n_states;
+	struct filter_address src;
+	struct filter_address dst;
+	int64_t sport;
+	int64_t dport;
+	int64_t uid;
+	int64_t inode;
+	const char *link;
+};
+
+/* filter.c */
+bool filter_read(struct words *w, struct filter *f);
+bool filter_match(const struct filter *f, const json_t *row);
+
+/* process.c */
+void processes_add(json_t *rows);
+
+/* destroy.c */
+bool socket_destroy(uint64_t cookie);
 
 /* decode.c */
 json_t *decode_link(const struct nlmsghdr *hdr);

@@ -59,6 +59,13 @@ static const char *const roles[] = {
 	NULL
 };
 
+static const char *const served[] = {
+	[MEMNET_SERVED_UNDECIDED] = "undecided",
+	[MEMNET_SERVED_OFFLOADED] = "offloaded",
+	[MEMNET_SERVED_NATIVE] = "native",
+	NULL
+};
+
 /* as ss(8) names the states of include/net/tcp_states.h */
 static const char *const tcp_states[] = {
 	"UNKNOWN", "ESTAB", "SYN-SENT", "SYN-RECV", "FIN-WAIT-1", "FIN-WAIT-2", "TIME-WAIT",
@@ -148,6 +155,7 @@ static const struct field session_fields[] = {
 
 static const struct field socket_fields[] = {
 	{ MEMNET_A_SOCKET_ROLE, "role", NAME, .names = roles },
+	{ MEMNET_A_SOCKET_SERVED, "served", NAME, .names = served },
 	{ MEMNET_A_SOCKET_LINK, "link", TEXT },
 	{ MEMNET_A_SOCKET_SESSION, "session", NUMBER },
 	{ MEMNET_A_SOCKET_CHANNEL, "channel", NUMBER },
@@ -168,6 +176,8 @@ static const struct field socket_fields[] = {
 	{ MEMNET_A_SOCKET_JOBS, "jobs", NUMBER },
 	{ MEMNET_A_SOCKET_UID, "uid", NUMBER },
 	{ MEMNET_A_SOCKET_INODE, "inode", NUMBER },
+	{ MEMNET_A_SOCKET_COOKIE, "cookie", NUMBER },
+	{ MEMNET_A_SOCKET_ERROR, "error", NUMBER },
 	{}
 };
 

@@ -111,12 +111,40 @@ CELL(cell_local, cell_address(row, "local_address", "local_port", text, size))
 CELL(cell_remote, cell_address(row, "remote_address", "remote_port", text, size))
 CELL(cell_uid, cell_text(row, "uid", text, size))
 CELL(cell_inode, cell_text(row, "inode", text, size))
+CELL(cell_served, cell_text(row, "served", text, size))
+CELL(cell_rx_bytes, cell_text(row, "rx_bytes", text, size))
+CELL(cell_tx_bytes, cell_text(row, "tx_bytes", text, size))
+CELL(cell_cookie, cell_text(row, "cookie", text, size))
 CELL(cell_module, cell_text(row, "module", text, size))
 CELL(cell_value, cell_text(row, "value", text, size))
+
+/* name(pid,fd) of each */
+static void cell_processes(const json_t *row, char *text, size_t size)
+{
+	const json_t *list = json_object_get(row, "processes"), *p;
+	size_t i, len = 0;
+
+	snprintf(text, size, "-");
+	for (i = 0; i < json_array_size(list); i++) {
+		p = json_array_get(list, i);
+		len += (size_t)snprintf(text + len, size - len, "%s%s(%d,%d)", i ? "," : "",
+					json_string_value(json_object_get(p, "name")),
+					(int)json_integer_value(json_object_get(p, "pid")),
+					(int)json_integer_value(json_object_get(p, "fd")));
+		if (len >= size) {
+			memcpy(text + size - 4, "...", 4);
+			return;
+		}
+	}
+}
 
 /* channel.index.generation */
 static void cell_endpoint(const json_t *row, char *text, size_t size)
 {
+	if (!json_object_get(row, "channel")) {
+		snprintf(text, size, "-");
+		return;
+	}
 	snprintf(text, size, "%d.%d.%d",
 		 (int)json_integer_value(json_object_get(row, "channel")),
 		 (int)json_integer_value(json_object_get(row, "id")),
@@ -169,7 +197,16 @@ static const struct column socket_columns[] = {
 	{ "REMOTE", false, cell_remote },
 	{ "UID", true, cell_uid },
 	{ "INODE", true, cell_inode },
+	{ "SERVED", false, cell_served },
 };
+
+static const struct column byte_columns[] = {
+	{ "RECEIVED", true, cell_rx_bytes },
+	{ "SENT", true, cell_tx_bytes },
+	{ "COOKIE", true, cell_cookie },
+};
+
+static const struct column process_column = { "PROCESSES", false, cell_processes };
 
 static const struct column stat_columns[] = {
 	{ "MODULE", false, cell_module },
@@ -256,14 +293,96 @@ static void tcps_show(struct words *w)
 	json_decref(sessions);
 }
 
+/* How sockets are to be shown. */
+struct looks {
+	bool bytes;
+	bool processes;
+};
+
+static void print_sockets(json_t *rows, const struct looks *looks)
+{
+	struct column columns[sizeof(socket_columns) / sizeof(socket_columns[0]) +
+			      sizeof(byte_columns) / sizeof(byte_columns[0]) + 1];
+	size_t n = sizeof(socket_columns) / sizeof(socket_columns[0]);
+
+	memcpy(columns, socket_columns, sizeof(socket_columns));
+	if (looks->bytes) {
+		memcpy(columns + n, byte_columns, sizeof(byte_columns));
+		n += sizeof(byte_columns) / sizeof(byte_columns[0]);
+	}
+	if (looks->processes) {
+		processes_add(rows);
+		columns[n++] = process_column;
+	}
+	print_rows(rows, "no sockets", columns, n);
+}
+
+/* -p, -e, both in one word, or their long forms */
+static void read_looks(struct words *w, struct looks *looks)
+{
+	while (word_peek(w) && word_peek(w)[0] == '-') {
+		const char *word = word_take(w, "an option"), *c = word + 1;
+
+		if (!strcmp(word, "--processes"))
+			c = "p";
+		else if (!strcmp(word, "--extended"))
+			c = "e";
+		do {
+			if (*c == 'p')
+				looks->processes = true;
+			else if (*c == 'e')
+				looks->bytes = true;
+			else
+				word_wrong(w, "no such option; there are -e, -p");
+		} while (*++c);
+	}
+}
+
+static json_t *matching(const struct filter *f, const char *what)
+{
+	json_t *rows = request_all(MEMNET_CMD_SOCKET_GET, what, decode_socket);
+	size_t i = 0;
+
+	while (i < json_array_size(rows)) {
+		if (filter_match(f, json_array_get(rows, i)))
+			i++;
+		else
+			json_array_remove(rows, i);
+	}
+	return rows;
+}
+
 static void socket_show(struct words *w)
 {
-	json_t *rows;
+	struct looks looks = {};
+	struct filter f;
 
-	word_end(w);
-	rows = request_all(MEMNET_CMD_SOCKET_GET, "socket show", decode_socket);
-	print_rows(rows, "no sockets", socket_columns,
-		   sizeof(socket_columns) / sizeof(socket_columns[0]));
+	read_looks(w, &looks);
+	filter_read(w, &f);
+	print_sockets(matching(&f, "socket show"), &looks);
+}
+
+/* Shows those that were reset. */
+static void socket_kill(struct words *w)
+{
+	const struct looks looks = {};
+	struct filter f;
+	uint64_t cookie;
+	json_t *rows;
+	size_t i = 0;
+
+	if (!filter_read(w, &f))
+		word_take(w, "a filter");	/* not all of them */
+	rows = matching(&f, "socket kill");
+	while (i < json_array_size(rows)) {
+		cookie = (uint64_t)json_integer_value(json_object_get(json_array_get(rows, i),
+								      "cookie"));
+		if (cookie && socket_destroy(cookie))
+			i++;
+		else
+			json_array_remove(rows, i);
+	}
+	print_sockets(rows, &looks);
 }
 
 /* For programs as {module: {name: value}}. */
@@ -319,7 +438,8 @@ static const struct command {
 	  "                           [max-sockets N] [max-pages N]" },
 	{ "tcps", "unlisten", tcps_unlisten, "tcps unlisten ADDR [port P]" },
 	{ "tcps", "show", tcps_show, "tcps show" },
-	{ "socket", "show", socket_show, "socket show" },
+	{ "socket", "show", socket_show, "socket show [-e] [-p] [FILTER...]" },
+	{ "socket", "kill", socket_kill, "socket kill FILTER..." },
 	{ "stats", NULL, stats, "stats" },
 };
 
@@ -334,6 +454,9 @@ static void print_usage(FILE *to)
 	fputs("\n  -j, --json     show in JSON; what shows nothing prints nothing\n"
 	      "  -h, --help     show this\n"
 	      "  -V, --version  show the version\n"
+	      "\nFILTER is state STATE, listening, src ADDR[:PORT|/LEN], dst ADDR[:PORT|/LEN],\n"
+	      "sport PORT, dport PORT, link NAME, uid UID or inode INODE; -e shows bytes and\n"
+	      "cookies, -p processes.\n"
 	      "\nADDR is IPv4 or IPv6 in numbers, on the RDMA network; see memnetctl(8).\n", to);
 }
 

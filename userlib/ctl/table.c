@@ -11,7 +11,7 @@
 
 #include "ctl.h"
 
-#define COLUMNS_MAX 16
+#define COLUMNS_MAX 24
 
 /**
  * table_print() - print rows under a head

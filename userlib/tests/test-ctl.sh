@@ -94,6 +94,32 @@ right "tcps unlisten, port" tcps unlisten 10.0.0.1 port 1
 wrong "tcps unlisten, too much" 'here belongs' tcps unlisten 10.0.0.1 allow
 right "tcps show" tcps show
 right "socket show" socket show
+right "socket show, all options" socket show -e -p
+right "socket show, options together" -j socket show -pe --extended --processes
+right "socket show, all filters" socket show state ESTAB state syn-sent listening src 10.0.0.1:80 \
+	dst fd00::/64 sport 80 dport 0 link l0 uid 0 inode 1
+right "socket show, IPv6 with a port" socket show src [fd00::1]:80 dst fd00::1
+right "socket show, a prefix of nothing" socket show src 0.0.0.0/0 dst ::/0
+wrong "socket show, an option there is not" 'no such option; there are -e, -p' socket show -x
+wrong "socket show, an option behind filters" 'no such filter' socket show listening -p
+wrong "socket show, a filter there is not" 'no such filter; there are state, listening' socket show port 80
+wrong "socket show, a state there is not" 'a state is established' socket show state open
+wrong "socket show, no state" 'a state is missing' socket show state
+wrong "socket show, 17 states" 'too many states' socket show $(for i in $(seq 17); do echo state listen; done)
+wrong "socket show, a host's name" 'in numbers' socket show src node.example
+wrong "socket show, port 65536" 'a port is 0 to 65535' socket show src 10.0.0.1:65536
+wrong "socket show, no port" 'a port is 0 to 65535' socket show src 10.0.0.1:
+wrong "socket show, open brackets" 'in numbers' socket show src [fd00::1
+wrong "socket show, behind brackets" 'in numbers' socket show src [fd00::1]80
+wrong "socket show, long prefix" 'the length is 0 to 32' socket show dst 10.0.0.0/33
+wrong "socket show, long IPv6 prefix" 'the length is 0 to 128' socket show dst fd00::/129
+wrong "socket show, src twice" 'said before' socket show src 10.0.0.1 src 10.0.0.2
+wrong "socket show, sport twice" 'said before' socket show sport 1 sport 2
+wrong "socket show, sport -1" '0 to 65535' socket show sport -1
+wrong "socket show, inode 0" 'an inode is' socket show inode 0
+right "socket kill" socket kill src 10.0.0.1
+wrong "socket kill, all" 'a filter is missing' socket kill
+wrong "socket kill, an option" 'no such filter' socket kill -p
 right "stats" stats
 
 finish
