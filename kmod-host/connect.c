@@ -144,6 +144,15 @@ int memnet_disconnect(struct socket *sock)
 	return 0;
 }
 
+/* What connect(AF_UNSPEC) does to a socket that is new, or only bound. */
+static int forget_shutdown(struct sock *sk)
+{
+	WRITE_ONCE(sk->sk_shutdown, 0);
+	sk_set_peek_off(sk, -1);
+	sk_error_report(sk);
+	return 0;
+}
+
 static int ask_cgroup(struct sock *sk, memnet_sockaddr *addr, int *len)
 {
 	if (sk->sk_family == AF_INET6)
@@ -169,7 +178,9 @@ static int connect_locked(struct socket *sock, memnet_sockaddr *uaddr, int *ulen
 		return -EINVAL;
 	if (addr->sa_family == AF_UNSPEC) {
 		mn->disconnects++;
-		return memnet_disconnect(sock);
+		/* TCP gives a port back when a connection ends, not where there was none. */
+		return sock->state == SS_UNCONNECTED && sk->sk_state == TCP_CLOSE ?
+		       forget_shutdown(sk) : memnet_disconnect(sock);
 	}
 	switch (sock->state) {
 	case SS_CONNECTED:

@@ -729,7 +729,7 @@ static void judge(struct session *s, const struct attack *a, int ret)
 		report(false, a->name, "the session lives");
 		return;
 	}
-	refused = peer_refused(p);
+	refused = a->want == REFUSED && peer_refused(p);
 	report(a->want == REFUSED ? refused : a->want == DIES || w->goodbye == a->want, a->name,
 	       "died: %s, %s", ibv_wc_status_str(p->failure),
 	       w->goodbye < 0 ? "disconnected" : wire_reason_name(w->goodbye));

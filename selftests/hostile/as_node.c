@@ -609,7 +609,7 @@ static void judge(struct peer *p, const struct attack *a, int ret)
 			else
 				node_serve(p, 100);
 		}
-		refused = peer_refused(p);
+		refused = a->want == REFUSED && peer_refused(p);
 		report(a->want == REFUSED ? refused : p->dead, a->name, "%s: %s",
 		       p->dead ? "died" : "the session lives", ibv_wc_status_str(p->failure));
 	}

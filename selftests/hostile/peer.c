@@ -406,10 +406,16 @@ bool peer_dies(struct peer *p, int ms)
 	return p->dead;
 }
 
-/* The completion may have come with the end of the connection, and not been looked at. */
+/*
+ * The end of the connection may be known before that of the request that caused it: of every request
+ * there is one, if only that it was flushed.
+ */
 bool peer_refused(struct peer *p)
 {
-	pump_completions(p);
+	u64 end = now_ms() + STEP_MS;
+
+	while (!p->failure && p->cq && now_ms() < end)
+		pump_completions(p);
 	return p->failure == IBV_WC_REM_ACCESS_ERR || p->failure == IBV_WC_REM_INV_REQ_ERR ||
 	       p->failure == IBV_WC_REM_OP_ERR;
 }

@@ -173,3 +173,21 @@ TEST(disconnect_by_reset_before_second_connect, "connect.nonblock.reset")
 	OK(reach(fd, port));
 	FAILS(reach(fd, port), EISCONN);
 }
+
+/* A port is given back by the end of a connection, and there was none. */
+TEST(disconnect_bound, "connect.unspec.new")
+{
+	union addr addr, again;
+	socklen_t len = sizeof(addr);
+	int fd = fresh();
+
+	addr_any(&addr, tested.v6, 0);
+	OK(bind(fd, &addr.sa, addr_len(&addr)));
+	OK(getsockname(fd, &addr.sa, &len));
+	OK(undo(fd));
+	len = sizeof(again);
+	OK(getsockname(fd, &again.sa, &len));
+	EQ(addr_port(&again), addr_port(&addr));
+	FAILS(bind(fd, &addr.sa, addr_len(&addr)), EINVAL);
+	OK(reach(fd, puppet_port()));
+}

@@ -44,8 +44,8 @@ TEST_BOTH(option_info_counts, "option.tcp-info")
 	recv_pattern(fd, 1, 0, 5000);
 	info = info_of(fd);
 	EQ(info.tcpi_state, ESTABLISHED);
-	/* what came back acknowledges what went */
-	CHECK(info.tcpi_bytes_acked >= 5000 && info.tcpi_bytes_acked <= 5001);
+	/* what came back acknowledges what went: these, who dials a line before, and the SYN */
+	CHECK(info.tcpi_bytes_acked >= 5000 && info.tcpi_bytes_acked <= 5100);
 	EQ(info.tcpi_bytes_received, 5000);
 	CHECK(info.tcpi_snd_mss >= 500 && info.tcpi_rtt);
 }
