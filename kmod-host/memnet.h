@@ -27,7 +27,8 @@
  *   bind.c        opening the endpoint, bind, listen
  *   accept.c      accept
  *   connect.c     connect
- *   stream.c      send and receive calls, poll, ioctls
+ *   send.c        sending calls
+ *   recv.c        receiving calls, poll, ioctls
  *   urgent.c      urgent data
  *   sockopt.c     setsockopt and getsockopt
  *   sock_level.c  options of SOL_SOCKET
@@ -699,15 +700,17 @@ static inline void memnet_urgent_pass(struct memnet_endpoint *ep)
 		__memnet_urgent_pass(ep);
 }
 
-/* stream.c */
+/* send.c */
 int memnet_wait_connected(struct sock *sk, long *timeo);
-int memnet_set_peek_off(struct sock *sk, int offset);
-int memnet_set_rcvlowat(struct sock *sk, int bytes);
 int memnet_sendmsg(struct socket *sock, struct msghdr *msg, size_t len);
-int memnet_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flags);
-int memnet_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg);
 void memnet_splice_eof(struct socket *sock);
 ssize_t memnet_sendpage(struct socket *sock, struct page *page, int offset, size_t size, int flags);
+
+/* recv.c */
+int memnet_set_peek_off(struct sock *sk, int offset);
+int memnet_set_rcvlowat(struct sock *sk, int bytes);
+int memnet_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flags);
+int memnet_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg);
 __poll_t memnet_poll(struct file *file, struct socket *sock, poll_table *wait);
 
 /* sockopt.c */

@@ -372,12 +372,12 @@ static void compare_state(struct pair *p, int level, int last)
 			continue;
 		/* The path and TCP's mood are not those of loopback. */
 		if ((level == IPPROTO_TCP && (name == TCP_MAXSEG || name == TCP_QUICKACK)) ||
-		    (level == IPPROTO_IP && name == IP_MTU) ||
 		    (level == IPPROTO_IPV6 && name == IPV6_V6ONLY))
 			how |= LIVE;
-		/* Names, and what a child has of its SYN. */
+		/* Names, what a child has of its SYN, and of a route that TCP may not know at the moment. */
 		if ((level == SOL_SOCKET && (name == SO_PROTOCOL || name == SO_PEERNAME)) ||
-		    (level == IPPROTO_IP && (name == IP_PROTOCOL || name == IP_MULTICAST_TTL)) ||
+		    (level == IPPROTO_IP &&
+		     (name == IP_PROTOCOL || name == IP_MULTICAST_TTL || name == IP_MTU)) ||
 		    (level == IPPROTO_IPV6 && name == IPV6_MULTICAST_IF))
 			continue;
 		if (!(how & UNSET))

@@ -1,0 +1,431 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Sending on a connected socket.
+ *
+ * Bytes are copied once, into page fragments of the last buffer of the outgoing queue or of a new
+ * one; a buffer holds at most one message's payload. sendfile and splice put references to the
+ * pages there instead. Then the queue is transmitted as far as window and credits go, and the call
+ * returns; it sleeps only while the send buffer is full.
+ *
+ * Errors and their order are those of tcp_sendmsg().
+ */
+#include <linux/highmem.h>
+#include <net/tcp.h>
+
+#include "memnet.h"
+
+/* The socket is unlocked meanwhile, and another thread may have taken its endpoint: -EPIPE. */
+static int wait_for_room(struct sock *sk, long *timeo)
+{
+	struct memnet_endpoint *ep = memnet_sk(sk)->ep;
+	DEFINE_WAIT_FUNC(wait, woken_wake_function);
+	int ret = 0;
+
+	sk_set_bit(SOCKWQ_ASYNC_NOSPACE, sk);
+	if (!*timeo) {
+		set_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
+		memnet_transmit_want(ep);
+		if (!memnet_transmit_writable(ep, sk))
+			return -EAGAIN;
+		sk_clear_bit(SOCKWQ_ASYNC_NOSPACE, sk);
+		return 0;
+	}
+	memnet_endpoint_get(ep);
+	add_wait_queue(sk_sleep(sk), &wait);
+	for (;;) {
+		set_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
+		memnet_transmit_want(ep);
+		if (memnet_transmit_writable(ep, sk)) {
+			sk_clear_bit(SOCKWQ_ASYNC_NOSPACE, sk);
+			break;
+		}
+		if (sk->sk_err || sk->sk_shutdown & SEND_SHUTDOWN)
+			break;
+		ret = -EAGAIN;
+		if (!*timeo)
+			break;
+		ret = sock_intr_errno(*timeo);
+		if (signal_pending(current))
+			break;
+		ret = 0;
+		release_sock(sk);
+		*timeo = wait_woken(&wait, TASK_INTERRUPTIBLE, *timeo);
+		lock_sock(sk);
+		ret = -EPIPE;
+		if (memnet_sk(sk)->ep != ep)
+			break;
+		ret = 0;
+	}
+	remove_wait_queue(sk_sleep(sk), &wait);
+	memnet_endpoint_put(ep);
+	return ret;
+}
+
+/**
+ * memnet_wait_connected() - wait for a connection to be made
+ * @sk: socket, locked, connecting; unlocked while waiting
+ * @timeo: jiffies, reduced
+ *
+ * Return: 0 or a negative errno.
+ */
+int memnet_wait_connected(struct sock *sk, long *timeo)
+{
+	DEFINE_WAIT_FUNC(wait, woken_wake_function);
+	int ret = 0;
+
+	add_wait_queue(sk_sleep(sk), &wait);
+	while (sk->sk_state == TCP_SYN_SENT && !sk->sk_err) {
+		ret = -EAGAIN;
+		if (!*timeo)
+			break;
+		ret = sock_intr_errno(*timeo);
+		if (signal_pending(current))
+			break;
+		ret = 0;
+		release_sock(sk);
+		*timeo = wait_woken(&wait, TASK_INTERRUPTIBLE, *timeo);
+		lock_sock(sk);
+	}
+	remove_wait_queue(sk_sleep(sk), &wait);
+	if (!ret && memnet_sk(sk)->ep)
+		memnet_endpoint_settle(memnet_sk(sk)->ep);
+	if (!ret && sk->sk_err)
+		ret = sock_error(sk);
+	if (!ret && !(memnet_sk(sk)->ep && memnet_sk(sk)->ep->connected))
+		ret = -EPIPE;
+	return ret;
+}
+
+/* The last buffer of the queue, if more may be added to it: nothing of it was sent. */
+static struct sk_buff *tail_buffer(struct memnet_endpoint *ep)
+{
+	struct memnet_entry *last;
+	struct sk_buff *skb;
+
+	if (list_empty(&ep->tx.queue))
+		return NULL;
+	last = list_last_entry(&ep->tx.queue, struct memnet_entry, node);
+	if (last->kind != MEMNET_ENTRY_DATA ||
+	    (ep->tx.offset && list_is_first(&last->node, &ep->tx.queue)))
+		return NULL;
+	skb = memnet_entry_skb(last);
+	if (skb->len >= WIRE_MAX_PAYLOAD || skb_shinfo(skb)->nr_frags == MAX_SKB_FRAGS)
+		return NULL;
+	return skb;
+}
+
+/*
+ * Takes the buffer to extend off the queue, or makes one. Off the queue it belongs to the
+ * caller alone; tail_put() brings it back. Nobody but the holder of lock_sock() adds to the
+ * queue, so the order is kept.
+ */
+static struct sk_buff *tail_get(struct memnet_endpoint *ep, gfp_t gfp)
+{
+	struct sk_buff *skb;
+
+	spin_lock_bh(&ep->lock);
+	skb = tail_buffer(ep);
+	if (skb)
+		list_del(&memnet_cb(skb)->entry.node);
+	spin_unlock_bh(&ep->lock);
+	return skb ?: memnet_transmit_alloc(ep, 0, gfp);
+}
+
+/* Returns false when the connection has died meanwhile; the buffer is then gone. */
+static bool tail_put(struct memnet_endpoint *ep, struct sk_buff *skb, u32 added, bool more,
+		     bool urgent)
+{
+	bool ok;
+
+	memnet_cb(skb)->entry.more = more;
+	spin_lock_bh(&ep->lock);
+	ok = ep->state != TCP_CLOSE && !ep->gone;
+	if (ok && skb->len) {
+		list_add_tail(&memnet_cb(skb)->entry.node, &ep->tx.queue);
+		WRITE_ONCE(ep->tx.end, ep->tx.end + added);
+		if (unlikely(urgent))
+			ep->tx.urgent = ep->tx.end;
+		/*
+		 * Also with MSG_MORE: it is the node's TCP that corks, and that knows when to
+		 * stop waiting.
+		 */
+		memnet_transmit(ep);
+		skb = NULL;
+	}
+	spin_unlock_bh(&ep->lock);
+	kfree_skb(skb);
+	return ok;
+}
+
+/* Copies from the user into page fragments of @skb; returns bytes or a negative errno. */
+static int fill_copy(struct sock *sk, struct sk_buff *skb, struct msghdr *msg, size_t len)
+{
+	struct page_frag *pfrag = sk_page_frag(sk);
+	int i = skb_shinfo(skb)->nr_frags, copy;
+	bool merge;
+
+	if (!skb_page_frag_refill(32U, pfrag, sk->sk_allocation))
+		return -ENOMEM;
+	merge = i && skb_can_coalesce(skb, i, pfrag->page, pfrag->offset);
+	if (!merge && i == MAX_SKB_FRAGS)
+		return 0;
+	copy = min_t(size_t, len, pfrag->size - pfrag->offset);
+	if (copy_page_from_iter(pfrag->page, pfrag->offset, copy, &msg->msg_iter) != copy)
+		return -EFAULT;
+	if (merge) {
+		skb_frag_size_add(&skb_shinfo(skb)->frags[i - 1], copy);
+	} else {
+		skb_fill_page_desc(skb, i, pfrag->page, pfrag->offset, copy);
+		page_ref_inc(pfrag->page);
+	}
+	pfrag->offset += copy;
+	skb->len += copy;
+	skb->data_len += copy;
+	skb->truesize += copy;
+	memnet_transmit_charge(skb, copy);
+	memnet_stat_add(MEMNET_STAT_HOST_COPIED_IN, copy);
+	return copy;
+}
+
+/* Puts references to the caller's pages into @skb; returns bytes or a negative errno. */
+static int fill_splice(struct sock *sk, struct sk_buff *skb, struct msghdr *msg, size_t len)
+{
+#ifdef MEMNET_HAVE_splice_pages
+	ssize_t n;
+
+	if (skb_shinfo(skb)->nr_frags == MAX_SKB_FRAGS)
+		return 0;
+	n = skb_splice_from_iter(skb, &msg->msg_iter, len, sk->sk_allocation);
+	if (n == -EMSGSIZE)
+		return 0;
+	if (n > 0) {
+		memnet_transmit_charge(skb, n);
+		memnet_stat_add(MEMNET_STAT_HOST_SPLICED, n);
+	}
+	return n;
+#else
+	return -EOPNOTSUPP;
+#endif
+}
+
+/*
+ * As tcp_sendmsg_locked(): what is asked for here is an error if it cannot be done. Time stamps
+ * would be of the node's packets.
+ */
+static int check_control(struct sock *sk, struct msghdr *msg)
+{
+	struct sockcm_cookie cookie = { .tsflags = 0 };
+
+	if (sock_cmsg_send(sk, msg, &cookie) ||
+	    cookie.tsflags & SOF_TIMESTAMPING_TX_RECORD_MASK)
+		return -EINVAL;
+	return 0;
+}
+
+static int send_locked(struct sock *sk, struct msghdr *msg, size_t len)
+{
+	long timeo = sock_sndtimeo(sk, msg->msg_flags & MSG_DONTWAIT);
+	struct memnet_sock *mn = memnet_sk(sk);
+	bool more = msg->msg_flags & MSG_MORE;
+	struct memnet_endpoint *ep;
+	bool fresh = false;
+	size_t sent = 0;
+	int ret = 0;
+
+	if (sk->sk_state == TCP_SYN_SENT) {
+		ret = memnet_wait_connected(sk, &timeo);
+		if (ret)
+			goto out;
+	}
+	ep = mn->ep;
+	ret = -EPIPE;
+	if (!ep || !ep->connected)
+		goto out;
+	if (sk->sk_err || sk->sk_shutdown & SEND_SHUTDOWN)
+		goto out;
+	if (msg->msg_controllen) {
+		ret = check_control(sk, msg);
+		if (ret)
+			goto out;
+	}
+	memnet_transmit_reap(ep);
+	while (msg_data_left(msg)) {
+		struct sk_buff *skb;
+		size_t room;
+		int added = 0;
+
+		ret = -EPIPE;
+		if (sk->sk_err || sk->sk_shutdown & SEND_SHUTDOWN)
+			goto out;
+		if (!memnet_transmit_writable(ep, sk)) {
+			ret = wait_for_room(sk, &timeo);
+			if (ret)
+				goto out;
+			continue;
+		}
+		skb = fresh ? memnet_transmit_alloc(ep, 0, sk->sk_allocation) :
+			      tail_get(ep, sk->sk_allocation);
+		ret = -ENOMEM;
+		if (!skb)
+			goto out;
+		/* Fill the buffer to its end; several fragments if need be. */
+		do {
+			room = min_t(size_t, msg_data_left(msg), WIRE_MAX_PAYLOAD - skb->len);
+			ret = msg->msg_flags & MSG_SPLICE_PAGES ? fill_splice(sk, skb, msg, room) :
+								  fill_copy(sk, skb, msg, room);
+			if (ret > 0)
+				added += ret;
+		} while (ret > 0 && msg_data_left(msg) && skb->len < WIRE_MAX_PAYLOAD);
+		sent += added;
+		if (!tail_put(ep, skb, added, more || msg_data_left(msg),
+			      msg->msg_flags & MSG_OOB && !msg_data_left(msg))) {
+			ret = -EPIPE;
+			goto out;
+		}
+		if (ret < 0)
+			goto out;
+		ret = -EMSGSIZE;
+		if (!added && fresh)
+			goto out;
+		/* The last one takes no more, though it looks as if: net.core.max_skb_frags. */
+		fresh = !added;
+	}
+	return sent;
+out:
+	if (sent)
+		return sent;
+	return sk_stream_error(sk, msg->msg_flags, ret);
+}
+
+/**
+ * memnet_sendmsg() - proto_ops.sendmsg
+ * @sock: socket
+ * @msg: what to send
+ * @len: bytes
+ *
+ * Return: bytes taken, or a negative errno as tcp_sendmsg().
+ */
+int memnet_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
+{
+	struct sock *sk = sock->sk;
+	struct memnet_sock *mn = memnet_sk(sk);
+	int ret;
+
+	if (memnet_delegated(mn)) {
+		memnet_native_begin(mn);
+		ret = mn->native->ops->sendmsg(mn->native, msg, len);
+		memnet_native_end(mn);
+		return ret;
+	}
+	if (msg->msg_flags & MSG_FASTOPEN) {
+		ret = memnet_connect_to_send(sock, msg);
+		if (ret)
+			return ret;
+		if (memnet_delegated(mn))
+			return memnet_sendmsg(sock, msg, len);
+	}
+	lock_sock(sk);
+	ret = mn->delegated ? -EPIPE : send_locked(sk, msg, len);
+	release_sock(sk);
+	return ret;
+}
+
+#ifdef MEMNET_HAVE_splice_eof
+/**
+ * memnet_splice_eof() - proto_ops.splice_eof: what announced more by itself is over
+ * @sock: socket
+ */
+void memnet_splice_eof(struct socket *sock)
+{
+	struct memnet_sock *mn = memnet_sk(sock->sk);
+
+	if (memnet_delegated(mn)) {
+		if (mn->native->ops->splice_eof)
+			mn->native->ops->splice_eof(mn->native);
+		return;
+	}
+	lock_sock(sock->sk);
+	if (!mn->delegated && mn->ep && !mn->opt[MEMNET_OPT_CORK])
+		memnet_transmit_push(mn->ep);
+	release_sock(sock->sk);
+}
+#endif
+
+#ifndef MEMNET_HAVE_splice_pages
+/**
+ * memnet_sendpage() - proto_ops.sendpage of kernels before MSG_SPLICE_PAGES
+ * @sock: socket
+ * @page: page to send from; referenced until it has been sent
+ * @offset: first byte
+ * @size: bytes
+ * @flags: MSG_*
+ *
+ * Return: bytes taken, or a negative errno.
+ */
+ssize_t memnet_sendpage(struct socket *sock, struct page *page, int offset, size_t size, int flags)
+{
+	bool more = flags & (MSG_MORE | MSG_SENDPAGE_NOTLAST);
+	struct sock *sk = sock->sk;
+	struct memnet_sock *mn = memnet_sk(sk);
+	struct memnet_endpoint *ep;
+	struct sk_buff *skb;
+	long timeo;
+	int ret, i;
+
+	if (memnet_delegated(mn)) {
+		memnet_native_begin(mn);
+		ret = kernel_sendpage(mn->native, page, offset, size, flags);
+		memnet_native_end(mn);
+		return ret;
+	}
+	if (!sendpage_ok(page))
+		return sock_no_sendpage(sock, page, offset, size, flags);
+	lock_sock(sk);
+	timeo = sock_sndtimeo(sk, flags & MSG_DONTWAIT);
+	ep = mn->ep;
+	ret = -EPIPE;
+	if (!ep || !ep->connected)
+		goto out;
+	memnet_transmit_reap(ep);
+	while (!sk->sk_err && !(sk->sk_shutdown & SEND_SHUTDOWN) &&
+	       !memnet_transmit_writable(ep, sk)) {
+		ret = wait_for_room(sk, &timeo);
+		if (ret)
+			goto out;
+	}
+	ret = -EPIPE;
+	if (sk->sk_err || sk->sk_shutdown & SEND_SHUTDOWN)
+		goto out;
+	skb = tail_get(ep, sk->sk_allocation);
+	ret = -ENOMEM;
+	if (!skb)
+		goto out;
+	i = skb_shinfo(skb)->nr_frags;
+	if (i == MAX_SKB_FRAGS || skb->len + size > WIRE_MAX_PAYLOAD) {
+		/* Full for this page: bring it back and begin another. */
+		if (!tail_put(ep, skb, 0, true, false)) {
+			ret = -EPIPE;
+			goto out;
+		}
+		skb = memnet_transmit_alloc(ep, 0, sk->sk_allocation);
+		ret = -ENOMEM;
+		if (!skb)
+			goto out;
+		i = 0;
+	}
+	size = min_t(size_t, size, WIRE_MAX_PAYLOAD);
+	get_page(page);
+	skb_fill_page_desc(skb, i, page, offset, size);
+	skb->len += size;
+	skb->data_len += size;
+	skb->truesize += size;
+	memnet_transmit_charge(skb, size);
+	memnet_stat_add(MEMNET_STAT_HOST_SPLICED, size);
+	ret = tail_put(ep, skb, size, more, flags & MSG_OOB) ? size : -EPIPE;
+out:
+	if (ret < 0)
+		ret = sk_stream_error(sk, flags, ret);
+	release_sock(sk);
+	return ret;
+}
+#endif
