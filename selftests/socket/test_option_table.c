@@ -378,7 +378,7 @@ static void compare_state(struct pair *p, int level, int last)
 		if ((level == SOL_SOCKET && (name == SO_PROTOCOL || name == SO_PEERNAME)) ||
 		    (level == IPPROTO_IP &&
 		     (name == IP_PROTOCOL || name == IP_MULTICAST_TTL || name == IP_MTU)) ||
-		    (level == IPPROTO_IPV6 && name == IPV6_MULTICAST_IF))
+		    (level == IPPROTO_IPV6 && (name == IPV6_MULTICAST_IF || name == IPV6_MULTICAST_HOPS)))
 			continue;
 		if (!(how & UNSET))
 			compare_read(p, level, name, how, "in this state");
