@@ -118,9 +118,11 @@ struct memnet_answer {
  * @last:	number of the last request
  * @seq:	number of the last one that was not CONNECT
  * @connect_seq: number of the last CONNECT
+ * @late_seq:	number of one that failed with the connection, before its answer
  * @room:	bytes the answer may have as payload
  * @busy:	sent or about to be, not answered
  * @connecting:	so is CONNECT
+ * @late:	the answer to @late_seq may come yet, for nobody
  * @answer:	of who waits for it, NULL where nobody does
  * @wait:	woken with the answer
  */
@@ -129,9 +131,11 @@ struct memnet_request {
 	u16			last;
 	u16			seq;
 	u16			connect_seq;
+	u16			late_seq;
 	u16			room;
 	bool			busy;
 	bool			connecting;
+	bool			late;
 	struct memnet_answer	*answer;
 	wait_queue_head_t	wait;
 };

@@ -223,6 +223,11 @@ int memnet_request_reply(struct memnet_endpoint *ep, struct memnet_rx *rx)
 		connected(ep, &answer);
 		return 0;
 	}
+	/* RESET has overtaken it: for whoever asked there is none any more. */
+	if (ep->request.late && ep->request.late_seq == seq) {
+		ep->request.late = false;
+		return 0;
+	}
 	if (!ep->request.busy || ep->request.seq != seq || rx->len > ep->request.room)
 		return -EPROTO;
 	/* Under the lock the asker does not go. */
@@ -233,7 +238,7 @@ int memnet_request_reply(struct memnet_endpoint *ep, struct memnet_rx *rx)
 }
 
 /**
- * memnet_request_fail() - there will be no answers
+ * memnet_request_fail() - nobody waits for answers any more
  * @ep: endpoint, locked
  * @error: negative errno
  */
@@ -246,6 +251,9 @@ void memnet_request_fail(struct memnet_endpoint *ep, int error)
 		ep->request.connecting = false;
 		connected(ep, &answer);
 	}
-	if (ep->request.busy)
+	if (ep->request.busy) {
+		ep->request.late_seq = ep->request.seq;
+		ep->request.late = true;
 		finish(ep, &answer);
+	}
 }

@@ -105,6 +105,38 @@ static int option_payload(struct peer *p, u32 error, u32 len)
 	return -1;
 }
 
+/* A node's answer may have been on its way when it found the connection reset. */
+static int reply_after_reset(struct peer *p, int times)
+{
+	u64 end = now_ms() + NODE_MS;
+	struct wire_msg msg, reply;
+	struct guest *g;
+
+	node_of(p)->hold_option = true;
+	while (now_ms() < end && !p->dead) {
+		for (g = node_of(p)->guests; g < node_of(p)->guests + NODE_MAX; g++) {
+			if (g->state == FREE || g->asked != WIRE_GETOPT)
+				continue;
+			reply = about(g, WIRE_REPLY);
+			reply.hdr.seq = cpu_to_le16(g->seq);
+			msg = about(g, WIRE_RESET);
+			msg.reset.error = cpu_to_le32(104);
+			msg.reset.end = cpu_to_le64(g->out);
+			g->asked = 0;
+			if (peer_say(p, &msg, 0))
+				return -1;
+			while (times--)
+				if (peer_say(p, &reply, 4))
+					return p->dead ? 0 : -1;
+			return 0;
+		}
+		node_serve(p, 20);
+	}
+	return -1;
+}
+
+ATTACK(reply_late, reply_after_reset(p, 1))
+ATTACK(reply_late_twice, reply_after_reset(p, 2))
 ATTACK(option_too_long, option_payload(p, 0, 5))
 ATTACK(option_failed_with_value, option_payload(p, 92, 4))
 ATTACK(option_short, option_payload(p, 0, 3))
@@ -529,6 +561,8 @@ static const struct attack attacks[] = {
 	{ "option of 3 bytes for an integer", option_short, LIVES },
 	{ "option of no bytes for an integer", option_empty, LIVES },
 	{ "REPLY twice", reply_twice, DIES },
+	{ "REPLY after RESET", reply_late, LIVES },
+	{ "REPLY after RESET, twice", reply_late_twice, DIES },
 	{ "REPLY for nobody", reply_nobody, LIVES },
 	{ "connect refused with EREMCHG", refused_oddly, LIVES },
 	{ "DATA before connected", data_unconnected, DIES },

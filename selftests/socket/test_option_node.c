@@ -27,7 +27,7 @@ static struct tcp_info info_of(int fd)
 #define CLOSED		7
 #define LISTENING	10
 
-TEST(option_info_fresh, "option.tcp-info")
+TEST_FOR(option_info_fresh, LOCAL, 0, "option.tcp-info")
 {
 	struct tcp_info info = info_of(fresh());
 
@@ -125,7 +125,7 @@ TEST_BOTH(option_mtu, "option.mtu")
 	CHECK(get_int(fd, IPPROTO_IP, IP_MTU) >= 1280);
 }
 
-TEST(option_mtu_unconnected, "option.mtu")
+TEST_FOR(option_mtu_unconnected, LOCAL, 0, "option.mtu")
 {
 	socklen_t len = sizeof(int);
 	int value;

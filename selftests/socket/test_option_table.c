@@ -275,30 +275,30 @@ static void compare_level(int level, int last)
 			FAIL("%d/%d is in the table, and does not differ", level, others[i].first);
 }
 
-TEST(option_table_socket, "option.all.socket")
+TEST_FOR(option_table_socket, LOCAL, 0, "option.all.socket")
 {
 	if (!family_sees_socket_options() && differs("sol-socket"))
 		SKIP("this kernel answers itself");
 	compare_level(SOL_SOCKET, 90);
 }
 
-TEST(option_table_tcp, "option.all.tcp")
+TEST_FOR(option_table_tcp, LOCAL, 0, "option.all.tcp")
 {
 	compare_level(IPPROTO_TCP, 60);
 }
 
-TEST(option_table_ip, "option.all.ip")
+TEST_FOR(option_table_ip, LOCAL, 0, "option.all.ip")
 {
 	compare_level(IPPROTO_IP, 63);
 }
 
-TEST_FOR(option_table_ipv6, ONLY_V6, 0, "option.all.ipv6")
+TEST_FOR(option_table_ipv6, ONLY_V6 | LOCAL, 0, "option.all.ipv6")
 {
 	compare_level(IPPROTO_IPV6, 90);
 }
 
 /* What needs no privilege; what does is refused alike. */
-TEST(option_table_nobody, "option.unprivileged")
+TEST_FOR(option_table_nobody, LOCAL, 0, "option.unprivileged")
 {
 	if (geteuid())
 		SKIP("nothing to lose");
@@ -312,7 +312,7 @@ TEST(option_table_nobody, "option.unprivileged")
 }
 
 /* Levels there are not, and IPv6's of a socket that has none. */
-TEST(option_table_levels, "option.unknown")
+TEST_FOR(option_table_levels, LOCAL, 0, "option.unknown")
 {
 	static const int levels[] = { 3, IPPROTO_UDP, 132, 255, 12345, -1 };
 	unsigned int i;
