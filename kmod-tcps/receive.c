@@ -13,8 +13,8 @@
  * is noted at once. What an endpoint can have us hold is bounded: payload by the limit it was
  * granted; requests by MAX_REQUESTS, since a correct host has one outstanding beside CONNECT;
  * unanswered options among them by their number, for a new value replaces the one that waits unless
- * a request stands between the two; options on in.queue by MAX_MARKERS, after which, or while memory
- * is short, only the last value is kept, to be set when the queue is empty.
+ * a request stands between the two; options on in.queue by MAX_MARKERS, after which, or while
+ * memory is short, only the last value is kept, to be set when the queue is empty.
  *
  * That is still a lot for a host with all its endpoints: every message that waits is charged to its
  * session, from make_marker() until the buffer is freed, and a session with more of them than fit
