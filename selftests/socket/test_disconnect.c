@@ -131,7 +131,7 @@ TEST_FOR(disconnect_fresh, LOCAL, 0, "connect.unspec.new")
 /* Half-closed it is still a connection; when both have closed it is none. */
 TEST_BOTH(disconnect_half_closed, "connect.unspec.error")
 {
-	int fd = meet("never-read");
+	int fd = meet("never-read end=stay");
 
 	OK(shutdown(fd, SHUT_WR));
 	OK(undo(fd));
