@@ -45,12 +45,20 @@ static int set_native_ports(struct memnet_sock *mn, sockptr_t value, unsigned in
 	return 0;
 }
 
-#define NUMBER	-1	/* the value is the port number, as it is the protocol of raw sockets */
-
 /*
  * What cannot be set, and how that is said. @len: with that only a value of this size at least;
- * @unread: the value is not looked at.
+ * @value: what is read, or NUMBER, or NOTHING where it cannot be; @unread: the value that is set is
+ * not looked at.
  */
+#define NUMBER	-1	/* the port number, as it is the protocol of raw sockets */
+#define NOTHING	-2
+
+#ifdef MEMNET_HAVE_router_alert_read
+#define ROUTER_ALERT 0
+#else
+#define ROUTER_ALERT NOTHING
+#endif
+
 static const struct constant {
 	int level, name;
 	int error;
@@ -64,14 +72,14 @@ static const struct constant {
 #endif
 	{ SOL_IP, IP_HDRINCL, -ENOPROTOOPT, 0, 0 },
 	{ SOL_IP, IP_NODEFRAG, -ENOPROTOOPT, 0, 0 },
-	{ SOL_IP, IP_ROUTER_ALERT, -EINVAL, 0, 0 },
+	{ SOL_IP, IP_ROUTER_ALERT, -EINVAL, 0, ROUTER_ALERT },
 	{ SOL_IP, IP_RECVFRAGSIZE, -EINVAL, 0, 0 },
 	{ SOL_IP, IP_MULTICAST_IF, -EINVAL, 0, 0, 0, true },
 	{ SOL_IP, IP_MULTICAST_TTL, -EINVAL, 0, 1 },
 	{ SOL_IP, IP_PROTOCOL, -ENOPROTOOPT, 0, NUMBER, 0, true },
 	{ SOL_IPV6, IPV6_MULTICAST_IF, -ENOPROTOOPT, 0, 0, AF_INET6 },
 	{ SOL_IPV6, IPV6_MULTICAST_HOPS, -ENOPROTOOPT, 0, IPV6_DEFAULT_MCASTHOPS, AF_INET6 },
-	{ SOL_IPV6, IPV6_ROUTER_ALERT, -ENOPROTOOPT, 4, 0, AF_INET6 },
+	{ SOL_IPV6, IPV6_ROUTER_ALERT, -ENOPROTOOPT, 4, ROUTER_ALERT, AF_INET6 },
 };
 
 /* What only TCP knows, and cannot be set. @raw: it is not an integer. */
@@ -320,6 +328,8 @@ static int read_option(struct sock *sk, int level, int name, char __user *value,
 	int ret = 0, v = 0;
 
 	if (i < 0 && !c && !f)
+		return -ENOPROTOOPT;
+	if (c && c->value == NOTHING)
 		return -ENOPROTOOPT;
 	lock_sock(sk);
 	if (i >= 0)
