@@ -45,11 +45,6 @@ static int set_native_ports(struct memnet_sock *mn, sockptr_t value, unsigned in
 	return 0;
 }
 
-/*
- * What cannot be set, and how that is said. @len: with that only a value of this size at least;
- * @value: what is read, or NUMBER, or NOTHING where it cannot be; @unread: the value that is set is
- * not looked at.
- */
 #define NUMBER	-1	/* the port number, as it is the protocol of raw sockets */
 #define NOTHING	-2
 
@@ -59,6 +54,11 @@ static int set_native_ports(struct memnet_sock *mn, sockptr_t value, unsigned in
 #define ROUTER_ALERT NOTHING
 #endif
 
+/*
+ * What cannot be set, and how that is said. @len: with that only a value of this size at least;
+ * @value: what is read, or NUMBER, or NOTHING where it cannot be; @unread: the value that is set is
+ * not looked at.
+ */
 static const struct constant {
 	int level, name;
 	int error;
