@@ -240,6 +240,8 @@ struct memnet_endpoint {
 		u64			placed;		/* bytes written by the node */
 
 		u16			urg;		/* see urgent.c */
+		u8			urg_byte;
+		bool			urg_due;
 		u64			urg_pos;
 		u64			urg_old;
 	} rx;
@@ -691,11 +693,19 @@ int memnet_connect(struct socket *sock, memnet_sockaddr *uaddr, int len, int fla
 
 /* urgent.c */
 int memnet_urgent_come(struct memnet_endpoint *ep, const struct wire_msg *msg);
+void __memnet_urgent_arrive(struct memnet_endpoint *ep);
 void __memnet_urgent_pass(struct memnet_endpoint *ep);
 u32 memnet_urgent_ahead(const struct memnet_endpoint *ep, u32 from);
 bool memnet_urgent_skips(struct sock *sk, struct memnet_endpoint *ep, u32 from);
 bool memnet_urgent_at_mark(const struct memnet_endpoint *ep);
 int memnet_urgent_recv(struct sock *sk, struct msghdr *msg, size_t len, int flags);
+
+/* Called whenever rx.received or rx.placed has grown. */
+static inline void memnet_urgent_arrive(struct memnet_endpoint *ep)
+{
+	if (unlikely(ep->rx.urg_due))
+		__memnet_urgent_arrive(ep);
+}
 
 /* Called whenever rx.copied or rx.placed has grown. */
 static inline void memnet_urgent_pass(struct memnet_endpoint *ep)

@@ -48,6 +48,7 @@ static int receive_data(struct memnet_endpoint *ep, struct memnet_rx *rx)
 		ep->rx.pages += pages;
 		memnet_stat_add(MEMNET_STAT_PAGES_HELD, pages);
 	}
+	memnet_urgent_arrive(ep);
 	if (fin) {
 		ep->rx.fin = true;
 		ep->rx.ended = true;

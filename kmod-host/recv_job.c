@@ -310,6 +310,7 @@ int memnet_recv_job_done(struct memnet_endpoint *ep, const struct wire_msg *msg)
 		memnet_region_sync(job->map, job->offset + job->filled, len);
 	job->filled += len;
 	ep->rx.placed += len;
+	memnet_urgent_arrive(ep);
 	memnet_urgent_pass(ep);
 	memnet_stat_add(MEMNET_STAT_HOST_PLACED, len);
 	if (job->filled < job->piece || job->filled == job->len || !job->all || job->cancel) {

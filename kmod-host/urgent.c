@@ -10,6 +10,8 @@
  * rx.urg holds what tcp_sock.urg_data does: TCP_URG_NOTYET, TCP_URG_VALID with the byte, or
  * TCP_URG_READ; 0 when there is none, or it was read past. rx.urg_pos is its place, counted as on
  * the wire. Both are written under the endpoint's lock; they are set before the byte can be read.
+ * Valid it is when it has come with the stream, too, as with TCP (rx.urg_due: it is to), unless
+ * there is no room for what is before it.
  *
  * A byte that was the mark when a reader stood at it and a newer one came is left out as well, as
  * tcp_check_urg() does: rx.urg_old.
@@ -23,6 +25,12 @@ static u64 read_so_far(const struct memnet_endpoint *ep)
 	return ep->rx.copied + ep->rx.placed;
 }
 
+static void is_valid(struct memnet_endpoint *ep)
+{
+	WRITE_ONCE(ep->rx.urg, TCP_URG_VALID | ep->rx.urg_byte);
+	memnet_endpoint_wake(ep, MEMNET_WAKE_READ);
+}
+
 /**
  * memnet_urgent_come() - URGENT came
  * @ep: endpoint, locked
@@ -32,7 +40,6 @@ static u64 read_so_far(const struct memnet_endpoint *ep)
  */
 int memnet_urgent_come(struct memnet_endpoint *ep, const struct wire_msg *msg)
 {
-	u16 state = msg->urgent.valid ? TCP_URG_VALID | msg->urgent.byte : TCP_URG_NOTYET;
 	u64 pos = le64_to_cpu(msg->hdr.pos);
 	struct sock *sk = ep->sk;
 
@@ -41,7 +48,8 @@ int memnet_urgent_come(struct memnet_endpoint *ep, const struct wire_msg *msg)
 	    pos - (ep->rx.received + ep->rx.placed) > S32_MAX)	/* TCP's numbers end there */
 		return -EPROTO;
 	if (ep->rx.urg && (pos < ep->rx.urg_pos ||
-			   (pos == ep->rx.urg_pos && ep->rx.urg != TCP_URG_NOTYET)))
+			   (pos == ep->rx.urg_pos &&
+			    (ep->rx.urg != TCP_URG_NOTYET || ep->rx.urg_due))))
 		return -EPROTO;
 	if (!ep->rx.urg || pos != ep->rx.urg_pos) {
 		if (sk)
@@ -51,10 +59,25 @@ int memnet_urgent_come(struct memnet_endpoint *ep, const struct wire_msg *msg)
 			ep->rx.urg_old = ep->rx.urg_pos + 1;
 	}
 	WRITE_ONCE(ep->rx.urg_pos, pos);
-	WRITE_ONCE(ep->rx.urg, state);
-	if (msg->urgent.valid)
-		memnet_endpoint_wake(ep, MEMNET_WAKE_READ);
+	WRITE_ONCE(ep->rx.urg, TCP_URG_NOTYET);
+	ep->rx.urg_byte = msg->urgent.byte;
+	ep->rx.urg_due = msg->urgent.valid && pos - ep->rx.placed < ep->rx.limit;
+	if (msg->urgent.valid && !ep->rx.urg_due)
+		is_valid(ep);
 	return 0;
+}
+
+/**
+ * __memnet_urgent_arrive() - the urgent byte may have come with the stream
+ * @ep: endpoint, locked; it is due
+ */
+void __memnet_urgent_arrive(struct memnet_endpoint *ep)
+{
+	lockdep_assert_held(&ep->lock);
+	if (ep->rx.received + ep->rx.placed <= ep->rx.urg_pos)
+		return;
+	ep->rx.urg_due = false;
+	is_valid(ep);
 }
 
 /**
