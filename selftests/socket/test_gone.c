@@ -275,12 +275,13 @@ TEST_BOTH(gone_linger_nonblock, "close.linger.interrupted")
 {
 	char tag[PEER_TAG];
 	int fd = meet("sink check=1 reply=0 wait=1 tag=%s", peer_tag(tag));
-	volatile bool *went = mmap(NULL, sizeof(*went), PROT_READ | PROT_WRITE,
-				   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	/* how far the child is: it has closed its own, and said go */
+	volatile int *at = mmap(NULL, sizeof(*at), PROT_READ | PROT_WRITE,
+				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	size_t sent = stuff(fd);
 	pid_t pid;
 
-	CHECK(went != MAP_FAILED);
+	CHECK(at != MAP_FAILED);
 	set_linger(fd, 1000);
 	set_nonblock(fd, true);
 	pid = fork();
@@ -288,14 +289,16 @@ TEST_BOTH(gone_linger_nonblock, "close.linger.interrupted")
 	if (!pid) {
 		alarm(25);
 		OK(close(fd));
+		*at = 1;
 		nap_ms(50);
-		*went = true;
+		*at = 2;
 		go(tag, "");
 		_exit(0);
 	}
-	nap_ms(10);	/* the child has closed its own */
+	while (*at < 1)
+		nap_ms(1);
 	OK(close(fd));
-	CHECK(*went);
+	EQ(*at, 2);
 	expect_all(tag, sent);
 	wait_for(pid);
 }
