@@ -220,7 +220,7 @@ static struct memnet_endpoint *lookup(struct link_channel *lc, u32 index)
 static bool of_stream(u8 opcode)
 {
 	return opcode == WIRE_DATA || opcode == WIRE_RESET || opcode == WIRE_FINISHED ||
-	       opcode == WIRE_RECV_DONE;
+	       opcode == WIRE_URGENT || opcode == WIRE_RECV_DONE;
 }
 
 static int host_receive(struct memnet_channel *ch, struct memnet_rx *rx, gfp_t gfp)

@@ -6,9 +6,9 @@
  * request and sleeps, killable, with the socket unlocked, until REPLY comes or the endpoint
  * dies. An endpoint has one request at a time, and CONNECT besides, which nobody waits for here and
  * which may take long; who was killed while waiting leaves it busy, and the next one waits for that
- * answer first. The answer is put where its asker is, since by the
- * time that one looks another thread's request may have been answered. All fields are under the
- * endpoint's lock.
+ * answer first. The answer is put where its asker is, since by the time that one looks another
+ * thread's request may have been answered. RESET ends a request, whose answer may come yet. All
+ * fields are under the endpoint's lock.
  */
 #include "memnet.h"
 

@@ -82,11 +82,10 @@ static int reply_payload(struct peer *p, u32 len)
 ATTACK(reply_with_payload, reply_payload(p, 4))
 ATTACK(reply_with_much, reply_payload(p, WIRE_OPT_READ + 1))
 
-/* Of an integer that the host has asked for. */
-static int option_payload(struct peer *p, u32 error, u32 len)
+/* One that has asked for an option, and @reply to it. */
+static struct guest *guest_that_asks(struct peer *p, struct wire_msg *reply)
 {
 	u64 end = now_ms() + NODE_MS;
-	struct wire_msg msg;
 	struct guest *g;
 
 	node_of(p)->hold_option = true;
@@ -94,45 +93,44 @@ static int option_payload(struct peer *p, u32 error, u32 len)
 		for (g = node_of(p)->guests; g < node_of(p)->guests + NODE_MAX; g++) {
 			if (g->state == FREE || g->asked != WIRE_GETOPT)
 				continue;
-			msg = about(g, WIRE_REPLY);
-			msg.hdr.seq = cpu_to_le16(g->seq);
-			msg.reply.error = cpu_to_le32(error);
+			*reply = about(g, WIRE_REPLY);
+			reply->hdr.seq = cpu_to_le16(g->seq);
 			g->asked = 0;
-			return peer_say(p, &msg, len);
+			return g;
 		}
 		node_serve(p, 20);
 	}
-	return -1;
+	return NULL;
+}
+
+/* Of an integer that the host has asked for. */
+static int option_payload(struct peer *p, u32 error, u32 len)
+{
+	struct wire_msg msg;
+
+	if (!guest_that_asks(p, &msg))
+		return -1;
+	msg.reply.error = cpu_to_le32(error);
+	return peer_say(p, &msg, len);
 }
 
 /* A node's answer may have been on its way when it found the connection reset. */
 static int reply_after_reset(struct peer *p, int times)
 {
-	u64 end = now_ms() + NODE_MS;
 	struct wire_msg msg, reply;
-	struct guest *g;
+	struct guest *g = guest_that_asks(p, &reply);
 
-	node_of(p)->hold_option = true;
-	while (now_ms() < end && !p->dead) {
-		for (g = node_of(p)->guests; g < node_of(p)->guests + NODE_MAX; g++) {
-			if (g->state == FREE || g->asked != WIRE_GETOPT)
-				continue;
-			reply = about(g, WIRE_REPLY);
-			reply.hdr.seq = cpu_to_le16(g->seq);
-			msg = about(g, WIRE_RESET);
-			msg.reset.error = cpu_to_le32(104);
-			msg.reset.end = cpu_to_le64(g->out);
-			g->asked = 0;
-			if (peer_say(p, &msg, 0))
-				return -1;
-			while (times--)
-				if (peer_say(p, &reply, 4))
-					return p->dead ? 0 : -1;
-			return 0;
-		}
-		node_serve(p, 20);
-	}
-	return -1;
+	if (!g)
+		return -1;
+	msg = about(g, WIRE_RESET);
+	msg.reset.error = cpu_to_le32(104);
+	msg.reset.end = cpu_to_le64(g->out);
+	if (peer_say(p, &msg, 0))
+		return -1;
+	while (times--)
+		if (peer_say(p, &reply, 4))
+			return p->dead ? 0 : -1;
+	return 0;
 }
 
 ATTACK(reply_late, reply_after_reset(p, 1))

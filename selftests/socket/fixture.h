@@ -82,6 +82,10 @@ void await_sleep(pid_t pid, pid_t tid);
 /* A family cannot refuse what the kernel has at SOL_SOCKET before 6.7. */
 bool family_sees_socket_options(void);
 
+/* By SCM_RIGHTS, over a Unix socket. */
+void send_descriptor(int over, int fd);
+int receive_descriptor(int over);
+
 void *bad_memory(void);
 void become_nobody(void);	/* loses every capability */
 

@@ -105,42 +105,6 @@ TEST(descriptor_listener_in_child, "process.listener")
 	wait_for(pid);
 }
 
-static void send_descriptor(int over, int fd)
-{
-	char control[CMSG_SPACE(sizeof(int))] = { 0 };
-	struct iovec iov = { (char *)"x", 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = control, .msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
-
-	cmsg->cmsg_level = SOL_SOCKET;
-	cmsg->cmsg_type = SCM_RIGHTS;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
-	EQ(sendmsg(over, &msg, 0), 1);
-}
-
-static int receive_descriptor(int over)
-{
-	char control[CMSG_SPACE(sizeof(int))];
-	char byte;
-	struct iovec iov = { &byte, 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = control, .msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *cmsg;
-	int fd;
-
-	EQ(recvmsg(over, &msg, 0), 1);
-	cmsg = CMSG_FIRSTHDR(&msg);
-	CHECK(cmsg && cmsg->cmsg_type == SCM_RIGHTS);
-	memcpy(&fd, CMSG_DATA(cmsg), sizeof(int));
-	return fd;
-}
-
 TEST_BOTH(descriptor_passed, "process.scm-rights")
 {
 	char tag[PEER_TAG];
