@@ -86,6 +86,28 @@ def test_windows_shrink(lab):
     return out.splitlines()[-1]
 
 
+def test_edges(lab):
+    """
+    No wake-up is lost: a million edge-triggered events of 64 sockets, of which each byte that comes back needs one; a tenth of
+    that natively before, since that one proves the test only.
+    """
+    events = 20_000 if offload.quick() else 100_000 if offload.debug(lab) else 1_000_000
+    notes = []
+    for name, options, count in (("native", offload.native(), events // 10), ("memnet", offload.memnet(), events)):
+        with offload.Watch(lab) as w:
+            out = lab.host.sh(f"mnedges {options} --events {count}", timeout=900)
+        line = offload.summary(out, "edges")
+        assert line["events"] >= count, out
+        notes.append(f"{name}: {line['bursts']} bursts, {line['full']} times full, {line['ms'] // 1000} s")
+    assert line["full"], "no send buffer was ever full"
+    w.proves(connects=64)
+    offload.idle(lab)
+    return "; ".join(notes)
+
+
+test_edges.timeout = 1200
+
+
 def test_closed_then_reset(lab):
     """A socket closed with more queued than the node's window takes is gone with the peer's reset, not a minute later."""
     limit = "/sys/module/memnet_tcps/parameters/max_window"
