@@ -40,7 +40,7 @@ static int wait_for_child(struct sock *sk, long timeo, struct memnet_endpoint **
 		ret = take_native_child(sk, native);
 		if (ret != -EAGAIN)
 			break;
-		ret = sock_error(sk);
+		ret = mn->refused ? sock_error(sk) : 0;
 		if (ret)
 			break;
 		ret = -EAGAIN;
@@ -73,7 +73,7 @@ static int memnet_do_accept(struct socket *sock, struct socket *newsock, int fla
 	lock_sock(sk);
 	ret = wait_for_child(sk, sock_rcvtimeo(sk, flags & O_NONBLOCK), &child, &native);
 	if (!ret)
-		memnet_inherit_options(newsk, sk);
+		memnet_inherit_options(newsk, sk, child);
 	ep = memnet_sk(sk)->ep;
 	if (!ret && ep && READ_ONCE(ep->listener.queued))
 		*empty = 0;

@@ -471,6 +471,8 @@ int memnet_listen(struct socket *sock, int backlog)
 	if (ret)
 		goto out;
 	sk->sk_max_ack_backlog = backlog;
+	memnet_bequeath(sk);
+	WRITE_ONCE(mn->refused, false);
 	spin_lock_bh(&ep->lock);
 	ep->listener.backlog = clamp(backlog, 1, SHRT_MAX);
 	/* The node may push as soon as it listens, so this side listens first. */
@@ -534,6 +536,7 @@ int memnet_listener_restore(struct memnet_sock *mn, struct memnet_link *link)
 		if (ret && ret != -ENETDOWN && ret != -ECONNRESET && ret != -ECONNABORTED &&
 		    (ret != -EADDRINUSE || mn->in_use == IN_USE_TRIES)) {
 			WRITE_ONCE(sk->sk_err, -ret);
+			WRITE_ONCE(mn->refused, true);
 			sk_error_report(sk);
 			pr_warn_ratelimited("memnet: cannot listen on port %u again: error %d\n",
 					    inet_sk(sk)->inet_num, ret);

@@ -210,6 +210,9 @@ static int connect_locked(struct socket *sock, memnet_sockaddr *uaddr, int *ulen
 		return -EINVAL;
 	}
 	timeo = sock_sndtimeo(sk, flags & O_NONBLOCK);
+	/* However quick the node was: who does not wait learns of it as with TCP. */
+	if (!timeo && pending == -EINPROGRESS)
+		return pending;
 	undone = mn->disconnects;
 	timeo = wait_connected(sk, timeo);
 	if (sk->sk_state == TCP_SYN_SENT) {
@@ -225,6 +228,7 @@ static int connect_locked(struct socket *sock, memnet_sockaddr *uaddr, int *ulen
 		ret = sock_error(sk) ?: -ECONNABORTED;
 		if (mn->ep && mn->ep->connected)	/* and over again */
 			memnet_disconnect(sock);
+		inet_sk(sk)->inet_dport = 0;
 		sock->state = SS_UNCONNECTED;
 		WRITE_ONCE(sk->sk_shutdown, 0);
 		return ret;

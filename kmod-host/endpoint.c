@@ -101,6 +101,8 @@ void memnet_endpoint_put(struct memnet_endpoint *ep)
 	WARN_ON_ONCE(!list_empty(&ep->tx.queue) || !list_empty(&ep->tx.jobs));
 	WARN_ON_ONCE(!list_empty(&ep->rx.jobs));
 	kfree_skb(ep->request.skb);
+	memnet_inherited_put(ep->listener.inherited);
+	memnet_inherited_put(ep->inherited);
 	if (ep->lc) {
 		atomic_dec(&ep->lc->link->endpoints);
 		memnet_lc_put(ep->lc);
@@ -254,7 +256,8 @@ void memnet_endpoint_attach(struct memnet_endpoint *ep, struct sock *sk)
 	WRITE_ONCE(ep->net_cookie, sock_net(sk)->net_cookie);
 	memnet_rcv_window_bound(ep, READ_ONCE(sk->sk_rcvbuf));
 	sk->sk_state = ep->state;
-	sk->sk_err = ep->error;
+	if (ep->error)	/* else what the socket has before it is opened stays, as with TCP */
+		sk->sk_err = ep->error;
 	ep->error = 0;
 	if (ep->connected)
 		sk_incoming_cpu_update(sk);

@@ -33,6 +33,7 @@
  *   sockopt.c     setsockopt and getsockopt
  *   sock_level.c  options of SOL_SOCKET
  *   option.c      options that are integers, and their copies on the node
+ *   inherit.c     what accepted sockets have of their listeners
  *   native.c      sockets that stay in the host's own stack: loopback and excluded ports
  *   sockets.c     all sockets of a namespace, for who looks from outside
  *   netlink.c     links and sockets for memnetctl
@@ -63,6 +64,7 @@
 
 struct memnet_link;
 struct memnet_area;
+struct memnet_inherited;
 
 /**
  * struct link_channel - a channel of a link and the endpoints on it
@@ -161,6 +163,8 @@ struct memnet_request {
  * @rx:		incoming queue; positions count bytes of DATA
  * @request:	see request.c
  * @listener:	of a listening endpoint: the children nobody has accepted
+ * @inherited:	child: what its listener handed down, until accept(); not under the lock, since
+ *		who has the child off the queue has it alone
  * @area:	where its counter is; set under lock_sock() by its first asynchronous job
  * @slot:	of @area
  * @local:	local address, once the node has told it
@@ -253,7 +257,10 @@ struct memnet_endpoint {
 		u32			queued;
 		u32			backlog;
 		u32			collected;	/* not yet told by ACCEPTED */
+		struct memnet_inherited	*inherited;	/* by children that come, see inherit.c */
 	} listener;
+
+	struct memnet_inherited	*inherited;
 
 	struct memnet_area	*area;
 	u16			slot;
@@ -408,6 +415,7 @@ static_assert(MEMNET_OPT_END <= 64);	/* they are bits of a word, too */
  *		and address; under lock_sock()
  * @in_use:	a listener whose port the node had for somebody else when it was to be set up again:
  *		how often that was tried; under lock_sock()
+ * @refused:	a listener that the node would not have again: sk_err says why; under lock_sock()
  * @opt:	option values, of SOL_SOCKET as the node was told; under lock_sock()
  * @opt_set:	bit i: @opt[i] was set and is to be copied to the node; under lock_sock()
  * @changed:	of a listener: what was told since it listens; of a new child: what it is to be
@@ -431,6 +439,7 @@ struct memnet_sock {
 	bool			privileged;
 	bool			unready;
 	u8			in_use;
+	bool			refused;
 	int			opt[MEMNET_OPT_END];
 	u64			opt_set;
 	u64			changed;
@@ -736,11 +745,17 @@ int memnet_getsockopt(struct socket *sock, int level, int name, char __user *val
 void memnet_init_options(struct sock *sk);
 void memnet_keepalive(struct sock *sk, int on);
 int memnet_sync_options(struct sock *sk, struct memnet_endpoint *ep, bool all);
-void memnet_copy_flags(struct sock *to, const struct sock *from);
-void memnet_inherit_options(struct sock *sk, const struct sock *listener);
 void memnet_tell_child(struct sock *sk);
 void memnet_option(int i, int *level, int *name);
 void memnet_option_message(struct sock *sk, int i, struct wire_msg *msg);
+
+/* inherit.c */
+void memnet_copy_flags(struct sock *to, const struct sock *from);
+void memnet_bequeath(struct sock *sk);
+void memnet_inherit(struct memnet_endpoint *child, struct memnet_endpoint *listener);
+void memnet_inherit_options(struct sock *sk, const struct sock *listener,
+			    struct memnet_endpoint *child);
+void memnet_inherited_put(struct memnet_inherited *in);
 
 /* native.c */
 

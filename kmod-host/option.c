@@ -15,9 +15,8 @@
  * whose peer may not read: they are bits of tx.options, and it is the value of the moment that is
  * sent.
  *
- * A child has the options its listener had when the node's TCP made it, which is before accept().
- * What was set since the socket listens is noted (memnet_sock.changed) and told to the child when
- * it is accepted, so that what it says is what the node does.
+ * What children have of their listeners is in inherit.c. For it, what was set since a socket
+ * listens is noted (memnet_sock.changed).
  *
  * All under lock_sock().
  */
@@ -359,61 +358,19 @@ void memnet_keepalive(struct sock *sk, int on)
 }
 
 /**
- * memnet_copy_flags() - options of SOL_SOCKET that a child inherits and nobody is told
- * @to: the socket that gets them
- * @from: the socket that has them
- */
-void memnet_copy_flags(struct sock *to, const struct sock *from)
-{
-	static const enum sock_flags flags[] = {
-		SOCK_LINGER, SOCK_DBG, SOCK_BROADCAST, SOCK_NOFCS, SOCK_RXQ_OVFL,
-		SOCK_FILTER_LOCKED, SOCK_SELECT_ERR_QUEUE, SOCK_RCVMARK, SOCK_URGINLINE,
-	};
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(flags); i++)
-		sock_valbool_flag(to, flags[i], sock_flag(from, flags[i]));
-	to->sk_lingertime = from->sk_lingertime;
-	to->sk_no_check_tx = from->sk_no_check_tx;
-	WRITE_ONCE(to->sk_txrehash, READ_ONCE(from->sk_txrehash));
-}
-
-/**
- * memnet_inherit_options() - an accepted socket has its listener's options
- * @sk: the new socket
- * @listener: locked
+ * memnet_options_alone() - what a child does not inherit
  *
- * As the native child on the node has them.
+ * Return: bits of those options.
  */
-void memnet_inherit_options(struct sock *sk, const struct sock *listener)
+u64 memnet_options_alone(void)
 {
-	const struct memnet_sock *from = memnet_sk(listener);
-	struct memnet_sock *mn = memnet_sk(sk);
+	u64 alone = MEMNET_OPT_BIT(MEMNET_OPT_PRIORITY);
 	int i;
 
-	sk->sk_sndbuf = listener->sk_sndbuf;
-	sk->sk_rcvbuf = listener->sk_rcvbuf;
-	sk->sk_userlocks = listener->sk_userlocks & (SOCK_SNDBUF_LOCK | SOCK_RCVBUF_LOCK);
-	sk->sk_rcvlowat = listener->sk_rcvlowat;
-	sk->sk_rcvtimeo = listener->sk_rcvtimeo;
-	sk->sk_sndtimeo = listener->sk_sndtimeo;
-	sk->sk_reuse = listener->sk_reuse;
-	sk->sk_reuseport = listener->sk_reuseport;
-	sk->sk_ipv6only = listener->sk_ipv6only;
-	memnet_copy_flags(sk, listener);
-	sock_valbool_flag(sk, SOCK_KEEPOPEN, sock_flag(listener, SOCK_KEEPOPEN));
-	memcpy(mn->opt, from->opt, sizeof(mn->opt));
-	mn->opt_set = from->opt_set;
-	mn->changed = from->changed;
-	mn->opt[MEMNET_OPT_PRIORITY] = 0;
-	mn->changed &= ~MEMNET_OPT_BIT(MEMNET_OPT_PRIORITY);
-	for (i = MEMNET_OPT_SOCKET_END; i < MEMNET_OPT_END; i++) {
-		if (!(options[i].how & ALONE))
-			continue;
-		mn->opt[i] = 0;
-		mn->opt_set &= ~MEMNET_OPT_BIT(i);
-		mn->changed &= ~MEMNET_OPT_BIT(i);
-	}
+	for (i = MEMNET_OPT_SOCKET_END; i < MEMNET_OPT_END; i++)
+		if (options[i].how & ALONE)
+			alone |= MEMNET_OPT_BIT(i);
+	return alone;
 }
 
 /**
@@ -542,6 +499,8 @@ int memnet_option_set(struct sock *sk, int i, int value)
 		return ret;
 	}
 	apply(sk, i, was, value);
+	if (sk->sk_state == TCP_LISTEN)
+		memnet_bequeath(sk);
 	if (mn->native)
 		memnet_native_setopt(mn, options[i].level, options[i].name, value);
 	return 0;

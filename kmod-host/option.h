@@ -16,6 +16,7 @@ int memnet_option_set(struct sock *sk, int i, int value);
 bool memnet_option_empty(int i);
 bool memnet_option_get(struct sock *sk, int i, int *value);
 void memnet_tell_changes(struct sock *sk);
+u64 memnet_options_alone(void);
 
 /* sock_level.c */
 int memnet_set_socket(struct socket *sock, int name, sockptr_t value, unsigned int len);

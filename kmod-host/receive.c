@@ -184,6 +184,7 @@ static int receive_new_connection(struct link_channel *lc, const struct wire_msg
 			/* what the node thinks of its queue does not matter any more */
 		} else if (listener->listener.queued < max(listener->listener.backlog, 1U)) {
 			refcount_inc(&ep->refs);
+			memnet_inherit(ep, listener);
 			list_add_tail(&ep->node, &listener->listener.queue);
 			WRITE_ONCE(listener->listener.queued, listener->listener.queued + 1);
 			memnet_endpoint_wake(listener, MEMNET_WAKE_READ);

@@ -380,7 +380,9 @@ __poll_t memnet_poll(struct file *file, struct socket *sock, poll_table *wait)
 			memnet_endpoint_settle(ep);
 	}
 	rcu_read_unlock();
-	if (READ_ONCE(sk->sk_err))
+	/* A listener is not asked what it was before, as with TCP. */
+	if (READ_ONCE(sk->sk_err) &&
+	    (READ_ONCE(sk->sk_state) != TCP_LISTEN || READ_ONCE(mn->refused)))
 		mask |= EPOLLERR;
 	return mask;
 }

@@ -83,6 +83,8 @@ static void apply(struct socket *sock, int name)
 
 	lock_sock(sk);
 	memnet_tell_changes(sk);
+	if (mn->ep && sk->sk_state == TCP_LISTEN)
+		memnet_bequeath(sk);
 	if (mn->ep && is_size(name)) {
 		spin_lock_bh(&mn->ep->lock);
 		memnet_rcv_window_bound(mn->ep, sk->sk_rcvbuf);

@@ -59,6 +59,21 @@ TEST(connect_refused, "connect.refused")
 	echo_works(fd);
 }
 
+/* Nothing is left of it. */
+TEST(connect_refused_then_listen, "connect.refused")
+{
+	int hold, fd = fresh();
+	unsigned int port = closed_port(&hold);
+	union addr addr;
+	socklen_t len = sizeof(addr);
+
+	FAILS(connect_to(fd, peer_at(port)), ECONNREFUSED);
+	OK(listen(fd, 4));
+	FAILS(getpeername(fd, &addr.sa, &len), ENOTCONN);
+	call(port_of(fd), "echo");
+	OK(close(accept_one(fd)));
+}
+
 TEST(connect_connected, "connect.connected")
 {
 	int fd = dial("echo");

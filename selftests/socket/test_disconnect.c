@@ -3,6 +3,7 @@
  * connect(AF_UNSPEC): what it undoes, what it leaves behind, and what a
  * connection that ended before its second connect() answers.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -72,6 +73,36 @@ TEST_BOTH(disconnect_then_send, "connect.unspec.error")
 	FAILS(send(fd, "a", 1, 0), ECONNRESET);
 	EQ(pipes, 0);
 	no_connection(fd);
+}
+
+/* It stays whatever the socket becomes; only who listens is not told of it. */
+TEST(disconnect_then_bind, "connect.unspec.error")
+{
+	int fd = meet("echo");
+	union addr addr;
+
+	OK(undo(fd));
+	addr_any(&addr, tested.v6, 0);
+	OK(bind(fd, &addr.sa, addr_len(&addr)));
+	EQ(wait_fd(fd, POLLIN | POLLOUT | POLLRDHUP, 0),
+	   POLLOUT | POLLHUP | POLLERR);
+	EQ(get_int(fd, SOL_SOCKET, SO_ERROR), ECONNRESET);
+}
+
+TEST(disconnect_then_listen, "connect.unspec.error")
+{
+	int fd = meet("echo");
+
+	OK(undo(fd));
+	OK(listen(fd, 4));
+	OK(fcntl(fd, F_SETFL, O_NONBLOCK));
+	EQ(wait_fd(fd, POLLIN | POLLOUT | POLLRDHUP, 0), 0);
+	FAILS(accept(fd, NULL, NULL), EAGAIN);
+	FAILS(send(fd, "a", 1, MSG_NOSIGNAL), ECONNRESET);
+	FAILS(send(fd, "a", 1, MSG_NOSIGNAL), EPIPE);
+	call(port_of(fd), "echo");
+	EQ(wait_fd(fd, POLLIN, LONG_MS), POLLIN);
+	OK(close(accept_one(fd)));
 }
 
 TEST(disconnect_then_connect, "connect.unspec")

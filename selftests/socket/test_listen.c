@@ -2,6 +2,7 @@
 /*
  * listen(): what a listener is, its backlog, its end, and what it is not.
  */
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -267,4 +268,52 @@ TEST(listen_inherited_options, "listen.inherit")
 	EQ(got.l_linger, 7);
 	send_pattern(conn, 1, 0, 10);
 	recv_pattern(conn, 1, 0, 10);
+}
+
+/* A connection has the options of the moment it was made, however late it is accepted. */
+TEST(listen_inherited_then, "listen.inherit.then")
+{
+	struct linger linger = { 1, 7 }, got;
+	socklen_t len = sizeof(got);
+	unsigned int port;
+	int fd = listener(&port);
+	int conn;
+
+	set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, 5);
+	call(port, "echo");
+	EQ(wait_fd(fd, POLLIN, LONG_MS), POLLIN);
+	set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, 9);
+	set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 12345);
+	set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	conn = accept_one(fd);
+	EQ(get_int(conn, IPPROTO_TCP, TCP_KEEPCNT), 5);
+	EQ(get_int(conn, IPPROTO_TCP, TCP_USER_TIMEOUT), 0);
+	EQ(get_int(conn, IPPROTO_TCP, TCP_NODELAY), 0);
+	send_pattern(conn, 1, 0, 10);
+	recv_pattern(conn, 1, 0, 10);
+
+	if (family_sees_socket_options()) {
+		call(port, "echo");
+		EQ(wait_fd(fd, POLLIN, LONG_MS), POLLIN);
+		set_int(fd, SOL_SOCKET, SO_RCVLOWAT, 1000);
+		set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+		set_int(fd, SOL_SOCKET, SO_OOBINLINE, 1);
+		OK(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger,
+			      sizeof(linger)));
+		conn = accept_one(fd);
+		EQ(get_int(conn, IPPROTO_TCP, TCP_KEEPCNT), 9);
+		EQ(get_int(conn, IPPROTO_TCP, TCP_NODELAY), 1);
+		EQ(get_int(conn, SOL_SOCKET, SO_RCVLOWAT), 1);
+		EQ(get_int(conn, SOL_SOCKET, SO_KEEPALIVE), 0);
+		EQ(get_int(conn, SOL_SOCKET, SO_OOBINLINE), 0);
+		OK(getsockopt(conn, SOL_SOCKET, SO_LINGER, &got, &len));
+		EQ(got.l_onoff, 0);
+	}
+	call(port, "echo");
+	conn = accept_one(fd);
+	EQ(get_int(conn, IPPROTO_TCP, TCP_USER_TIMEOUT), 12345);
+	if (family_sees_socket_options()) {
+		EQ(get_int(conn, SOL_SOCKET, SO_RCVLOWAT), 1000);
+		EQ(get_int(conn, SOL_SOCKET, SO_KEEPALIVE), 1);
+	}
 }
