@@ -368,6 +368,7 @@ void memnet_copy_flags(struct sock *to, const struct sock *from)
 	static const enum sock_flags flags[] = {
 		SOCK_LINGER, SOCK_DBG, SOCK_BROADCAST, SOCK_NOFCS, SOCK_RXQ_OVFL,
 		SOCK_FILTER_LOCKED, SOCK_SELECT_ERR_QUEUE, SOCK_RCVMARK, SOCK_URGINLINE,
+		SOCK_ZEROCOPY,
 	};
 	unsigned int i;
 
