@@ -86,6 +86,7 @@ static int memnet_do_accept(struct socket *sock, struct socket *newsock, int fla
 	sock_graft(newsk, newsock);
 	newsock->state = SS_CONNECTED;
 	memnet_custom_sockopt(newsock);
+	set_bit(SOCK_SUPPORT_ZC, &newsock->flags);
 	if (native) {
 		memnet_native_adopt(newsk, native);
 	} else {

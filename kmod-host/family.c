@@ -45,6 +45,7 @@ static void memnet_destruct(struct sock *sk)
 {
 	struct memnet_sock *mn = memnet_sk(sk);
 
+	__skb_queue_purge(&sk->sk_error_queue);
 	kfree(mn->native_ports);
 	memnet_stat_dec(MEMNET_STAT_HOST_SOCKETS);
 }
@@ -124,6 +125,7 @@ static int memnet_create(struct net *net, struct socket *sock, int protocol, int
 	sock->ops = &memnet_stream_ops;
 	sock->state = SS_UNCONNECTED;
 	memnet_custom_sockopt(sock);
+	set_bit(SOCK_SUPPORT_ZC, &sock->flags);
 	sk = memnet_sock_alloc(net, sock, protocol == MEMNET_PROTO_IPV6 ? AF_INET6 : AF_INET,
 			       GFP_KERNEL, kern);
 	if (!sk)

@@ -18,7 +18,8 @@
 /* Flags of struct sock that a child inherits, whether or not the node is told. */
 #define INHERITED_FLAGS	(BIT(SOCK_LINGER) | BIT(SOCK_DBG) | BIT(SOCK_BROADCAST) |		\
 			 BIT(SOCK_NOFCS) | BIT(SOCK_RXQ_OVFL) | BIT(SOCK_FILTER_LOCKED) |	\
-			 BIT(SOCK_SELECT_ERR_QUEUE) | BIT(SOCK_RCVMARK) | BIT(SOCK_URGINLINE))
+			 BIT(SOCK_SELECT_ERR_QUEUE) | BIT(SOCK_RCVMARK) | BIT(SOCK_URGINLINE) |	\
+			 BIT(SOCK_ZEROCOPY))
 
 /* Options of SOL_SOCKET, as struct sock has them. */
 struct of_socket {

@@ -28,6 +28,7 @@
  *   accept.c      accept
  *   connect.c     connect
  *   send.c        sending calls
+ *   zerocopy.c    sending without a copy
  *   recv.c        receiving calls, poll, ioctls
  *   urgent.c      urgent data
  *   sockopt.c     setsockopt and getsockopt
@@ -728,6 +729,14 @@ int memnet_wait_connected(struct sock *sk, long *timeo);
 int memnet_sendmsg(struct socket *sock, struct msghdr *msg, size_t len);
 void memnet_splice_eof(struct socket *sock);
 ssize_t memnet_sendpage(struct socket *sock, struct page *page, int offset, size_t size, int flags);
+
+/* zerocopy.c */
+int memnet_zerocopy_begin(struct sock *sk, const struct msghdr *msg, size_t len,
+			  struct ubuf_info **told);
+void memnet_zerocopy_end(const struct msghdr *msg, struct ubuf_info *told, int sent);
+int memnet_zerocopy_fill(struct sk_buff *skb, struct msghdr *msg, size_t len,
+			 struct ubuf_info *told);
+int memnet_recv_error(struct socket *sock, struct msghdr *msg, size_t len, int flags);
 
 /* recv.c */
 int memnet_set_peek_off(struct sock *sk, int offset);

@@ -134,6 +134,8 @@ static void copy_options(struct sock *sk, struct socket *native)
 	if (sk->sk_userlocks & SOCK_RCVBUF_LOCK)
 		nsk->sk_rcvbuf = sk->sk_rcvbuf;
 	nsk->sk_userlocks |= sk->sk_userlocks & (SOCK_SNDBUF_LOCK | SOCK_RCVBUF_LOCK);
+	/* Numbers of MSG_ZEROCOPY go on. */
+	atomic_set(&nsk->sk_zckey, atomic_read(&sk->sk_zckey));
 	release_sock(nsk);
 	if (sock_flag(sk, SOCK_KEEPOPEN))
 		sock_set_keepalive(nsk);

@@ -272,14 +272,14 @@ int memnet_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flag
 	struct memnet_sock *mn = memnet_sk(sk);
 	int ret;
 
+	if (unlikely(flags & MSG_ERRQUEUE))
+		return memnet_recv_error(sock, msg, len, flags);
 	if (memnet_delegated(mn)) {
 		memnet_native_begin(mn);
 		ret = mn->native->ops->recvmsg(mn->native, msg, len, flags);
 		memnet_native_end(mn);
 		return ret;
 	}
-	if (flags & MSG_ERRQUEUE)
-		return -EAGAIN;
 	lock_sock(sk);
 	ret = flags & MSG_OOB ? memnet_urgent_recv(sk, msg, len, flags) :
 				recv_locked(sk, msg, len, flags);
@@ -381,7 +381,7 @@ __poll_t memnet_poll(struct file *file, struct socket *sock, poll_table *wait)
 	}
 	rcu_read_unlock();
 	/* A listener is not asked what it was before, as with TCP. */
-	if (READ_ONCE(sk->sk_err) &&
+	if ((READ_ONCE(sk->sk_err) || !skb_queue_empty_lockless(&sk->sk_error_queue)) &&
 	    (READ_ONCE(sk->sk_state) != TCP_LISTEN || READ_ONCE(mn->refused)))
 		mask |= EPOLLERR;
 	return mask;

@@ -4,8 +4,8 @@
  *
  * Bytes are copied once, into page fragments of the last buffer of the outgoing queue or of a new
  * one; a buffer holds at most one message's payload. sendfile and splice put references to the
- * pages there instead. Then the queue is transmitted as far as window and credits go, and the call
- * returns; it sleeps only while the send buffer is full.
+ * pages there instead, and so does MSG_ZEROCOPY (zerocopy.c). Then the queue is transmitted as far
+ * as window and credits go, and the call returns; it sleeps only while the send buffer is full.
  *
  * Errors and their order are those of tcp_sendmsg().
  */
@@ -109,7 +109,8 @@ static struct sk_buff *tail_buffer(struct memnet_endpoint *ep)
 	    (ep->tx.offset && list_is_first(&last->node, &ep->tx.queue)))
 		return NULL;
 	skb = memnet_entry_skb(last);
-	if (skb->len >= WIRE_MAX_PAYLOAD || skb_shinfo(skb)->nr_frags == MAX_SKB_FRAGS)
+	if (skb->len >= WIRE_MAX_PAYLOAD || skb_shinfo(skb)->nr_frags == MAX_SKB_FRAGS ||
+	    skb_zcopy(skb))
 		return NULL;
 	return skb;
 }
@@ -222,13 +223,25 @@ static int check_control(struct sock *sk, struct msghdr *msg)
 	return 0;
 }
 
-static int send_locked(struct sock *sk, struct msghdr *msg, size_t len)
+/* One piece of the message; returns bytes, 0 if no more fit, or a negative errno. */
+static int fill(struct sock *sk, struct sk_buff *skb, struct msghdr *msg, size_t len,
+		struct ubuf_info *told)
+{
+	if (unlikely(told))
+		return memnet_zerocopy_fill(skb, msg, len, told);
+	if (msg->msg_flags & MSG_SPLICE_PAGES)
+		return fill_splice(sk, skb, msg, len);
+	return fill_copy(sk, skb, msg, len);
+}
+
+/* Without a copy if there is something @told in the end. */
+static int send_locked(struct sock *sk, struct msghdr *msg, struct ubuf_info *told)
 {
 	long timeo = sock_sndtimeo(sk, msg->msg_flags & MSG_DONTWAIT);
 	struct memnet_sock *mn = memnet_sk(sk);
 	bool more = msg->msg_flags & MSG_MORE;
 	struct memnet_endpoint *ep;
-	bool fresh = false;
+	bool fresh = !!told;
 	size_t sent = 0;
 	int ret = 0;
 
@@ -271,8 +284,7 @@ static int send_locked(struct sock *sk, struct msghdr *msg, size_t len)
 		/* Fill the buffer to its end; several fragments if need be. */
 		do {
 			room = min_t(size_t, msg_data_left(msg), WIRE_MAX_PAYLOAD - skb->len);
-			ret = msg->msg_flags & MSG_SPLICE_PAGES ? fill_splice(sk, skb, msg, room) :
-								  fill_copy(sk, skb, msg, room);
+			ret = fill(sk, skb, msg, room, told);
 			if (ret > 0)
 				added += ret;
 		} while (ret > 0 && msg_data_left(msg) && skb->len < WIRE_MAX_PAYLOAD);
@@ -288,13 +300,25 @@ static int send_locked(struct sock *sk, struct msghdr *msg, size_t len)
 		if (!added && fresh)
 			goto out;
 		/* The last one takes no more, though it looks as if: net.core.max_skb_frags. */
-		fresh = !added;
+		fresh = !added || told;
 	}
 	return sent;
 out:
 	if (sent)
 		return sent;
 	return sk_stream_error(sk, msg->msg_flags, ret);
+}
+
+static int send_zerocopy(struct sock *sk, struct msghdr *msg, size_t len)
+{
+	struct ubuf_info *told;
+	int ret = memnet_zerocopy_begin(sk, msg, len, &told);
+
+	if (ret)
+		return sk_stream_error(sk, msg->msg_flags, ret);
+	ret = send_locked(sk, msg, told);
+	memnet_zerocopy_end(msg, told, ret);
+	return ret;
 }
 
 /**
@@ -325,7 +349,12 @@ int memnet_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 			return memnet_sendmsg(sock, msg, len);
 	}
 	lock_sock(sk);
-	ret = mn->delegated ? -EPIPE : send_locked(sk, msg, len);
+	if (mn->delegated)
+		ret = -EPIPE;
+	else if (unlikely(msg->msg_flags & MSG_ZEROCOPY))
+		ret = send_zerocopy(sk, msg, len);
+	else
+		ret = send_locked(sk, msg, NULL);
 	release_sock(sk);
 	return ret;
 }

@@ -47,6 +47,7 @@ static bool carried(int name)
 	case SO_LOCK_FILTER:
 	case SO_SELECT_ERR_QUEUE:
 	case SO_RCVMARK:
+	case SO_ZEROCOPY:	/* zerocopy.c */
 		return true;
 	}
 	return false;
@@ -107,6 +108,21 @@ static void copy_outside(struct memnet_sock *mn, struct socket *sock, int name, 
 		sock_setsockopt(sock, SOL_SOCKET, name, value, len);
 }
 
+/* The core allows it for TCP alone, to judge by the protocol's number. */
+static int set_zerocopy(struct sock *sk, sockptr_t value)
+{
+	int v;
+
+	if (copy_from_sockptr(&v, value, sizeof(v)))
+		return -EFAULT;
+	if (v < 0 || v > 1)
+		return -EINVAL;
+	lock_sock(sk);
+	sock_valbool_flag(sk, SOCK_ZEROCOPY, v);
+	release_sock(sk);
+	return 0;
+}
+
 /**
  * memnet_set_socket() - set an option of SOL_SOCKET, on kernels that let a family see it (compat.h)
  * @sock: socket
@@ -127,7 +143,10 @@ int memnet_set_socket(struct socket *sock, int name, sockptr_t value, unsigned i
 			copy_outside(mn, sock, name, value, len);
 		return ret;
 	}
-	ret = check(name, value, len) ?: sock_setsockopt(sock, SOL_SOCKET, name, value, len);
+	ret = check(name, value, len);
+	if (!ret)
+		ret = name == SO_ZEROCOPY ? set_zerocopy(sock->sk, value) :
+					    sock_setsockopt(sock, SOL_SOCKET, name, value, len);
 	if (ret)
 		return ret;
 	lock_sock(sock->sk);

@@ -185,6 +185,9 @@ static int send_buffer(struct memnet_endpoint *ep, struct sk_buff *skb, struct w
 
 	len = memnet_tx_fit(ep->lc->ch, skb, ep->tx.offset, len);
 	whole = ep->tx.offset + len == skb->len;
+	/* Who waits for its own memory may send nothing meanwhile. */
+	if (unlikely(skb_zcopy(skb)))
+		notify = whole;
 	if (whole)
 		msg->hdr.flags |= flags;
 	else

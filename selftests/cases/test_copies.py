@@ -79,6 +79,16 @@ def test_sendfile_copies_nothing(lab):
     return figures(w)
 
 
+def test_zerocopy_copies_nothing(lab):
+    """What io_uring sends so, on a connection of either kind."""
+    with offload.Watch(lab) as w:
+        out = lab.host.sh(f"mnsock {offload.memnet()} -t uring_zerocopy_message", timeout=offload.patience(lab, 60))
+    assert "2 passed, 0 failed" in out, out
+    near("copied by send", w.host["host.copied_from_user_bytes"], 0)
+    near("spliced", w.host["host.spliced_bytes"], 2 * 120000, 0)
+    return figures(w)
+
+
 def test_nothing_is_copied_on_the_node(lab):
     """Not a byte of calls of all sizes, where no message counts as a small one."""
     copybreak = "/sys/module/memnet_tcps/parameters/copybreak"

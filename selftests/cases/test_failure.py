@@ -9,6 +9,7 @@ import time
 
 from selftests.cases import offload
 from selftests.cases.test_programs import NGINX
+from selftests.lab import tap
 from selftests.lab.lab import CLIENT_EXT, HOST_SAN, NODE_EXT, NODE_SAN
 
 HEARTBEAT = 5
@@ -156,6 +157,64 @@ def test_node_dies(lab):
         nginx.serves()
     offload.idle(lab)
     return note
+
+
+# MSG_ZEROCOPY until no more is taken; then all calls that were not told of yet are, and never that something was copied
+ZEROCOPY = f"""
+import select, socket, struct, sys, time
+s = socket.socket()
+s.connect(("{CLIENT_EXT}", 4242))
+s.sendall(b"never-read\\n")
+s.setsockopt(socket.SOL_SOCKET, 60, 1)
+s.setblocking(False)
+data, calls, told, quiet = bytes(50000), 0, 0, 0
+def collect():
+    global told
+    while True:
+        try:
+            _, aux, _, _ = s.recvmsg(1, 100, socket.MSG_ERRQUEUE)
+        except BlockingIOError:
+            return
+        error, origin, _, code, _, first, last = struct.unpack("=IBBBBII", aux[0][2][:16])
+        assert (error, origin, code, first) == (0, 5, 0, told), (error, origin, code, first, told)
+        told = last + 1
+while quiet < 5:
+    try:
+        s.send(data, 0x4000000)
+        calls, quiet = calls + 1, 0
+    except BlockingIOError:
+        quiet += 1
+        time.sleep(0.1)
+collect()
+assert told < calls, (told, calls)
+print("waiting", calls - told, "of", calls, flush=True)
+poll, end = select.poll(), time.monotonic() + 100
+poll.register(s, 0)
+while told < calls and time.monotonic() < end:
+    poll.poll(1000)
+    collect()
+print("told", told, "of", calls)
+sys.exit(told != calls)
+"""
+
+
+def test_zerocopy_is_told_of(lab):
+    """Memory that a connection was to send is free when its link has died."""
+    if lab.kernel.name == "6.1":
+        raise tap.Skip("this kernel refuses SO_ZEROCOPY")
+    notes = []
+    lab.host.put("/tmp/zerocopy.py", ZEROCOPY)
+    for vm, command, again in deaths(lab)[:2]:
+        job = lab.host.bg("userland memnet-run python3 /tmp/zerocopy.py")
+        says(lab, job, "waiting")
+        vm.sh(command, timeout=120)
+        rc, out = job.wait(2 * bound(lab))
+        assert not rc, out
+        notes.append(out.strip().replace("\n", ", "))
+        vm.sh(again)
+        offload.wait_link(lab)
+    offload.idle(lab)
+    return "; ".join(notes)
 
 
 # calls that wait for the node, a thread for each; SIOCOUTQ says a number of a connection that died, as TCP's does

@@ -419,13 +419,22 @@ TEST_FOR(option_socket_loopback, LOOPBACK, 0, "option.socket.loopback")
 TEST_FOR(option_zerocopy, LOCAL, 0, "option.zerocopy")
 {
 	int fd = fresh();
-	int on = 1;
+	int on = 1, two = 2, minus = -1;
 
-	if (differs("zerocopy"))
-		FAILS(setsockopt(fd, SOL_SOCKET, SO_ZEROCOPY, &on, sizeof(on)),
-		      family_sees_socket_options() ? ENOPROTOOPT : EOPNOTSUPP);
-	else
-		set_int(fd, SOL_SOCKET, SO_ZEROCOPY, 1);
+	EQ(get_int(fd, SOL_SOCKET, SO_ZEROCOPY), 0);
+	if (!family_sees_socket_options() && differs("zerocopy")) {
+		FAILS(setsockopt(fd, SOL_SOCKET, SO_ZEROCOPY, &on, sizeof(on)), EOPNOTSUPP);
+		return;
+	}
+	set_int(fd, SOL_SOCKET, SO_ZEROCOPY, 1);
+	EQ(get_int(fd, SOL_SOCKET, SO_ZEROCOPY), 1);
+	FAILS(setsockopt(fd, SOL_SOCKET, SO_ZEROCOPY, &two, sizeof(two)), EINVAL);
+	FAILS(setsockopt(fd, SOL_SOCKET, SO_ZEROCOPY, &minus, sizeof(minus)), EINVAL);
+	FAILS(setsockopt(fd, SOL_SOCKET, SO_ZEROCOPY, &on, 3), EINVAL);
+	FAILS(setsockopt(fd, SOL_SOCKET, SO_ZEROCOPY, NULL, sizeof(on)), EFAULT);
+	EQ(get_int(fd, SOL_SOCKET, SO_ZEROCOPY), 1);
+	set_int(fd, SOL_SOCKET, SO_ZEROCOPY, 0);
+	EQ(get_int(fd, SOL_SOCKET, SO_ZEROCOPY), 0);
 }
 
 TEST_FOR(option_bind_to_device, LOCAL, 0, "option.bindtodevice")
