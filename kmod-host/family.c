@@ -46,6 +46,7 @@ static void memnet_destruct(struct sock *sk)
 	struct memnet_sock *mn = memnet_sk(sk);
 
 	kfree(mn->native_ports);
+	memnet_judged_free(mn);
 	memnet_stat_dec(MEMNET_STAT_HOST_SOCKETS);
 }
 

@@ -308,6 +308,8 @@ int memnet_sync_options(struct sock *sk, struct memnet_endpoint *ep, bool all)
 	/* With IP_TOS goes a priority, and both IP_TOS and SO_PRIORITY were told in this order. */
 	if (all && mn->opt_set & MEMNET_OPT_BIT(MEMNET_OPT_TOS))
 		mn->opt[MEMNET_OPT_PRIORITY] = rt_tos2priority(mn->opt[MEMNET_OPT_TOS]);
+	if (all && !ret)
+		ret = memnet_judged_sync(sk, ep);
 	for (i = 0; !ret && i < MEMNET_OPT_SOCKET_END; i++) {
 		if (!untold(mn, i, &value))
 			continue;
@@ -402,6 +404,7 @@ void memnet_inherit_options(struct sock *sk, const struct sock *listener)
 	sk->sk_ipv6only = listener->sk_ipv6only;
 	memnet_copy_flags(sk, listener);
 	sock_valbool_flag(sk, SOCK_KEEPOPEN, sock_flag(listener, SOCK_KEEPOPEN));
+	memnet_judged_inherit(mn, from);
 	memcpy(mn->opt, from->opt, sizeof(mn->opt));
 	mn->opt_set = from->opt_set;
 	mn->changed = from->changed;

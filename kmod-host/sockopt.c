@@ -3,8 +3,8 @@
  * setsockopt() and getsockopt().
  *
  * SOL_SOCKET is the core's (sock_level.c). Of TCP, IP and IPv6 an option is one of the table of
- * option.c; or one of the few of which TCP, too, only says that they cannot be set, with a value
- * that never changes; or it is ENOPROTOOPT. Arguments are looked at in the order in which the
+ * option.c; or one that TCP judges (judged.c); or one of the few of which TCP, too, only says that
+ * they cannot be set, with a value that never changes; or it is ENOPROTOOPT. Arguments are looked at in the order in which the
  * kernel looks at them, which is another one for each level.
  *
  * A delegated socket has all options that its native socket has. One without an endpoint that is
@@ -82,13 +82,17 @@ static const struct constant {
 	{ SOL_IPV6, IPV6_ROUTER_ALERT, -ENOPROTOOPT, 4, ROUTER_ALERT, AF_INET6 },
 };
 
-/* What only TCP knows, and cannot be set. @raw: it is not an integer. */
+/*
+ * What only TCP knows, set or not. @raw: it is not an integer; @own: without the node nothing else
+ * will do.
+ */
 static const struct finding {
 	int level, name;
-	bool raw;
+	bool raw, own;
 } findings[] = {
-	{ SOL_TCP, TCP_INFO, true },
-	{ SOL_TCP, TCP_CC_INFO, true },
+	{ SOL_TCP, TCP_INFO, true, true },
+	{ SOL_TCP, TCP_CC_INFO, true, true },
+	{ SOL_TCP, TCP_CONGESTION, true },
 	{ SOL_IP, IP_MTU },
 };
 
@@ -171,6 +175,9 @@ static int write_option(struct sock *sk, int level, int name, sockptr_t from, un
 	ret = copy_value(level, name, from, len, &value) ?: refuse_membership(level, name, len);
 	if (ret)
 		return ret;
+	i = memnet_judged_find(level, name);
+	if (i >= 0)
+		return memnet_judged_set(sk, i, from, len, value);
 	i = memnet_option_find(sk, level, name);
 	c = find_constant(sk, level, name);
 	if (i < 0 && !c)
@@ -286,9 +293,10 @@ static void count_children(struct sock *sk, struct tcp_info *info, u32 len)
 }
 
 /* Asks the node, or without one a native socket that has the same options. */
-static int read_found(struct sock *sk, int level, int name, bool raw, char __user *value,
-		      int __user *len, int room)
+static int read_found(struct sock *sk, int level, int name, const struct finding *f,
+		      char __user *value, int __user *len, int room)
 {
+	bool raw = f && f->raw;
 	struct memnet_sock *mn = memnet_sk(sk);
 	void *buffer;
 	__le32 wire;
@@ -301,8 +309,8 @@ static int read_found(struct sock *sk, int level, int name, bool raw, char __use
 		return -ENOMEM;
 	ret = ask_node(sk, level, name, buffer, raw ? WIRE_OPT_READ : sizeof(wire));
 	/* What is usual here, where the node is not there, or does not say. */
-	if (!raw && (ret == -ENETDOWN || ret == -ECONNRESET || ret == -ECONNABORTED ||
-		     ret == -ENOPROTOOPT)) {
+	if (!(f && f->own) && (ret == -ENETDOWN || ret == -ECONNRESET || ret == -ECONNABORTED ||
+			       ret == -ENOPROTOOPT)) {
 		ret = memnet_native_getsockopt(sk, level, name, value, len);
 	} else if (ret >= 0 && !raw) {
 		memcpy(&wire, buffer, sizeof(wire));
@@ -337,7 +345,7 @@ static int read_option(struct sock *sk, int level, int name, char __user *value,
 	else if (c)
 		v = c->value == NUMBER ? inet_sk(sk)->inet_num : c->value;
 	if (!known)
-		ret = read_found(sk, level, name, f && f->raw, value, len, room);
+		ret = read_found(sk, level, name, f, value, len, room);
 	release_sock(sk);
 	if (!known)
 		return ret;

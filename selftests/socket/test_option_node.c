@@ -184,3 +184,122 @@ TEST(option_notsent_limits, "option.notsent-lowat")
 	if (few >= many)
 		FAIL("took %zu bytes with 8 KiB, %zu with all", few, many);
 }
+
+static void set_congestion(int fd, const char *name)
+{
+	OK(setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, strlen(name)));
+}
+
+static void expect_congestion(int fd, const char *name)
+{
+	char got[64] = { 0 };
+	socklen_t len = sizeof(got);
+
+	OK(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, got, &len));
+	EQ(len, 16);
+	if (strcmp(got, name))
+		FAIL("'%s' is in use, not '%s'", got, name);
+}
+
+TEST_BOTH(option_congestion, "option.congestion")
+{
+	int fd = meet("echo");
+
+	expect_congestion(fd, "cubic");
+	set_congestion(fd, "reno");
+	expect_congestion(fd, "reno");
+	send_pattern(fd, 1, 0, 5000);
+	recv_pattern(fd, 1, 0, 5000);
+	FAILS(setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "nonesuch", 8), ENOENT);
+	expect_congestion(fd, "reno");
+}
+
+/* It holds on the socket's connection, and on the next one. */
+TEST(option_congestion_fresh, "option.congestion")
+{
+	union addr none = { .sa.sa_family = AF_UNSPEC };
+	int fd = fresh();
+
+	FAILS(setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "nonesuch", 8), ENOENT);
+	expect_congestion(fd, "cubic");
+	set_congestion(fd, "reno");
+	expect_congestion(fd, "reno");
+	OK(peer_open_on(fd, "echo"));
+	expect_congestion(fd, "reno");
+	OK(connect(fd, &none.sa, sizeof(none)));
+	expect_congestion(fd, "reno");
+	OK(peer_open_on(fd, "echo"));
+	expect_congestion(fd, "reno");
+	send_pattern(fd, 1, 0, 10);
+	recv_pattern(fd, 1, 0, 10);
+}
+
+TEST_FOR(option_congestion_arguments, LOCAL, 0, "option.congestion")
+{
+	char got[16] = { 0 };
+	socklen_t len = 3;
+	int fd = fresh();
+
+	FAILS(setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 0), EINVAL);
+	FAILS(setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, bad_memory(), 4), EFAULT);
+	FAILS(setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "ren", 3), ENOENT);
+	OK(setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno\0and what follows", 22));
+	expect_congestion(fd, "reno");
+	OK(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, got, &len));
+	EQ(len, 3);
+	CHECK(!memcmp(got, "ren", 4));
+	len = 16;
+	FAILS(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, bad_memory(), &len), EFAULT);
+	len = -1;
+	FAILS(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, got, &len), EINVAL);
+}
+
+/* A socket of which the node was asked can still become one of loopback, and has what was set. */
+TEST_FOR(option_congestion_loopback, LOOPBACK, 0, "option.congestion")
+{
+	int server = fresh(), fd = fresh();
+	union addr addr;
+
+	CHECK(addr_parse(&addr, tested.v6 ? "::1" : "127.0.0.1", 0));
+	set_congestion(server, "reno");
+	OK(bind(server, &addr.sa, addr_len(&addr)));
+	OK(listen(server, 1));
+	addr_set_port(&addr, port_of(server));
+	OK(connect(fd, &addr.sa, addr_len(&addr)));
+	expect_congestion(fd, "cubic");
+	set_congestion(fd, "reno");
+	expect_congestion(fd, "reno");
+	expect_congestion(accept_one(server), "reno");
+}
+
+TEST(option_congestion_inherited, "option.congestion", "listen.inherit")
+{
+	unsigned int port;
+	int fd = listener(&port);
+
+	set_congestion(fd, "reno");
+	expect_congestion(fd, "reno");
+	call(port, "echo");
+	fd = accept_one(fd);
+	expect_congestion(fd, "reno");
+	send_pattern(fd, 1, 0, 10);
+	recv_pattern(fd, 1, 0, 10);
+}
+
+/* Who comes by loopback to a listener at every address finds it, too. */
+TEST_FOR(option_congestion_twin, LOOPBACK, 0, "option.congestion")
+{
+	int server = fresh(), fd = OK(socket(tested.v6 ? AF_INET6 : AF_INET, SOCK_STREAM, 0));
+	union addr addr;
+
+	set_congestion(server, "reno");
+	OK(listen(server, 4));
+	CHECK(addr_parse(&addr, tested.v6 ? "::1" : "127.0.0.1", port_of(server)));
+	OK(connect(fd, &addr.sa, addr_len(&addr)));
+	expect_congestion(accept_one(server), "reno");
+	set_congestion(server, "cubic");
+	OK(close(fd));
+	fd = OK(socket(tested.v6 ? AF_INET6 : AF_INET, SOCK_STREAM, 0));
+	OK(connect(fd, &addr.sa, addr_len(&addr)));
+	expect_congestion(accept_one(server), "cubic");
+}
