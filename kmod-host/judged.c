@@ -2,10 +2,10 @@
 /*
  * Options that TCP judges: by what it has, or by the state it is in.
  *
- * With an endpoint it is the node's TCP that is asked, and its answer is setsockopt()'s. Without one
- * a native socket of this machine is, which is as new as this one, where that makes no difference;
- * where it does, as it does for the names of congestion control algorithms, the socket gets its
- * endpoint now, as by bind().
+ * With an endpoint it is the node's TCP that is asked, and its answer is setsockopt()'s. Without
+ * one a native socket of this machine is, which is as new as this one, where that makes no
+ * difference; where it does, as it does for the names of congestion control algorithms, the socket
+ * gets its endpoint now, as by bind().
  *
  * What was accepted is kept, each option once, and set again on every endpoint and native socket
  * that the socket gets later. Nobody waits for what comes of that: another node, or the host, may
@@ -41,6 +41,10 @@ static const struct judged {
 	u8 how;
 } judged[MEMNET_JUDGED_END] = {
 	[MEMNET_JUDGED_CONGESTION] = { SOL_TCP, TCP_CONGESTION, NAME, ASK },
+	[MEMNET_JUDGED_WINDOW_CLAMP] = { SOL_TCP, TCP_WINDOW_CLAMP, NUMBER, ALONE },
+	[MEMNET_JUDGED_FASTOPEN] = { SOL_TCP, TCP_FASTOPEN, NUMBER, ALONE },
+	[MEMNET_JUDGED_NO_COOKIE] = { SOL_TCP, TCP_FASTOPEN_NO_COOKIE, NUMBER },
+	[MEMNET_JUDGED_PACING] = { SOL_SOCKET, SO_MAX_PACING_RATE, RATE },
 };
 
 /**
@@ -74,6 +78,8 @@ static int take(const struct judged *o, struct memnet_kept *kept, sockptr_t valu
 	int ret;
 
 	switch (o->type) {
+	case RATE:	/* the core has it */
+		return -ENOPROTOOPT;
 	case NAME:
 		if (len < 1)
 			return -EINVAL;
@@ -85,9 +91,6 @@ static int take(const struct judged *o, struct memnet_kept *kept, sockptr_t valu
 			return -EFAULT;
 		memset(kept->value.text + ret, 0, kept->len - ret);
 		return 0;
-	case RATE:
-		kept->len = sizeof(kept->value.rate);
-		return copy_from_sockptr(&kept->value.rate, value, kept->len) ? -EFAULT : 0;
 	default:
 		kept->len = sizeof(kept->value.number);
 		kept->value.number = number;
@@ -145,9 +148,11 @@ static bool is_known(const struct memnet_sock *mn)
 static int set_native(struct socket *native, int i, struct memnet_kept *kept)
 {
 	sockptr_t value = KERNEL_SOCKPTR(&kept->value);
+	unsigned long rate = kept->value.rate;
 
-	if (judged[i].level == SOL_SOCKET)
-		return sock_setsockopt(native, judged[i].level, judged[i].name, value, kept->len);
+	if (judged[i].type == RATE)
+		return sock_setsockopt(native, judged[i].level, judged[i].name,
+				       KERNEL_SOCKPTR(&rate), sizeof(rate));
 	return native->ops->setsockopt(native, judged[i].level, judged[i].name, value, kept->len);
 }
 
@@ -183,7 +188,7 @@ static int judge(struct sock *sk, int i, struct memnet_kept *kept)
 	/* A reset has overtaken the answer; the node's socket is still there. */
 	if (ret == -ECONNRESET && is_known(mn))
 		ret = ask_node(sk, i, kept);
-	/* Nothing came of it: the socket is as new, and another one may have its place on the node. */
+	/* Nothing came of it: the socket is new again, and leaves no trace on the node. */
 	if (ret && opened && mn->ep == opened && may_open(sk) && !mn->bound.family)
 		memnet_drop_endpoint(sk, 0);
 	return ret;
@@ -246,25 +251,80 @@ int memnet_judged_set(struct sock *sk, int i, sockptr_t value, unsigned int len,
 	return ret;
 }
 
+/* SO_MAX_PACING_RATE has changed, which the core keeps; returns 0 or -ENOMEM. */
+static int note_pace(struct memnet_sock *mn, bool *changed)
+{
+	struct memnet_kept *was = mn->kept[MEMNET_JUDGED_PACING], *kept;
+	unsigned long rate = READ_ONCE(mn->inet.sk.sk_max_pacing_rate);
+
+	*changed = rate != (was ? was->value.rate : ULONG_MAX);
+	if (!*changed)
+		return 0;
+	kept = kzalloc(sizeof(*kept), GFP_KERNEL);
+	if (!kept)
+		return -ENOMEM;
+	refcount_set(&kept->refs, 1);
+	kept->len = sizeof(kept->value.rate);
+	kept->value.rate = rate;
+	mn->kept[MEMNET_JUDGED_PACING] = kept;
+	put(was);
+	return 0;
+}
+
 /**
- * memnet_judged_sync() - tell a new endpoint what was accepted before it was
+ * memnet_judged_pace() - SO_MAX_PACING_RATE was set
+ * @sk: socket, not locked
+ *
+ * TCP never refuses it. Return: 0 or -ENOMEM.
+ */
+int memnet_judged_pace(struct sock *sk)
+{
+	struct memnet_sock *mn = memnet_sk(sk);
+	struct memnet_kept *kept;
+	bool changed;
+	int ret;
+
+	lock_sock(sk);
+	ret = note_pace(mn, &changed);
+	if (!ret && changed && is_known(mn)) {
+		kept = mn->kept[MEMNET_JUDGED_PACING];
+		refcount_inc(&kept->refs);
+		ret = ask_node(sk, MEMNET_JUDGED_PACING, kept) == -ENOMEM ? -ENOMEM : 0;
+		put(kept);
+	}
+	release_sock(sk);
+	return ret;
+}
+
+static int tell(struct memnet_sock *mn, struct memnet_endpoint *ep, int i)
+{
+	struct wire_msg msg;
+
+	make_message(&msg, i, mn->kept[i]);
+	return memnet_post(ep, &msg, GFP_KERNEL);
+}
+
+/**
+ * memnet_judged_sync() - tell an endpoint what it does not know
  * @sk: socket, locked
- * @ep: the endpoint
+ * @ep: its endpoint, without a connection
+ * @all: it is new: what was accepted before it was
  *
  * Return: 0 or -ENOMEM.
  */
-int memnet_judged_sync(struct sock *sk, struct memnet_endpoint *ep)
+int memnet_judged_sync(struct sock *sk, struct memnet_endpoint *ep, bool all)
 {
 	struct memnet_sock *mn = memnet_sk(sk);
-	struct wire_msg msg;
-	int i, ret = 0;
+	bool changed;
+	int i, ret;
 
-	for (i = 0; !ret && i < MEMNET_JUDGED_END; i++) {
-		if (!mn->kept[i])
-			continue;
-		make_message(&msg, i, mn->kept[i]);
-		ret = memnet_post(ep, &msg, GFP_KERNEL);
-	}
+	/* Kernels that do not say when it is set are asked now. */
+	ret = note_pace(mn, &changed);
+	if (!ret && changed && !all)
+		ret = tell(mn, ep, MEMNET_JUDGED_PACING);
+	for (i = 0; all && !ret && i < MEMNET_JUDGED_END; i++)
+		if (mn->kept[i])
+			ret = tell(mn, ep, i);
 	return ret;
 }
 
@@ -278,8 +338,11 @@ int memnet_judged_sync(struct sock *sk, struct memnet_endpoint *ep)
 void memnet_judged_copy(struct sock *sk, struct socket *native)
 {
 	struct memnet_sock *mn = memnet_sk(sk);
+	bool changed;
 	int i;
 
+	/* Without memory for it what was set before has to do. */
+	note_pace(mn, &changed);
 	for (i = 0; i < MEMNET_JUDGED_END; i++)
 		if (mn->kept[i])
 			set_native(native, i, mn->kept[i]);

@@ -383,6 +383,8 @@ enum memnet_opt {
 	MEMNET_OPT_RECVPATHMTU,
 	MEMNET_OPT_DONTFRAG,
 	MEMNET_OPT_RECVFRAGSIZE6,
+	MEMNET_OPT_FASTOPEN_CONNECT,
+	MEMNET_OPT_INQ,
 	MEMNET_OPT_END,
 };
 
@@ -391,6 +393,10 @@ static_assert(MEMNET_OPT_END <= 64);	/* they are bits of a word, too */
 /* Options that TCP may refuse: an index into memnet_sock.kept; see judged.c. */
 enum memnet_judged {
 	MEMNET_JUDGED_CONGESTION,
+	MEMNET_JUDGED_WINDOW_CLAMP,
+	MEMNET_JUDGED_FASTOPEN,
+	MEMNET_JUDGED_NO_COOKIE,
+	MEMNET_JUDGED_PACING,
 	MEMNET_JUDGED_END,
 };
 
@@ -756,7 +762,8 @@ void memnet_option_message(struct sock *sk, int i, struct wire_msg *msg);
 /* judged.c */
 int memnet_judged_find(int level, int name);
 int memnet_judged_set(struct sock *sk, int i, sockptr_t value, unsigned int len, int number);
-int memnet_judged_sync(struct sock *sk, struct memnet_endpoint *ep);
+int memnet_judged_pace(struct sock *sk);
+int memnet_judged_sync(struct sock *sk, struct memnet_endpoint *ep, bool all);
 void memnet_judged_copy(struct sock *sk, struct socket *native);
 void memnet_judged_inherit(struct memnet_sock *mn, const struct memnet_sock *from);
 void memnet_judged_free(struct memnet_sock *mn);

@@ -4,8 +4,8 @@
  *
  * SOL_SOCKET is the core's (sock_level.c). Of TCP, IP and IPv6 an option is one of the table of
  * option.c; or one that TCP judges (judged.c); or one of the few of which TCP, too, only says that
- * they cannot be set, with a value that never changes; or it is ENOPROTOOPT. Arguments are looked at in the order in which the
- * kernel looks at them, which is another one for each level.
+ * they cannot be set, with a value that never changes; or it is ENOPROTOOPT. Arguments are looked
+ * at in the order in which the kernel looks at them, which is another one for each level.
  *
  * A delegated socket has all options that its native socket has. One without an endpoint that is
  * asked for what only TCP knows asks a native socket that is made for it, and has its options.
@@ -93,6 +93,10 @@ static const struct finding {
 	{ SOL_TCP, TCP_INFO, true, true },
 	{ SOL_TCP, TCP_CC_INFO, true, true },
 	{ SOL_TCP, TCP_CONGESTION, true },
+	{ SOL_TCP, TCP_SAVED_SYN, true, true },
+	{ SOL_TCP, TCP_WINDOW_CLAMP },
+	{ SOL_TCP, TCP_FASTOPEN },
+	{ SOL_TCP, TCP_FASTOPEN_NO_COOKIE },
 	{ SOL_IP, IP_MTU },
 };
 
@@ -268,8 +272,8 @@ static int put_value(int level, int v, char __user *value, int __user *len, int 
 	return put_user(room, len) || copy_to_user(value, &v, room) ? -EFAULT : 0;
 }
 
-/* The node's word; its size or a negative errno. */
-static int ask_node(struct sock *sk, int level, int name, void *buffer, u32 room)
+/* The node's word; its size or a negative errno. @size: of the whole value, where it is cut. */
+static int ask_node(struct sock *sk, int level, int name, void *buffer, u32 room, u64 *size)
 {
 	struct memnet_endpoint *ep = memnet_sk(sk)->ep;
 	struct memnet_answer answer = { .buffer = buffer };
@@ -282,6 +286,7 @@ static int ask_node(struct sock *sk, int level, int name, void *buffer, u32 room
 	msg.getopt.room = cpu_to_le32(room);
 	/* What was set before is in the stream's order until there is a connection. */
 	ret = memnet_request(sk, ep, &msg, !READ_ONCE(ep->connected), &answer);
+	*size = answer.value;
 	return ret ?: answer.len;
 }
 
@@ -298,8 +303,10 @@ static int read_found(struct sock *sk, int level, int name, const struct finding
 {
 	bool raw = f && f->raw;
 	struct memnet_sock *mn = memnet_sk(sk);
+	bool once = name == TCP_SAVED_SYN && level == SOL_TCP;	/* and never cut */
 	void *buffer;
 	__le32 wire;
+	u64 size;
 	int ret;
 
 	if (!mn->ep)
@@ -307,7 +314,10 @@ static int read_found(struct sock *sk, int level, int name, const struct finding
 	buffer = kmalloc(WIRE_OPT_READ, GFP_KERNEL);
 	if (!buffer)
 		return -ENOMEM;
-	ret = ask_node(sk, level, name, buffer, raw ? WIRE_OPT_READ : sizeof(wire));
+	ret = ask_node(sk, level, name, buffer,
+		       once ? min(room, WIRE_OPT_READ) : raw ? WIRE_OPT_READ : sizeof(wire), &size);
+	if (once && ret == -EINVAL && put_user((int)min_t(u64, size, WIRE_OPT_READ), len))
+		ret = -EFAULT;
 	/* What is usual here, where the node is not there, or does not say. */
 	if (!(f && f->own) && (ret == -ENETDOWN || ret == -ECONNRESET || ret == -ECONNABORTED ||
 			       ret == -ENOPROTOOPT)) {

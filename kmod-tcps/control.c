@@ -307,8 +307,9 @@ static u64 unacknowledged(struct tcps_endpoint *ep, u64 pos, bool unsent)
 			 (unsent ? READ_ONCE(tp->snd_nxt) : READ_ONCE(tp->snd_una)));
 }
 
+/* @size: of a value that may not be cut, for which there is not enough room. */
 static int read_option(struct tcps_endpoint *ep, const struct wire_getopt *get,
-		       struct sk_buff **skb)
+		       struct sk_buff **skb, u64 *size)
 {
 	u32 room = le32_to_cpu(get->room);
 	int ret;
@@ -316,7 +317,10 @@ static int read_option(struct tcps_endpoint *ep, const struct wire_getopt *get,
 	*skb = alloc_skb(WIRE_OPT_READ, GFP_KERNEL);
 	if (!*skb)
 		return -ENOBUFS;
-	ret = tcps_getopt(ep, le32_to_cpu(get->level), le32_to_cpu(get->name), (*skb)->data);
+	ret = tcps_getopt(ep, le32_to_cpu(get->level), le32_to_cpu(get->name), (*skb)->data,
+			  &room);
+	if (ret == -EINVAL)
+		*size = room;
 	if (ret > 0)
 		skb_put(*skb, min_t(u32, ret, room));
 	if (!(*skb)->len) {
@@ -347,7 +351,7 @@ static void handle(struct tcps_endpoint *ep, const struct wire_msg *msg, u64 pos
 			ret = do_listen(ep, le32_to_cpu(msg->listen.backlog));
 			break;
 		case WIRE_GETOPT:
-			ret = read_option(ep, &msg->getopt, &skb);
+			ret = read_option(ep, &msg->getopt, &skb, &value);
 			break;
 		case WIRE_QUERY:
 			value = unacknowledged(ep, pos,
