@@ -47,6 +47,7 @@ static void memnet_destruct(struct sock *sk)
 
 	__skb_queue_purge(&sk->sk_error_queue);
 	kfree(mn->native_ports);
+	memnet_judged_free(mn);
 	memnet_stat_dec(MEMNET_STAT_HOST_SOCKETS);
 }
 

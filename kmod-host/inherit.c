@@ -36,6 +36,7 @@ struct of_socket {
 	u8		ipv6only;
 	u8		no_check_tx;
 	u8		txrehash;
+	unsigned long	max_pacing_rate;
 };
 
 /**
@@ -69,6 +70,7 @@ void memnet_copy_flags(struct sock *to, const struct sock *from)
 	take_flags(to, from->sk_flags);
 	to->sk_lingertime = from->sk_lingertime;
 	to->sk_no_check_tx = from->sk_no_check_tx;
+	WRITE_ONCE(to->sk_max_pacing_rate, READ_ONCE(from->sk_max_pacing_rate));
 	WRITE_ONCE(to->sk_txrehash, READ_ONCE(from->sk_txrehash));
 }
 
@@ -86,6 +88,7 @@ static void read_socket(struct of_socket *s, const struct sock *sk)
 	s->reuseport = sk->sk_reuseport;
 	s->ipv6only = sk->sk_ipv6only;
 	s->no_check_tx = sk->sk_no_check_tx;
+	s->max_pacing_rate = READ_ONCE(sk->sk_max_pacing_rate);
 	s->txrehash = READ_ONCE(sk->sk_txrehash);
 }
 
@@ -104,6 +107,7 @@ static void write_socket(struct sock *sk, const struct of_socket *s)
 	sk->sk_reuseport = s->reuseport;
 	sk->sk_ipv6only = s->ipv6only;
 	sk->sk_no_check_tx = s->no_check_tx;
+	WRITE_ONCE(sk->sk_max_pacing_rate, s->max_pacing_rate);
 	WRITE_ONCE(sk->sk_txrehash, s->txrehash);
 }
 
@@ -190,6 +194,7 @@ void memnet_inherit_options(struct sock *sk, const struct sock *listener,
 	memcpy(mn->opt, in->opt, sizeof(mn->opt));
 	mn->opt_set = in->opt_set;
 	mn->changed = in->changed;
+	memnet_judged_inherit(mn, memnet_sk(listener));
 	if (in != &now) {
 		child->inherited = NULL;
 		memnet_inherited_put(in);

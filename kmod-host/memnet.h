@@ -35,6 +35,7 @@
  *   sock_level.c  options of SOL_SOCKET
  *   option.c      options that are integers, and their copies on the node
  *   inherit.c     what accepted sockets have of their listeners
+ *   judged.c      options that TCP may refuse
  *   native.c      sockets that stay in the host's own stack: loopback and excluded ports
  *   sockets.c     all sockets of a namespace, for who looks from outside
  *   netlink.c     links and sockets for memnetctl
@@ -390,10 +391,24 @@ enum memnet_opt {
 	MEMNET_OPT_RECVPATHMTU,
 	MEMNET_OPT_DONTFRAG,
 	MEMNET_OPT_RECVFRAGSIZE6,
+	MEMNET_OPT_FASTOPEN_CONNECT,
+	MEMNET_OPT_INQ,
 	MEMNET_OPT_END,
 };
 
 static_assert(MEMNET_OPT_END <= 64);	/* they are bits of a word, too */
+
+/* Options that TCP may refuse: an index into memnet_sock.kept; see judged.c. */
+enum memnet_judged {
+	MEMNET_JUDGED_CONGESTION,
+	MEMNET_JUDGED_WINDOW_CLAMP,
+	MEMNET_JUDGED_FASTOPEN,
+	MEMNET_JUDGED_NO_COOKIE,
+	MEMNET_JUDGED_PACING,
+	MEMNET_JUDGED_END,
+};
+
+struct memnet_kept;
 
 /**
  * struct memnet_sock - an AF_MEMNET socket
@@ -421,6 +436,7 @@ static_assert(MEMNET_OPT_END <= 64);	/* they are bits of a word, too */
  * @opt_set:	bit i: @opt[i] was set and is to be copied to the node; under lock_sock()
  * @changed:	of a listener: what was told since it listens; of a new child: what it is to be
  *		told; under lock_sock()
+ * @kept:	values that TCP has accepted, NULL for what was not set; under lock_sock()
  * @native_ports: ports that stay native
  * @n_native_ports: how many
  * @disconnects: how often connect(AF_UNSPEC) was called; who slept meanwhile has no business with
@@ -444,6 +460,7 @@ struct memnet_sock {
 	int			opt[MEMNET_OPT_END];
 	u64			opt_set;
 	u64			changed;
+	struct memnet_kept	*kept[MEMNET_JUDGED_END];
 	struct memnet_port_range *native_ports;
 	u32			n_native_ports;
 	unsigned int		disconnects;
@@ -766,6 +783,15 @@ void memnet_inherit_options(struct sock *sk, const struct sock *listener,
 			    struct memnet_endpoint *child);
 void memnet_inherited_put(struct memnet_inherited *in);
 
+/* judged.c */
+int memnet_judged_find(int level, int name);
+int memnet_judged_set(struct sock *sk, int i, sockptr_t value, unsigned int len, int number);
+int memnet_judged_pace(struct sock *sk);
+int memnet_judged_sync(struct sock *sk, struct memnet_endpoint *ep, bool all);
+void memnet_judged_copy(struct sock *sk, struct socket *native);
+void memnet_judged_inherit(struct memnet_sock *mn, const struct memnet_sock *from);
+void memnet_judged_free(struct memnet_sock *mn);
+
 /* native.c */
 
 /* For who does not hold lock_sock(): who sees the flag sees the native socket. */
@@ -776,6 +802,7 @@ static inline bool memnet_delegated(const struct memnet_sock *mn)
 
 bool memnet_native_address(const struct sockaddr *addr, int family);
 bool memnet_native_port(const struct memnet_sock *mn, __be16 port);
+int memnet_native_create(struct sock *sk, struct socket **native);
 int memnet_native_delegate(struct sock *sk);
 int memnet_native_reserve(struct sock *sk, bool whole);
 void memnet_native_unreserve(struct memnet_sock *mn);

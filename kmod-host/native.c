@@ -150,7 +150,14 @@ static void copy_options(struct sock *sk, struct socket *native)
 	WRITE_ONCE(nsk->sk_priority, READ_ONCE(sk->sk_priority));
 }
 
-static int create(struct sock *sk, struct socket **native)
+/**
+ * memnet_native_create() - make a native socket with the options that are integers
+ * @sk: socket, locked
+ * @native: result
+ *
+ * Return: 0 or a negative errno.
+ */
+int memnet_native_create(struct sock *sk, struct socket **native)
 {
 	int ret = sock_create_kern(sock_net(sk), sk->sk_family, SOCK_STREAM, IPPROTO_TCP, native);
 
@@ -180,9 +187,10 @@ int memnet_native_delegate(struct sock *sk)
 		return -EADDRNOTAVAIL;
 	/* Left by a connect() that failed. */
 	memnet_drop_endpoint(sk, 0);
-	ret = create(sk, &native);
+	ret = memnet_native_create(sk, &native);
 	if (ret)
 		return ret;
+	memnet_judged_copy(sk, native);
 	join(sk, native);
 	/* Who sees the pointer sees what it points to. */
 	smp_store_release(&mn->native, native);
@@ -261,7 +269,7 @@ int memnet_native_reserve(struct sock *sk, bool whole)
 	if (!own)
 		return -ENOMEM;
 	old = override_creds(own);
-	ret = create(sk, &native);
+	ret = memnet_native_create(sk, &native);
 	if (!ret) {
 		ret = bind_at(native, inet_sk(sk)->inet_sport, whole);
 		if (ret)
@@ -312,6 +320,7 @@ int memnet_native_listen_loopback(struct sock *sk, int backlog)
 		native = mn->reserved;
 		/* What was set since it was bound. */
 		copy_options(sk, native);
+		memnet_judged_copy(sk, native);
 		sock_set_reuseaddr(native->sk);
 		join(sk, native);
 		ret = kernel_listen(native, backlog);
@@ -458,9 +467,10 @@ int memnet_native_getsockopt(struct sock *sk, int level, int name, char __user *
 	struct socket *native;
 	int ret;
 
-	ret = create(sk, &native);
+	ret = memnet_native_create(sk, &native);
 	if (ret)
 		return ret;
+	memnet_judged_copy(sk, native);
 	ret = native->ops->getsockopt(native, level, name, value, len);
 	sock_release(native);
 	return ret;

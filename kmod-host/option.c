@@ -6,8 +6,8 @@
  * says what the node was told, which is compared before bind, listen and connect, and when one was
  * set (kernels before 6.7 do not say so). All others are kept here; their bounds are TCP's and are
  * checked here, so that they cannot fail on the node, and most are told to it without an answer.
- * Those without effect on TCP are only kept. What is read while nobody has set an option, and what
- * TCP itself changes, is asked where TCP is (sockopt.c).
+ * Those that only the calls here obey, or that have no effect on TCP, are only kept. What is read
+ * while nobody has set an option, and what TCP itself changes, is asked where TCP is (sockopt.c).
  *
  * Options set before the socket has an endpoint are told when it gets one. On a connection
  * TCP_NODELAY and TCP_CORK go in stream order, as messages of the queue; of more than MAX_QUEUED
@@ -89,6 +89,10 @@ static const struct option {
 				       IPV6_PMTUDISC_OMIT, IPV6_PMTUDISC_WANT, AF_INET6 },
 	[MEMNET_OPT_AUTOFLOWLABEL] = { SOL_IPV6, IPV6_AUTOFLOWLABEL, INT_MIN, INT_MAX, -1,
 				       AF_INET6, FLAG | SYSTEM | EMPTY },
+
+	/* done here; a connect() of ours never has a cookie, with which TCP would wait for bytes */
+	[MEMNET_OPT_FASTOPEN_CONNECT] = { SOL_TCP, TCP_FASTOPEN_CONNECT, 0, 1, 0, 0, KEPT },
+	[MEMNET_OPT_INQ] = { SOL_TCP, TCP_INQ, 0, 1, 0, 0, KEPT },
 
 	/* without effect on TCP */
 	[MEMNET_OPT_THIN_DUPACK] = { SOL_TCP, TCP_THIN_DUPACK, 0, 1, 0, 0, KEPT | ZERO },
@@ -307,6 +311,8 @@ int memnet_sync_options(struct sock *sk, struct memnet_endpoint *ep, bool all)
 	/* With IP_TOS goes a priority, and both IP_TOS and SO_PRIORITY were told in this order. */
 	if (all && mn->opt_set & MEMNET_OPT_BIT(MEMNET_OPT_TOS))
 		mn->opt[MEMNET_OPT_PRIORITY] = rt_tos2priority(mn->opt[MEMNET_OPT_TOS]);
+	if (!ret)
+		ret = memnet_judged_sync(sk, ep, all);
 	for (i = 0; !ret && i < MEMNET_OPT_SOCKET_END; i++) {
 		if (!untold(mn, i, &value))
 			continue;
@@ -476,7 +482,7 @@ static void apply(struct sock *sk, int i, int was, int value)
  * @i: enum memnet_opt
  * @value: value
  *
- * Return: 0, -EINVAL, or -ENOMEM if the node could not be told.
+ * Return: 0, -EINVAL, -EOPNOTSUPP, or -ENOMEM if the node could not be told.
  */
 int memnet_option_set(struct sock *sk, int i, int value)
 {
@@ -489,6 +495,12 @@ int memnet_option_set(struct sock *sk, int i, int value)
 		return ret;
 	if (i == MEMNET_OPT_V6ONLY && inet_sk(sk)->inet_num)
 		return -EINVAL;
+	if (i == MEMNET_OPT_FASTOPEN_CONNECT) {
+		if (!(READ_ONCE(sock_net(sk)->ipv4.sysctl_tcp_fastopen) & TFO_CLIENT_ENABLE))
+			return -EOPNOTSUPP;
+		if (sk->sk_state != TCP_CLOSE)
+			return -EINVAL;
+	}
 	WRITE_ONCE(mn->opt[i], value);
 	mn->opt_set |= MEMNET_OPT_BIT(i);
 	if (mn->ep && !(options[i].how & KEPT))

@@ -270,6 +270,7 @@ int memnet_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flag
 {
 	struct sock *sk = sock->sk;
 	struct memnet_sock *mn = memnet_sk(sk);
+	bool tell;
 	int ret;
 
 	if (unlikely(flags & MSG_ERRQUEUE))
@@ -283,9 +284,12 @@ int memnet_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flag
 	lock_sock(sk);
 	ret = flags & MSG_OOB ? memnet_urgent_recv(sk, msg, len, flags) :
 				recv_locked(sk, msg, len, flags);
-	if (ret >= 0 && msg->msg_get_inq)
+	tell = ret >= 0 && mn->opt[MEMNET_OPT_INQ];
+	if (ret >= 0 && (msg->msg_get_inq || tell))
 		msg->msg_inq = inq_hint(sk, mn->ep);
 	release_sock(sk);
+	if (unlikely(tell))
+		put_cmsg(msg, SOL_TCP, TCP_CM_INQ, sizeof(msg->msg_inq), &msg->msg_inq);
 	return ret;
 }
 

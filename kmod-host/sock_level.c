@@ -4,7 +4,8 @@
  *
  * They are kept and read by the core, in struct sock. Those that mean something here, or nothing to
  * TCP either, are a whitelist; kernels before 6.7 do not ask. Where the node's TCP must know (who
- * may share an address, buffer sizes, priority) option.c compares and tells. A delegated socket has
+ * may share an address, buffer sizes, priority) option.c compares and tells, and of its pace
+ * judged.c. A delegated socket has
  * all options that its native socket has; an offloaded listener passes them on to the one it has on
  * loopback.
  */
@@ -27,6 +28,7 @@ static bool carried(int name)
 	case SO_BUF_LOCK:
 	case SO_PRIORITY:
 	case SO_TXREHASH:
+	case SO_MAX_PACING_RATE:
 	case SO_RCVLOWAT:	/* the calls here obey */
 	case SO_PEEK_OFF:
 	case SO_OOBINLINE:
@@ -155,5 +157,5 @@ int memnet_set_socket(struct socket *sock, int name, sockptr_t value, unsigned i
 		sock_setsockopt(mn->native, SOL_SOCKET, name, value, len);
 	release_sock(sock->sk);
 	apply(sock, name);
-	return 0;
+	return name == SO_MAX_PACING_RATE ? memnet_judged_pace(sock->sk) : 0;
 }

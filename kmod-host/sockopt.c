@@ -3,9 +3,9 @@
  * setsockopt() and getsockopt().
  *
  * SOL_SOCKET is the core's (sock_level.c). Of TCP, IP and IPv6 an option is one of the table of
- * option.c; or one of the few of which TCP, too, only says that they cannot be set, with a value
- * that never changes; or it is ENOPROTOOPT. Arguments are looked at in the order in which the
- * kernel looks at them, which is another one for each level.
+ * option.c; or one that TCP judges (judged.c); or one of the few of which TCP, too, only says that
+ * they cannot be set, with a value that never changes; or it is ENOPROTOOPT. Arguments are looked
+ * at in the order in which the kernel looks at them, which is another one for each level.
  *
  * A delegated socket has all options that its native socket has. One without an endpoint that is
  * asked for what only TCP knows asks a native socket that is made for it, and has its options.
@@ -82,13 +82,21 @@ static const struct constant {
 	{ SOL_IPV6, IPV6_ROUTER_ALERT, -ENOPROTOOPT, 4, ROUTER_ALERT, AF_INET6 },
 };
 
-/* What only TCP knows, and cannot be set. @raw: it is not an integer. */
+/*
+ * What only TCP knows, set or not. @raw: it is not an integer; @own: without the node nothing else
+ * will do.
+ */
 static const struct finding {
 	int level, name;
-	bool raw;
+	bool raw, own;
 } findings[] = {
-	{ SOL_TCP, TCP_INFO, true },
-	{ SOL_TCP, TCP_CC_INFO, true },
+	{ SOL_TCP, TCP_INFO, true, true },
+	{ SOL_TCP, TCP_CC_INFO, true, true },
+	{ SOL_TCP, TCP_CONGESTION, true },
+	{ SOL_TCP, TCP_SAVED_SYN, true, true },
+	{ SOL_TCP, TCP_WINDOW_CLAMP },
+	{ SOL_TCP, TCP_FASTOPEN },
+	{ SOL_TCP, TCP_FASTOPEN_NO_COOKIE },
 	{ SOL_IP, IP_MTU },
 };
 
@@ -171,6 +179,9 @@ static int write_option(struct sock *sk, int level, int name, sockptr_t from, un
 	ret = copy_value(level, name, from, len, &value) ?: refuse_membership(level, name, len);
 	if (ret)
 		return ret;
+	i = memnet_judged_find(level, name);
+	if (i >= 0)
+		return memnet_judged_set(sk, i, from, len, value);
 	i = memnet_option_find(sk, level, name);
 	c = find_constant(sk, level, name);
 	if (i < 0 && !c)
@@ -261,8 +272,8 @@ static int put_value(int level, int v, char __user *value, int __user *len, int 
 	return put_user(room, len) || copy_to_user(value, &v, room) ? -EFAULT : 0;
 }
 
-/* The node's word; its size or a negative errno. */
-static int ask_node(struct sock *sk, int level, int name, void *buffer, u32 room)
+/* The node's word; its size or a negative errno. @size: of the whole value, where it is cut. */
+static int ask_node(struct sock *sk, int level, int name, void *buffer, u32 room, u64 *size)
 {
 	struct memnet_endpoint *ep = memnet_sk(sk)->ep;
 	struct memnet_answer answer = { .buffer = buffer };
@@ -275,6 +286,7 @@ static int ask_node(struct sock *sk, int level, int name, void *buffer, u32 room
 	msg.getopt.room = cpu_to_le32(room);
 	/* What was set before is in the stream's order until there is a connection. */
 	ret = memnet_request(sk, ep, &msg, !READ_ONCE(ep->connected), &answer);
+	*size = answer.value;
 	return ret ?: answer.len;
 }
 
@@ -286,12 +298,15 @@ static void count_children(struct sock *sk, struct tcp_info *info, u32 len)
 }
 
 /* Asks the node, or without one a native socket that has the same options. */
-static int read_found(struct sock *sk, int level, int name, bool raw, char __user *value,
-		      int __user *len, int room)
+static int read_found(struct sock *sk, int level, int name, const struct finding *f,
+		      char __user *value, int __user *len, int room)
 {
+	bool raw = f && f->raw;
 	struct memnet_sock *mn = memnet_sk(sk);
+	bool once = name == TCP_SAVED_SYN && level == SOL_TCP;	/* and never cut */
 	void *buffer;
 	__le32 wire;
+	u64 size;
 	int ret;
 
 	if (!mn->ep)
@@ -299,10 +314,13 @@ static int read_found(struct sock *sk, int level, int name, bool raw, char __use
 	buffer = kmalloc(WIRE_OPT_READ, GFP_KERNEL);
 	if (!buffer)
 		return -ENOMEM;
-	ret = ask_node(sk, level, name, buffer, raw ? WIRE_OPT_READ : sizeof(wire));
+	ret = ask_node(sk, level, name, buffer,
+		       once ? min(room, WIRE_OPT_READ) : raw ? WIRE_OPT_READ : sizeof(wire), &size);
+	if (once && ret == -EINVAL && put_user((int)min_t(u64, size, WIRE_OPT_READ), len))
+		ret = -EFAULT;
 	/* What is usual here, where the node is not there, or does not say. */
-	if (!raw && (ret == -ENETDOWN || ret == -ECONNRESET || ret == -ECONNABORTED ||
-		     ret == -ENOPROTOOPT)) {
+	if (!(f && f->own) && (ret == -ENETDOWN || ret == -ECONNRESET || ret == -ECONNABORTED ||
+			       ret == -ENOPROTOOPT)) {
 		ret = memnet_native_getsockopt(sk, level, name, value, len);
 	} else if (ret >= 0 && !raw) {
 		memcpy(&wire, buffer, sizeof(wire));
@@ -337,7 +355,7 @@ static int read_option(struct sock *sk, int level, int name, char __user *value,
 	else if (c)
 		v = c->value == NUMBER ? inet_sk(sk)->inet_num : c->value;
 	if (!known)
-		ret = read_found(sk, level, name, f && f->raw, value, len, room);
+		ret = read_found(sk, level, name, f, value, len, room);
 	release_sock(sk);
 	if (!known)
 		return ret;

@@ -231,6 +231,34 @@ bool tcps_connect_progress(struct tcps_endpoint *ep)
 	return true;
 }
 
+/* An option's value as the kernel takes it. */
+union value {
+	int number;
+	unsigned long rate;
+	u8 bytes[WIRE_OPT_MAX];
+};
+
+/* Those of 4 and of 8 bytes are integers, no others are. Returns its size here. */
+static u32 from_wire(union value *host, const u8 *value, u32 len)
+{
+	__le32 number;
+	__le64 rate;
+
+	switch (len) {
+	case sizeof(number):
+		memcpy(&number, value, sizeof(number));
+		host->number = le32_to_cpu(number);
+		return sizeof(host->number);
+	case sizeof(rate):
+		memcpy(&rate, value, sizeof(rate));
+		host->rate = min_t(u64, le64_to_cpu(rate), ULONG_MAX);
+		return sizeof(host->rate);
+	default:
+		memcpy(host->bytes, value, len);
+		return len;
+	}
+}
+
 /**
  * tcps_control_option() - set an option of the native socket
  * @ep: endpoint
@@ -243,27 +271,25 @@ bool tcps_connect_progress(struct tcps_endpoint *ep)
  */
 int tcps_control_option(struct tcps_endpoint *ep, u32 level, u32 name, const u8 *value, u32 len)
 {
+	union value host;
 	const struct cred *old;
-	__le32 wire;
 	bool unused;
-	int host, ret;
+	int ret;
 
 	ret = tcps_policy_option(level, name, len, &unused);
 	if (ret)
 		return ret;
 	if (!ep->sock)
 		return ep->open_error ?: -ECONNRESET;
-	memcpy(&wire, value, sizeof(wire));
-	host = le32_to_cpu(wire);
+	len = from_wire(&host, value, len);
 	old = override_creds(ep->owner->cred);
 	if (level == SOL_SOCKET)
-		ret = sock_setsockopt(ep->sock, level, name, KERNEL_SOCKPTR(&host), sizeof(host));
+		ret = sock_setsockopt(ep->sock, level, name, KERNEL_SOCKPTR(&host), len);
 	else
-		ret = ep->sock->ops->setsockopt(ep->sock, level, name, KERNEL_SOCKPTR(&host),
-						sizeof(host));
+		ret = ep->sock->ops->setsockopt(ep->sock, level, name, KERNEL_SOCKPTR(&host), len);
 	revert_creds(old);
 	if (!ret && level == SOL_SOCKET && (name == SO_RCVBUF || name == SO_BUF_LOCK))
-		ep->rx.fixed = name == SO_RCVBUF || host & SOCK_RCVBUF_LOCK;
+		ep->rx.fixed = name == SO_RCVBUF || host.number & SOCK_RCVBUF_LOCK;
 	return ret;
 }
 
@@ -281,8 +307,9 @@ static u64 unacknowledged(struct tcps_endpoint *ep, u64 pos, bool unsent)
 			 (unsent ? READ_ONCE(tp->snd_nxt) : READ_ONCE(tp->snd_una)));
 }
 
+/* @size: of a value that may not be cut, for which there is not enough room. */
 static int read_option(struct tcps_endpoint *ep, const struct wire_getopt *get,
-		       struct sk_buff **skb)
+		       struct sk_buff **skb, u64 *size)
 {
 	u32 room = le32_to_cpu(get->room);
 	int ret;
@@ -290,7 +317,10 @@ static int read_option(struct tcps_endpoint *ep, const struct wire_getopt *get,
 	*skb = alloc_skb(WIRE_OPT_READ, GFP_KERNEL);
 	if (!*skb)
 		return -ENOBUFS;
-	ret = tcps_getopt(ep, le32_to_cpu(get->level), le32_to_cpu(get->name), (*skb)->data);
+	ret = tcps_getopt(ep, le32_to_cpu(get->level), le32_to_cpu(get->name), (*skb)->data,
+			  &room);
+	if (ret == -EINVAL)
+		*size = room;
 	if (ret > 0)
 		skb_put(*skb, min_t(u32, ret, room));
 	if (!(*skb)->len) {
@@ -321,7 +351,7 @@ static void handle(struct tcps_endpoint *ep, const struct wire_msg *msg, u64 pos
 			ret = do_listen(ep, le32_to_cpu(msg->listen.backlog));
 			break;
 		case WIRE_GETOPT:
-			ret = read_option(ep, &msg->getopt, &skb);
+			ret = read_option(ep, &msg->getopt, &skb, &value);
 			break;
 		case WIRE_QUERY:
 			value = unacknowledged(ep, pos,

@@ -82,7 +82,28 @@ static int read_linger2(const struct sock *sk, u8 *to)
 	return put(to, value < 0 ? value : value / HZ);
 }
 
-static int read_tcp(struct sock *sk, u32 name, u8 *to)
+/* Given once, and whole or not at all. */
+static int read_saved_syn(struct sock *sk, u8 *to, u32 *room)
+{
+	struct tcp_sock *tp = tcp_sk(sk);
+	int ret = 0;
+	u32 len;
+
+	lock_sock(sk);
+	len = tp->saved_syn ? tcp_saved_syn_len(tp->saved_syn) : 0;
+	if (len > *room || len > WIRE_OPT_READ) {
+		ret = -EINVAL;
+		*room = len;
+	} else if (len) {
+		memcpy(to, tp->saved_syn->data, len);
+		tcp_saved_syn_free(tp);
+		ret = len;
+	}
+	release_sock(sk);
+	return ret;
+}
+
+static int read_tcp(struct sock *sk, u32 name, u8 *to, u32 *room)
 {
 	const struct inet_connection_sock *icsk = inet_csk(sk);
 	const struct tcp_sock *tp = tcp_sk(sk);
@@ -94,6 +115,12 @@ static int read_tcp(struct sock *sk, u32 name, u8 *to)
 		return read_congestion(sk, to);
 	case TCP_CC_INFO:
 		return read_cc_info(sk, to);
+	case TCP_SAVED_SYN:
+		return read_saved_syn(sk, to, room);
+	case TCP_FASTOPEN:
+		return put(to, READ_ONCE(icsk->icsk_accept_queue.fastopenq.max_qlen));
+	case TCP_FASTOPEN_NO_COOKIE:
+		return put(to, tp->fastopen_no_cookie);
 	case TCP_MAXSEG:
 		return read_maxseg(sk, to);
 	case TCP_KEEPIDLE:
@@ -177,16 +204,17 @@ static int read_ipv6(struct sock *sk, u32 name, u8 *to)
  * @level: level
  * @name: name
  * @value: WIRE_OPT_READ bytes
+ * @room: bytes that will be sent of them; for what may not be cut, on -EINVAL, how many it has
  *
- * Return: its size, or -ENOPROTOOPT, or -ENOTCONN.
+ * Return: its size, or -ENOPROTOOPT, -ENOTCONN, or -EINVAL.
  */
-int tcps_getopt(struct tcps_endpoint *ep, u32 level, u32 name, u8 *value)
+int tcps_getopt(struct tcps_endpoint *ep, u32 level, u32 name, u8 *value, u32 *room)
 {
 	struct sock *sk = ep->sock->sk;
 
 	switch (level) {
 	case SOL_TCP:
-		return read_tcp(sk, name, value);
+		return read_tcp(sk, name, value, room);
 	case SOL_IP:
 		return read_ip(sk, name, value);
 	case SOL_IPV6:

@@ -19,6 +19,7 @@
 #include <net/dst.h>
 #include <net/ip6_fib.h>
 #include <net/route.h>
+#include <net/tcp.h>
 
 #include "tcps.h"
 
@@ -297,10 +298,14 @@ bool tcps_policy_is_local_route(const struct sock *sk)
 
 /* ---- options ---- */
 
-/* All are 32-bit integers. @ordered: the place in the stream matters. */
+/*
+ * @ordered: the place in the stream matters; @size: bytes of a value that is not a 32-bit integer.
+ * None of them is a way to what an owner's credentials do not have.
+ */
 static const struct {
 	u16 level, name;
 	bool ordered;
+	u8 size;
 } options[] = {
 	{ SOL_SOCKET, SO_REUSEADDR },
 	{ SOL_SOCKET, SO_REUSEPORT },
@@ -310,6 +315,7 @@ static const struct {
 	{ SOL_SOCKET, SO_BUF_LOCK },
 	{ SOL_SOCKET, SO_PRIORITY },
 	{ SOL_SOCKET, SO_TXREHASH },
+	{ SOL_SOCKET, SO_MAX_PACING_RATE, .size = sizeof(__le64) },
 	{ SOL_TCP, TCP_NODELAY, true },
 	{ SOL_TCP, TCP_CORK, true },
 	{ SOL_TCP, TCP_MAXSEG },
@@ -326,6 +332,9 @@ static const struct {
 	{ SOL_TCP, TCP_THIN_LINEAR_TIMEOUTS },
 	{ SOL_TCP, TCP_SAVE_SYN },
 	{ SOL_TCP, TCP_TX_DELAY },
+	{ SOL_TCP, TCP_CONGESTION, .size = TCP_CA_NAME_MAX },
+	{ SOL_TCP, TCP_FASTOPEN },
+	{ SOL_TCP, TCP_FASTOPEN_NO_COOKIE },
 	{ SOL_IP, IP_TOS },
 	{ SOL_IP, IP_TTL },
 	{ SOL_IP, IP_MINTTL },
@@ -354,8 +363,10 @@ int tcps_policy_option(u32 level, u32 name, u32 len, bool *ordered)
 	for (i = 0; i < ARRAY_SIZE(options); i++) {
 		if (options[i].level != level || options[i].name != name)
 			continue;
-		*ordered = options[i].ordered && len == sizeof(__le32);
-		return len == sizeof(__le32) ? 0 : -EINVAL;
+		if (len != (options[i].size ?: sizeof(__le32)))
+			return -EINVAL;
+		*ordered = options[i].ordered;
+		return 0;
 	}
 	return -ENOPROTOOPT;
 }

@@ -545,7 +545,7 @@ bool tcps_connect_progress(struct tcps_endpoint *ep);
 void tcps_endpoint_grant(struct tcps_endpoint *ep);
 
 /* getopt.c */
-int tcps_getopt(struct tcps_endpoint *ep, u32 level, u32 name, u8 *value);
+int tcps_getopt(struct tcps_endpoint *ep, u32 level, u32 name, u8 *value, u32 *room);
 
 /* native.c */
 int tcps_native_create(struct tcps_endpoint *ep);

@@ -638,18 +638,20 @@ LISTENER = f"""
 import os, socket, sys
 s = socket.socket(fileno=socket.socket(25, socket.SOCK_STREAM, 0).detach())
 l = socket.socket(socket.AF_INET, socket.SOCK_STREAM, fileno=s.detach())
+l.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"reno")
 l.bind(("{NODE_EXT}", 8088))
 l.listen(10)
 print("listening", flush=True)
 sys.stdin.readline()
 l.settimeout(60)
 while True:
-    print("said", l.accept()[0].recv(10), flush=True)
+    child = l.accept()[0]
+    print("said", child.recv(10), child.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16), flush=True)
 """
 
 
 def test_children_nobody_accepted(lab):
-    """Connections still queued when the service ends are gone with it; the listener is set up again, once."""
+    """Connections still queued when the service ends are gone with it; the listener is set up again, once, and with its options."""
     lab.host.put("/tmp/listener.py", LISTENER)
     lab.host.sh("rm -f /tmp/go && mkfifo /tmp/go")
     job = lab.host.bg("exec userland python3 /tmp/listener.py <>/tmp/go")
@@ -668,7 +670,7 @@ def test_children_nobody_accepted(lab):
     while "said" not in job.output():
         assert not job.done and time.monotonic() < end, job.output()
         time.sleep(0.2)
-    assert "said b'again" in job.output(), job.output()
+    assert "said b'again" in job.output() and "b'reno" in job.output(), job.output()
     job.kill()
     job.wait(20)
     assert offload.counters(lab.host)["host.link_deaths"] == before + 1, "the new session died, too"

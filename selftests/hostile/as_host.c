@@ -179,6 +179,57 @@ static int options(struct peer *p)
 	       host_option(p, index, IPPROTO_TCP, TCP_ULP, 1, 4, true) > 0 ? 0 : -1;
 }
 
+/* A value of so many bytes 0xff; the answer's errno. */
+static int option_bytes(struct peer *p, u32 index, u32 level, u32 name, u32 len)
+{
+	struct inbound in;
+	struct wire_msg msg;
+
+	wire_init(&msg, WIRE_SETOPT, index, 1);
+	msg.hdr.flags = WIRE_F_REPLY;
+	msg.setopt.level = cpu_to_le32(level);
+	msg.setopt.name = cpu_to_le32(name);
+	msg.setopt.len = cpu_to_le32(len);
+	memset(msg.setopt.value, 0xff, sizeof(msg.setopt.value));
+	return host_ask(p, &msg, index, &in);
+}
+
+/* Names without an end and rates, of all sizes; one of them is right for each. */
+static int option_sizes(struct peer *p)
+{
+	u32 index = host_connected(p), len;
+
+	for (len = 0; len <= WIRE_OPT_MAX; len++) {
+		int named = option_bytes(p, index, IPPROTO_TCP, TCP_CONGESTION, len);
+		int paced = option_bytes(p, index, SOL_SOCKET, SO_MAX_PACING_RATE, len);
+
+		if (named != (len == 16 ? ENOENT : EINVAL) || paced != (len == 8 ? 0 : EINVAL))
+			return -1;
+	}
+	return 0;
+}
+
+/* A name that only loading a module would make known. */
+static int option_module(struct peer *p)
+{
+	static const char names[][16] = { "vegas", "westwood", "highspeed", "dctcp" };
+	u32 index = host_connected(p), i;
+	struct inbound in;
+	struct wire_msg msg;
+
+	for (i = 0; i < ATTACKS(names); i++) {
+		wire_init(&msg, WIRE_SETOPT, index, 1);
+		msg.hdr.flags = WIRE_F_REPLY;
+		msg.setopt.level = cpu_to_le32(IPPROTO_TCP);
+		msg.setopt.name = cpu_to_le32(TCP_CONGESTION);
+		msg.setopt.len = cpu_to_le32(16);
+		memcpy(msg.setopt.value, names[i], sizeof(names[i]));
+		if (host_ask(p, &msg, index, &in) != ENOENT)
+			return -1;
+	}
+	return 0;
+}
+
 static int option_too_long(struct peer *p)
 {
 	u32 index = host_open(p, 0);
@@ -651,6 +702,8 @@ static const struct attack attacks[] = {
 	{ "200 answers not taken", answers_not_taken, LIVES },
 	{ "options of all kinds", options, LIVES },
 	{ "option of 65 bytes", option_too_long, WIRE_REASON_PROTOCOL },
+	{ "names and rates of all sizes", option_sizes, LIVES },
+	{ "names of modules", option_module, LIVES },
 	{ "1000 options in the stream", option_flood, LIVES },
 	{ "every option read", read_all, LIVES },
 	{ "GETOPT with room for 1025 bytes", read_too_much, WIRE_REASON_PROTOCOL },

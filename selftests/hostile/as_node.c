@@ -82,16 +82,16 @@ static int reply_payload(struct peer *p, u32 len)
 ATTACK(reply_with_payload, reply_payload(p, 4))
 ATTACK(reply_with_much, reply_payload(p, WIRE_OPT_READ + 1))
 
-/* One that has asked for an option, and @reply to it. */
-static struct guest *guest_that_asks(struct peer *p, struct wire_msg *reply)
+/* One that has asked for an option, or to set one, and @reply to it. */
+static struct guest *guest_that_asks(struct peer *p, u8 opcode, struct wire_msg *reply)
 {
 	u64 end = now_ms() + NODE_MS;
 	struct guest *g;
 
-	node_of(p)->hold_option = true;
+	node_of(p)->hold_option = opcode;
 	while (now_ms() < end && !p->dead) {
 		for (g = node_of(p)->guests; g < node_of(p)->guests + NODE_MAX; g++) {
-			if (g->state == FREE || g->asked != WIRE_GETOPT)
+			if (g->state == FREE || g->asked != opcode)
 				continue;
 			*reply = about(g, WIRE_REPLY);
 			reply->hdr.seq = cpu_to_le16(g->seq);
@@ -108,7 +108,7 @@ static int option_payload(struct peer *p, u32 error, u32 len)
 {
 	struct wire_msg msg;
 
-	if (!guest_that_asks(p, &msg))
+	if (!guest_that_asks(p, WIRE_GETOPT, &msg))
 		return -1;
 	msg.reply.error = cpu_to_le32(error);
 	return peer_say(p, &msg, len);
@@ -118,7 +118,7 @@ static int option_payload(struct peer *p, u32 error, u32 len)
 static int reply_after_reset(struct peer *p, int times)
 {
 	struct wire_msg msg, reply;
-	struct guest *g = guest_that_asks(p, &reply);
+	struct guest *g = guest_that_asks(p, WIRE_GETOPT, &reply);
 
 	if (!g)
 		return -1;
@@ -139,6 +139,22 @@ ATTACK(option_too_long, option_payload(p, 0, 5))
 ATTACK(option_failed_with_value, option_payload(p, 92, 4))
 ATTACK(option_short, option_payload(p, 0, 3))
 ATTACK(option_empty, option_payload(p, 0, 0))
+
+/* To who sets one there is nothing but an errno, whatever that is. */
+static int set_answered(struct peer *p, u32 error, u32 len)
+{
+	struct wire_msg msg;
+
+	if (!guest_that_asks(p, WIRE_SETOPT, &msg))
+		return -1;
+	msg.reply.error = cpu_to_le32(error);
+	msg.reply.value = cpu_to_le64(-1ULL);
+	return peer_say(p, &msg, len);
+}
+
+ATTACK(set_with_payload, set_answered(p, 0, 1))
+ATTACK(set_failed_oddly, set_answered(p, 4000, 0))
+ATTACK(set_done, set_answered(p, 0, 0))
 
 static int reply_twice(struct peer *p)
 {
@@ -558,6 +574,9 @@ static const struct attack attacks[] = {
 	{ "option with a value and an error", option_failed_with_value, DIES },
 	{ "option of 3 bytes for an integer", option_short, LIVES },
 	{ "option of no bytes for an integer", option_empty, LIVES },
+	{ "option set, with payload", set_with_payload, DIES },
+	{ "option refused with errno 4000", set_failed_oddly, LIVES },
+	{ "option set, with a value", set_done, LIVES },
 	{ "REPLY twice", reply_twice, DIES },
 	{ "REPLY after RESET", reply_late, LIVES },
 	{ "REPLY after RESET, twice", reply_late_twice, DIES },

@@ -118,7 +118,8 @@ struct guest {
 
 struct node {
 	struct guest guests[NODE_MAX];
-	bool hold_connect, hold_close, hold_jobs, hold_option;	/* do not answer these */
+	bool hold_connect, hold_close, hold_jobs;	/* do not answer these */
+	u8 hold_option;			/* nor this, WIRE_GETOPT or WIRE_SETOPT */
 	bool hold_taken;			/* do not tell what was taken of what the host sends */
 	u32 next_child;
 	u16 child_gen;

@@ -58,7 +58,7 @@ void node_start(struct peer *p, struct rdma_cm_id *listener)
 		die("no memory");
 	memset(node->guests, 0, sizeof(node->guests));
 	node->hold_connect = false;
-	node->hold_option = false;
+	node->hold_option = 0;
 	node->hold_close = false;
 	node->hold_jobs = false;
 	node->hold_taken = false;
@@ -226,7 +226,7 @@ void node_handle(struct peer *p, const struct inbound *in)
 		if (g->asked == WIRE_CONNECT)
 			g->state = CONNECTING;
 		if (!(g->asked == WIRE_CONNECT && node_of(p)->hold_connect) &&
-		    !(g->asked == WIRE_GETOPT && node_of(p)->hold_option))
+		    g->asked != node_of(p)->hold_option)
 			node_answer(p, g, 0);
 		if (g->state == LISTENING)
 			node_push_child(p, g->index, g->gen);

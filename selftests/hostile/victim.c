@@ -89,6 +89,10 @@ static void talk(struct worker *w, int fd, unsigned int *seed)
 		calls(w, "getsockopt");
 		getsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &value, &len);
 	}
+	if (rand_r(seed) % 2) {
+		calls(w, "setsockopt");
+		setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
+	}
 	calls(w, "poll");
 	poll(&poll_fd, 1, 100);
 	if (rand_r(seed) % 4) {

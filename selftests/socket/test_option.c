@@ -319,6 +319,7 @@ static const struct {
 	{ SO_PRIORITY, 3, SO_PRIORITY, 3 },
 	{ SO_BUF_LOCK, 2, SO_BUF_LOCK, 2 },
 	{ SO_TXREHASH, 0, SO_TXREHASH, 0 },
+	{ SO_MAX_PACING_RATE, 100000, SO_MAX_PACING_RATE, 100000 },
 	/* nothing, for TCP as well */
 	{ SO_DEBUG, 1, SO_DEBUG, 1, true },
 	{ SO_BROADCAST, 1, SO_BROADCAST, 1 },

@@ -184,3 +184,294 @@ TEST(option_notsent_limits, "option.notsent-lowat")
 	if (few >= many)
 		FAIL("took %zu bytes with 8 KiB, %zu with all", few, many);
 }
+
+static void set_congestion(int fd, const char *name)
+{
+	OK(setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, strlen(name)));
+}
+
+static void expect_congestion(int fd, const char *name)
+{
+	char got[64] = { 0 };
+	socklen_t len = sizeof(got);
+
+	OK(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, got, &len));
+	EQ(len, 16);
+	if (strcmp(got, name))
+		FAIL("'%s' is in use, not '%s'", got, name);
+}
+
+TEST_BOTH(option_congestion, "option.congestion")
+{
+	int fd = meet("echo");
+
+	expect_congestion(fd, "cubic");
+	set_congestion(fd, "reno");
+	expect_congestion(fd, "reno");
+	send_pattern(fd, 1, 0, 5000);
+	recv_pattern(fd, 1, 0, 5000);
+	FAILS(setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "nonesuch", 8), ENOENT);
+	expect_congestion(fd, "reno");
+}
+
+/* It holds on the socket's connection, and on the next one. */
+TEST(option_congestion_fresh, "option.congestion")
+{
+	union addr none = { .sa.sa_family = AF_UNSPEC };
+	int fd = fresh();
+
+	FAILS(setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "nonesuch", 8), ENOENT);
+	expect_congestion(fd, "cubic");
+	set_congestion(fd, "reno");
+	expect_congestion(fd, "reno");
+	OK(peer_open_on(fd, "echo"));
+	expect_congestion(fd, "reno");
+	OK(connect(fd, &none.sa, sizeof(none)));
+	expect_congestion(fd, "reno");
+	OK(peer_open_on(fd, "echo"));
+	expect_congestion(fd, "reno");
+	send_pattern(fd, 1, 0, 10);
+	recv_pattern(fd, 1, 0, 10);
+}
+
+TEST_FOR(option_congestion_arguments, LOCAL, 0, "option.congestion")
+{
+	char got[16] = { 0 };
+	socklen_t len = 3;
+	int fd = fresh();
+
+	FAILS(setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 0), EINVAL);
+	FAILS(setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, bad_memory(), 4), EFAULT);
+	FAILS(setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "ren", 3), ENOENT);
+	OK(setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno\0and what follows", 22));
+	expect_congestion(fd, "reno");
+	OK(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, got, &len));
+	EQ(len, 3);
+	CHECK(!memcmp(got, "ren", 4));
+	len = 16;
+	FAILS(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, bad_memory(), &len), EFAULT);
+	len = -1;
+	FAILS(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, got, &len), EINVAL);
+}
+
+/* A socket of which the node was asked can still become one of loopback, and has what was set. */
+TEST_FOR(option_congestion_loopback, LOOPBACK, 0, "option.congestion")
+{
+	int server = fresh(), fd = fresh();
+	union addr addr;
+
+	CHECK(addr_parse(&addr, tested.v6 ? "::1" : "127.0.0.1", 0));
+	set_congestion(server, "reno");
+	OK(bind(server, &addr.sa, addr_len(&addr)));
+	OK(listen(server, 1));
+	addr_set_port(&addr, port_of(server));
+	OK(connect(fd, &addr.sa, addr_len(&addr)));
+	expect_congestion(fd, "cubic");
+	set_congestion(fd, "reno");
+	expect_congestion(fd, "reno");
+	expect_congestion(accept_one(server), "reno");
+}
+
+TEST(option_congestion_inherited, "option.congestion", "listen.inherit")
+{
+	unsigned int port;
+	int fd = listener(&port);
+
+	set_congestion(fd, "reno");
+	expect_congestion(fd, "reno");
+	call(port, "echo");
+	fd = accept_one(fd);
+	expect_congestion(fd, "reno");
+	send_pattern(fd, 1, 0, 10);
+	recv_pattern(fd, 1, 0, 10);
+}
+
+/* Who comes by loopback to a listener at every address finds it, too. */
+TEST_FOR(option_congestion_twin, LOOPBACK, 0, "option.congestion")
+{
+	int server = fresh(), fd = OK(socket(tested.v6 ? AF_INET6 : AF_INET, SOCK_STREAM, 0));
+	union addr addr;
+
+	set_congestion(server, "reno");
+	OK(listen(server, 4));
+	CHECK(addr_parse(&addr, tested.v6 ? "::1" : "127.0.0.1", port_of(server)));
+	OK(connect(fd, &addr.sa, addr_len(&addr)));
+	expect_congestion(accept_one(server), "reno");
+	set_congestion(server, "cubic");
+	OK(close(fd));
+	fd = OK(socket(tested.v6 ? AF_INET6 : AF_INET, SOCK_STREAM, 0));
+	OK(connect(fd, &addr.sa, addr_len(&addr)));
+	expect_congestion(accept_one(server), "cubic");
+}
+
+TEST_BOTH(option_window_clamp, "option.window-clamp")
+{
+	int fd = meet("echo"), value = 0;
+
+	set_int(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, 30000);
+	EQ(get_int(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP), 30000);
+	FAILS(setsockopt(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, &value, sizeof(value)), EINVAL);
+	EQ(get_int(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP), 30000);
+	send_pattern(fd, 1, 0, 100000);
+	recv_pattern(fd, 1, 0, 100000);
+}
+
+TEST(option_window_clamp_fresh, "option.window-clamp")
+{
+	int fd = fresh();
+
+	set_int(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, 0);
+	EQ(get_int(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP), 0);
+	set_int(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, 20000);
+	EQ(get_int(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP), 20000);
+	OK(peer_open_on(fd, "echo"));
+	EQ(get_int(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP), 20000);
+}
+
+/* What the TCP that has the connection says. */
+TEST_BOTH(option_pacing, "option.pacing")
+{
+	unsigned long long rate = 5ULL << 32;
+	int fd = meet("echo");
+
+	if (!family_sees_socket_options() && differs("sol-socket"))
+		SKIP("this kernel answers itself");
+	EQ(info_of(fd).tcpi_max_pacing_rate, -1ULL);
+	set_int(fd, SOL_SOCKET, SO_MAX_PACING_RATE, 1000000);
+	EQ(get_int(fd, SOL_SOCKET, SO_MAX_PACING_RATE), 1000000);
+	EQ(info_of(fd).tcpi_max_pacing_rate, 1000000);
+	OK(setsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &rate, sizeof(rate)));
+	EQ(info_of(fd).tcpi_max_pacing_rate, rate);
+	set_int(fd, SOL_SOCKET, SO_MAX_PACING_RATE, -1);
+	EQ(info_of(fd).tcpi_max_pacing_rate, -1ULL);
+	send_pattern(fd, 1, 0, 5000);
+	recv_pattern(fd, 1, 0, 5000);
+}
+
+TEST(option_pacing_fresh, "option.pacing")
+{
+	int fd = fresh();
+
+	set_int(fd, SOL_SOCKET, SO_MAX_PACING_RATE, 2000000);
+	OK(peer_open_on(fd, "echo"));
+	EQ(info_of(fd).tcpi_max_pacing_rate, 2000000);
+}
+
+TEST(option_pacing_inherited, "option.pacing", "listen.inherit")
+{
+	unsigned int port;
+	int fd = fresh();
+
+	set_int(fd, SOL_SOCKET, SO_MAX_PACING_RATE, 3000000);
+	OK(listen(fd, 4));
+	port = port_of(fd);
+	call(port, "echo");
+	fd = accept_one(fd);
+	EQ(get_int(fd, SOL_SOCKET, SO_MAX_PACING_RATE), 3000000);
+	EQ(info_of(fd).tcpi_max_pacing_rate, 3000000);
+}
+
+TEST(option_fastopen, "option.fastopen")
+{
+	int fd = fresh(), value = 7;
+	unsigned int port;
+
+	set_int(fd, IPPROTO_TCP, TCP_FASTOPEN, 5);
+	set_int(fd, IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, 1);
+	EQ(get_int(fd, IPPROTO_TCP, TCP_FASTOPEN), 5);
+	OK(listen(fd, 4));
+	port = port_of(fd);
+	EQ(get_int(fd, IPPROTO_TCP, TCP_FASTOPEN), 5);
+	EQ(get_int(fd, IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE), 1);
+	set_int(fd, IPPROTO_TCP, TCP_FASTOPEN, 6);
+	EQ(get_int(fd, IPPROTO_TCP, TCP_FASTOPEN), 6);
+	call(port, "echo");
+	fd = accept_one(fd);
+	EQ(get_int(fd, IPPROTO_TCP, TCP_FASTOPEN), 0);
+	EQ(get_int(fd, IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE), 1);
+	FAILS(setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN, &value, sizeof(value)), EINVAL);
+	value = 1;
+	FAILS(setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, &value, sizeof(value)), EINVAL);
+	send_pattern(fd, 1, 0, 10);
+	recv_pattern(fd, 1, 0, 10);
+}
+
+TEST(option_fastopen_connect, "option.fastopen-connect")
+{
+	int fd = fresh(), value = 1;
+
+	set_int(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1);
+	OK(peer_open_on(fd, "echo"));
+	EQ(get_int(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT), 1);
+	FAILS(setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &value, sizeof(value)), EINVAL);
+	send_pattern(fd, 1, 0, 5000);
+	recv_pattern(fd, 1, 0, 5000);
+}
+
+/* What recvmsg() says is left, or -1. */
+static int left(int fd, char *buffer, size_t len, int flags, ssize_t wanted)
+{
+	struct iovec iov = { buffer, len };
+	char control[64];
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1,
+			      .msg_control = control, .msg_controllen = sizeof(control) };
+	struct cmsghdr *cmsg;
+	int value;
+
+	EQ(recvmsg(fd, &msg, flags), wanted);
+	cmsg = CMSG_FIRSTHDR(&msg);
+	if (!cmsg)
+		return -1;
+	EQ(cmsg->cmsg_level, IPPROTO_TCP);
+	EQ(cmsg->cmsg_type, TCP_CM_INQ);
+	EQ(cmsg->cmsg_len, CMSG_LEN(sizeof(value)));
+	CHECK(!CMSG_NXTHDR(&msg, cmsg));
+	memcpy(&value, CMSG_DATA(cmsg), sizeof(value));
+	return value;
+}
+
+TEST_BOTH(option_inq, "option.inq")
+{
+	char buffer[200];
+	int fd = meet("echo");
+
+	send_pattern(fd, 1, 0, 100);
+	await_bytes(fd, 100);
+	EQ(left(fd, buffer, 10, 0, 10), -1);
+	set_int(fd, IPPROTO_TCP, TCP_INQ, 1);
+	EQ(get_int(fd, IPPROTO_TCP, TCP_INQ), 1);
+	EQ(left(fd, buffer, 10, 0, 10), 80);
+	EQ(left(fd, buffer, 10, MSG_PEEK, 10), 80);
+	EQ(left(fd, buffer, 80, 0, 80), 0);
+	OK(shutdown(fd, SHUT_WR));
+	/* the end is one of them */
+	EQ(left(fd, buffer, 10, 0, 0), 1);
+	set_int(fd, IPPROTO_TCP, TCP_INQ, 0);
+	EQ(left(fd, buffer, 10, 0, 0), -1);
+}
+
+TEST(option_saved_syn, "option.saved-syn")
+{
+	unsigned char syn[300] = { 0 };
+	socklen_t len = 10;
+	unsigned int port;
+	int fd = fresh(), conn;
+
+	set_int(fd, IPPROTO_TCP, TCP_SAVE_SYN, 1);
+	OK(listen(fd, 4));
+	port = port_of(fd);
+	call(port, "echo");
+	conn = accept_one(fd);
+	FAILS(getsockopt(conn, IPPROTO_TCP, TCP_SAVED_SYN, syn, &len), EINVAL);
+	CHECK(len >= 40 && len <= 160);
+	OK(getsockopt(conn, IPPROTO_TCP, TCP_SAVED_SYN, syn, &len));
+	CHECK(len >= 40 && syn[0] >> 4 == (tested.v6 ? 6 : 4));
+	CHECK(syn[tested.v6 ? 40 + 13 : 20 + 13] & 0x02);
+	/* that was it */
+	len = sizeof(syn);
+	OK(getsockopt(conn, IPPROTO_TCP, TCP_SAVED_SYN, syn, &len));
+	EQ(len, 0);
+	len = sizeof(syn);
+	OK(getsockopt(fd, IPPROTO_TCP, TCP_SAVED_SYN, syn, &len));
+	EQ(len, 0);
+}

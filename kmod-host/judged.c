@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Options that TCP judges: by what it has, or by the state it is in.
+ *
+ * With an endpoint it is the node's TCP that is asked, and its answer is setsockopt()'s. Without
+ * one a native socket of this machine is, which is as new as this one, where that makes no
+ * difference; where it does, as it does for the names of congestion control algorithms, the socket
+ * gets its endpoint now, as by bind().
+ *
+ * What was accepted is kept, each option once, and set again on every endpoint and native socket
+ * that the socket gets later. Nobody waits for what comes of that: another node, or the host, may
+ * not have what the first one had. What an option is then is read where TCP is (sockopt.c).
+ *
+ * A value that is kept never changes, so that a child, which has its listener's on the node, has
+ * them here by reference. memnet_sock.kept is under lock_sock().
+ */
+#include <linux/refcount.h>
+#include <linux/slab.h>
+#include <net/tcp.h>
+
+#include "option.h"
+
+#define ASK	0x1	/* only the node knows */
+#define ALONE	0x2	/* is not inherited */
+
+/**
+ * enum judged_type - what a value is
+ * @NUMBER:	an int
+ * @RATE:	an u64
+ * @NAME:	text
+ */
+enum judged_type {
+	NUMBER,
+	RATE,
+	NAME,
+};
+
+static const struct judged {
+	int level, name;
+	enum judged_type type;
+	u8 how;
+} judged[MEMNET_JUDGED_END] = {
+	[MEMNET_JUDGED_CONGESTION] = { SOL_TCP, TCP_CONGESTION, NAME, ASK },
+	[MEMNET_JUDGED_WINDOW_CLAMP] = { SOL_TCP, TCP_WINDOW_CLAMP, NUMBER, ALONE },
+	[MEMNET_JUDGED_FASTOPEN] = { SOL_TCP, TCP_FASTOPEN, NUMBER, ALONE },
+	[MEMNET_JUDGED_NO_COOKIE] = { SOL_TCP, TCP_FASTOPEN_NO_COOKIE, NUMBER },
+	[MEMNET_JUDGED_PACING] = { SOL_SOCKET, SO_MAX_PACING_RATE, RATE },
+};
+
+/**
+ * struct memnet_kept - the value of an option that was accepted
+ * @refs:	sockets that have it
+ * @len:	of @value
+ * @value:	as TCP wants it
+ */
+struct memnet_kept {
+	refcount_t refs;
+	u32 len;
+	union {
+		int number;
+		u64 rate;
+		char text[TCP_CA_NAME_MAX];
+	} value;
+};
+
+static_assert(sizeof_field(struct memnet_kept, value) <= WIRE_OPT_MAX);
+
+static void put(struct memnet_kept *kept)
+{
+	if (kept && refcount_dec_and_test(&kept->refs))
+		kfree(kept);
+}
+
+/* As TCP takes it from the caller; integers have been looked at already. */
+static int take(const struct judged *o, struct memnet_kept *kept, sockptr_t value, unsigned int len,
+		int number)
+{
+	int ret;
+
+	switch (o->type) {
+	case RATE:	/* the core has it */
+		return -ENOPROTOOPT;
+	case NAME:
+		if (len < 1)
+			return -EINVAL;
+		kept->len = sizeof(kept->value.text);
+		ret = strncpy_from_sockptr(kept->value.text, value,
+					   min_t(unsigned int, kept->len - 1, len));
+		/* Not more than that is valid, and the rest has to be 0. */
+		if (ret < 0)
+			return -EFAULT;
+		memset(kept->value.text + ret, 0, kept->len - ret);
+		return 0;
+	default:
+		kept->len = sizeof(kept->value.number);
+		kept->value.number = number;
+		return 0;
+	}
+}
+
+static void make_message(struct wire_msg *msg, int i, const struct memnet_kept *kept)
+{
+	__le32 number = cpu_to_le32(kept->value.number);
+	__le64 rate = cpu_to_le64(kept->value.rate);
+
+	wire_init(msg, WIRE_SETOPT, 0, 0);
+	msg->setopt.level = cpu_to_le32(judged[i].level);
+	msg->setopt.name = cpu_to_le32(judged[i].name);
+	msg->setopt.len = cpu_to_le32(kept->len);
+	switch (judged[i].type) {
+	case NAME:
+		memcpy(msg->setopt.value, kept->value.text, kept->len);
+		break;
+	case RATE:
+		memcpy(msg->setopt.value, &rate, sizeof(rate));
+		break;
+	default:
+		memcpy(msg->setopt.value, &number, sizeof(number));
+	}
+}
+
+static int ask_node(struct sock *sk, int i, const struct memnet_kept *kept)
+{
+	struct memnet_endpoint *ep = memnet_sk(sk)->ep;
+	struct memnet_answer answer = {};
+	struct wire_msg msg;
+
+	make_message(&msg, i, kept);
+	msg.hdr.flags = WIRE_F_REPLY;
+	/* In the order of what was set before, until there is a connection with a stream. */
+	return memnet_request(sk, ep, &msg, !READ_ONCE(ep->connected), &answer);
+}
+
+/* May the socket get an endpoint, or one that works again? */
+static bool may_open(struct sock *sk)
+{
+	struct memnet_endpoint *ep = memnet_sk(sk)->ep;
+
+	return sk->sk_state == TCP_CLOSE && !(ep && READ_ONCE(ep->connected));
+}
+
+/* The socket has an endpoint that a node knows. */
+static bool is_known(const struct memnet_sock *mn)
+{
+	return mn->ep && READ_ONCE(mn->ep->lc);
+}
+
+static int set_native(struct socket *native, int i, struct memnet_kept *kept)
+{
+	sockptr_t value = KERNEL_SOCKPTR(&kept->value);
+	unsigned long rate = kept->value.rate;
+
+	if (judged[i].type == RATE)
+		return sock_setsockopt(native, judged[i].level, judged[i].name,
+				       KERNEL_SOCKPTR(&rate), sizeof(rate));
+	return native->ops->setsockopt(native, judged[i].level, judged[i].name, value, kept->len);
+}
+
+/* A new native socket says what a new one on the node would. */
+static int try_here(struct sock *sk, int i, struct memnet_kept *kept)
+{
+	struct socket *native;
+	int ret;
+
+	ret = memnet_native_create(sk, &native);
+	if (ret)
+		return ret;
+	ret = set_native(native, i, kept);
+	sock_release(native);
+	return ret;
+}
+
+static int judge(struct sock *sk, int i, struct memnet_kept *kept)
+{
+	struct memnet_sock *mn = memnet_sk(sk);
+	struct memnet_endpoint *opened = NULL;
+	int ret = 0;
+
+	if (judged[i].how & ASK && may_open(sk)) {
+		opened = mn->ep;
+		ret = memnet_open(sk);
+		opened = opened ? NULL : mn->ep;
+	}
+	if (!ret && !is_known(mn))
+		ret = judged[i].how & ASK ? -ENETDOWN : try_here(sk, i, kept);
+	else if (!ret)
+		ret = ask_node(sk, i, kept);
+	/* A reset has overtaken the answer; the node's socket is still there. */
+	if (ret == -ECONNRESET && is_known(mn))
+		ret = ask_node(sk, i, kept);
+	/* Nothing came of it: the socket is new again, and leaves no trace on the node. */
+	if (ret && opened && mn->ep == opened && may_open(sk) && !mn->bound.family)
+		memnet_drop_endpoint(sk, 0);
+	return ret;
+}
+
+/**
+ * memnet_judged_find() - an option of the table
+ * @level: level
+ * @name: name
+ *
+ * Return: enum memnet_judged or -ENOPROTOOPT.
+ */
+int memnet_judged_find(int level, int name)
+{
+	int i;
+
+	for (i = 0; i < MEMNET_JUDGED_END; i++)
+		if (judged[i].level == level && judged[i].name == name)
+			return i;
+	return -ENOPROTOOPT;
+}
+
+/**
+ * memnet_judged_set() - set an option of the table
+ * @sk: socket, not locked
+ * @i: enum memnet_judged
+ * @value: value
+ * @len: its size
+ * @number: the value, of an option that is an integer
+ *
+ * Waits for the node. Return: 0, what TCP says, -ENETDOWN without a link, -EINTR when killed, or
+ * another negative errno.
+ */
+int memnet_judged_set(struct sock *sk, int i, sockptr_t value, unsigned int len, int number)
+{
+	struct memnet_sock *mn = memnet_sk(sk);
+	struct memnet_kept *kept;
+	int ret;
+
+	kept = kzalloc(sizeof(*kept), GFP_KERNEL);
+	if (!kept)
+		return -ENOMEM;
+	refcount_set(&kept->refs, 1);
+	ret = take(&judged[i], kept, value, len, number);
+	if (ret) {
+		kfree(kept);
+		return ret;
+	}
+	lock_sock(sk);
+	/* It may have become native while this call waited for the lock. */
+	ret = mn->delegated ? set_native(mn->native, i, kept) : judge(sk, i, kept);
+	if (!ret) {
+		swap(mn->kept[i], kept);
+		/* The one on loopback does what it can. */
+		if (mn->native && !mn->delegated)
+			set_native(mn->native, i, mn->kept[i]);
+	}
+	release_sock(sk);
+	put(kept);
+	return ret;
+}
+
+/* SO_MAX_PACING_RATE has changed, which the core keeps; returns 0 or -ENOMEM. */
+static int note_pace(struct memnet_sock *mn, bool *changed)
+{
+	struct memnet_kept *was = mn->kept[MEMNET_JUDGED_PACING], *kept;
+	unsigned long rate = READ_ONCE(mn->inet.sk.sk_max_pacing_rate);
+
+	*changed = rate != (was ? was->value.rate : ULONG_MAX);
+	if (!*changed)
+		return 0;
+	kept = kzalloc(sizeof(*kept), GFP_KERNEL);
+	if (!kept)
+		return -ENOMEM;
+	refcount_set(&kept->refs, 1);
+	kept->len = sizeof(kept->value.rate);
+	kept->value.rate = rate;
+	mn->kept[MEMNET_JUDGED_PACING] = kept;
+	put(was);
+	return 0;
+}
+
+/**
+ * memnet_judged_pace() - SO_MAX_PACING_RATE was set
+ * @sk: socket, not locked
+ *
+ * TCP never refuses it. Return: 0 or -ENOMEM.
+ */
+int memnet_judged_pace(struct sock *sk)
+{
+	struct memnet_sock *mn = memnet_sk(sk);
+	struct memnet_kept *kept;
+	bool changed;
+	int ret;
+
+	lock_sock(sk);
+	ret = note_pace(mn, &changed);
+	if (!ret && changed && is_known(mn)) {
+		kept = mn->kept[MEMNET_JUDGED_PACING];
+		refcount_inc(&kept->refs);
+		ret = ask_node(sk, MEMNET_JUDGED_PACING, kept) == -ENOMEM ? -ENOMEM : 0;
+		put(kept);
+	}
+	release_sock(sk);
+	return ret;
+}
+
+static int tell(struct memnet_sock *mn, struct memnet_endpoint *ep, int i)
+{
+	struct wire_msg msg;
+
+	make_message(&msg, i, mn->kept[i]);
+	return memnet_post(ep, &msg, GFP_KERNEL);
+}
+
+/**
+ * memnet_judged_sync() - tell an endpoint what it does not know
+ * @sk: socket, locked
+ * @ep: its endpoint, without a connection
+ * @all: it is new: what was accepted before it was
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int memnet_judged_sync(struct sock *sk, struct memnet_endpoint *ep, bool all)
+{
+	struct memnet_sock *mn = memnet_sk(sk);
+	bool changed;
+	int i, ret;
+
+	/* Kernels that do not say when it is set are asked now. */
+	ret = note_pace(mn, &changed);
+	if (!ret && changed && !all)
+		ret = tell(mn, ep, MEMNET_JUDGED_PACING);
+	for (i = 0; all && !ret && i < MEMNET_JUDGED_END; i++)
+		if (mn->kept[i])
+			ret = tell(mn, ep, i);
+	return ret;
+}
+
+/**
+ * memnet_judged_copy() - give a native socket what was accepted
+ * @sk: socket, locked
+ * @native: the native socket
+ *
+ * Under the caller's credentials: what needs a privilege, or loads a module, is the caller's to do.
+ */
+void memnet_judged_copy(struct sock *sk, struct socket *native)
+{
+	struct memnet_sock *mn = memnet_sk(sk);
+	bool changed;
+	int i;
+
+	/* Without memory for it what was set before has to do. */
+	note_pace(mn, &changed);
+	for (i = 0; i < MEMNET_JUDGED_END; i++)
+		if (mn->kept[i])
+			set_native(native, i, mn->kept[i]);
+}
+
+/**
+ * memnet_judged_inherit() - a child has its listener's
+ * @mn: the child, not known to anybody yet
+ * @from: its listener, locked
+ */
+void memnet_judged_inherit(struct memnet_sock *mn, const struct memnet_sock *from)
+{
+	int i;
+
+	for (i = 0; i < MEMNET_JUDGED_END; i++) {
+		if (!from->kept[i] || judged[i].how & ALONE)
+			continue;
+		refcount_inc(&from->kept[i]->refs);
+		mn->kept[i] = from->kept[i];
+	}
+}
+
+/**
+ * memnet_judged_free() - a socket is gone
+ * @mn: socket
+ */
+void memnet_judged_free(struct memnet_sock *mn)
+{
+	int i;
+
+	for (i = 0; i < MEMNET_JUDGED_END; i++)
+		put(mn->kept[i]);
+}
