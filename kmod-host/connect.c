@@ -45,6 +45,9 @@ static int start_connect(struct sock *sk, const struct sockaddr *addr, int len)
 	if (memnet_bound_elsewhere(sk))
 		return -EOPNOTSUPP;
 	ret = memnet_open(sk);
+	/* Without a link there is no way there at all, as for TCP without a route. */
+	if (ret == -ENETDOWN && !memnet_link_serves(sock_net(sk)))
+		ret = -ENETUNREACH;
 	if (ret)
 		return ret;
 	ep = mn->ep;
