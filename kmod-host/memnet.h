@@ -675,6 +675,7 @@ int memnet_getname(struct socket *sock, struct sockaddr *addr, int peer);
 /* bind.c */
 bool memnet_bound_elsewhere(struct sock *sk);
 int memnet_open(struct sock *sk);
+void memnet_renew_endpoint(struct sock *sk);
 void memnet_drop_endpoint(struct sock *sk, u32 flags);
 int memnet_bind(struct socket *sock, memnet_sockaddr *uaddr, int len);
 int memnet_listen(struct socket *sock, int backlog);
