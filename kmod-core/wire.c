@@ -144,8 +144,10 @@ static int check_open(const struct wire_open *open)
 {
 	u32 flags = le32_to_cpu(open->flags);
 
-	return flags & ~(WIRE_OPEN_V6 | WIRE_OPEN_V6ONLY) || flags == WIRE_OPEN_V6ONLY ? -EPROTO :
-											 0;
+	if (flags & ~(WIRE_OPEN_V6 | WIRE_OPEN_V6ONLY | WIRE_OPEN_HEIR) ||
+	    (flags & WIRE_OPEN_V6ONLY && !(flags & WIRE_OPEN_V6)))
+		return -EPROTO;
+	return !(flags & WIRE_OPEN_HEIR) != !open->from ? -EPROTO : 0;
 }
 
 /* Only an option that was read comes as payload. */

@@ -59,7 +59,8 @@ typedef __u64 u64;
  *		shared secret
  * @WIRE_GOODBYE:	last message of a channel: the sender ends the session, with a reason
  * @WIRE_CREDIT:	nothing but the header's grant
- * @WIRE_OPEN:		host: an endpoint begins; no answer (a failure answers the next request)
+ * @WIRE_OPEN:		host: an endpoint begins, perhaps another one's heir; no answer (a failure
+ *		answers the next request)
  * @WIRE_BIND:		host: request, bind to a local address; REPLY carries the real one
  * @WIRE_LISTEN:	host: request, start or change listening
  * @WIRE_CONNECT:	host: request; REPLY when established or failed
@@ -67,7 +68,7 @@ typedef __u64 u64;
  *			asked to REPLY
  * @WIRE_QUERY:		host: request, ask for a value of the native socket
  * @WIRE_ACCEPTED:	host: so many children of a listener were collected
- * @WIRE_CLOSE:		host: last message of an endpoint
+ * @WIRE_CLOSE:		host: last message of an endpoint without an heir
  * @WIRE_REPLY:		node: answer to CONNECT or to the endpoint's one other outstanding request
  * @WIRE_NEW_CONNECTION: node: first message of a child, on the child's own channel
  * @WIRE_RESET:		node: the native socket has an error; bytes up to a position still follow
@@ -175,9 +176,13 @@ struct wire_goodbye {
 
 #define WIRE_OPEN_V6		0x01	/* the native socket is AF_INET6 */
 #define WIRE_OPEN_V6ONLY	0x02	/* and for IPv6 only, as by IPV6_V6ONLY */
+#define WIRE_OPEN_HEIR		0x04	/* has the native socket of @from, which this closes */
 struct wire_open {
 	__le32	uid;		/* owner of the socket on the host, in the initial user namespace */
 	__le32	flags;
+	__le32	from;		/* with HEIR: an endpoint of the host's half, else 0 */
+	__le16	from_gen;	/* its generation */
+	__le16	reserved;
 };
 
 #define WIRE_BIND_PRIVILEGED	0x01	/* the caller may bind to ports below 1024, says the host */
@@ -362,7 +367,7 @@ static_assert(sizeof(struct wire_hdr) == 24);
 static_assert(sizeof(struct wire_addr) == 24);
 static_assert(sizeof(struct wire_hello) == 48);
 static_assert(sizeof(struct wire_goodbye) == 4);
-static_assert(sizeof(struct wire_open) == 8);
+static_assert(sizeof(struct wire_open) == 16);
 static_assert(sizeof(struct wire_bind) == 32);
 static_assert(sizeof(struct wire_listen) == 8);
 static_assert(sizeof(struct wire_connect) == 24);

@@ -119,12 +119,31 @@ static int bind_in_turn(struct sock *sk, struct memnet_endpoint *ep, const struc
 	return ret;
 }
 
+/* @old: whose heir the endpoint is to be, of the same channel, or NULL */
+static struct sk_buff *make_open(struct sock *sk, struct memnet_endpoint *ep,
+				 struct memnet_endpoint *old)
+{
+	struct wire_msg msg;
+	u32 flags = 0;
+
+	wire_init(&msg, WIRE_OPEN, 0, 0);
+	msg.open.uid = cpu_to_le32(from_kuid_munged(&init_user_ns, sock_i_uid(sk)));
+	if (sk->sk_family == AF_INET6)
+		flags = WIRE_OPEN_V6 | (sk->sk_ipv6only ? WIRE_OPEN_V6ONLY : 0);
+	if (old) {
+		flags |= WIRE_OPEN_HEIR;
+		msg.open.from = cpu_to_le32(old->index);
+		msg.open.from_gen = cpu_to_le16(old->gen);
+	}
+	msg.open.flags = cpu_to_le32(flags);
+	return memnet_transmit_control(ep, &msg, GFP_KERNEL);
+}
+
 /* Gives the socket an endpoint on a channel, whose reference is taken over. */
 static int open_on(struct sock *sk, struct link_channel *lc)
 {
 	struct memnet_sock *mn = memnet_sk(sk);
 	struct memnet_endpoint *ep = mn->ep;
-	struct wire_msg msg;
 	struct sk_buff *skb;
 	int ret;
 
@@ -135,13 +154,8 @@ static int open_on(struct sock *sk, struct link_channel *lc)
 		memnet_endpoint_attach(ep, sk);
 		WRITE_ONCE(mn->ep, ep);
 	}
-	wire_init(&msg, WIRE_OPEN, 0, 0);
-	msg.open.uid = cpu_to_le32(from_kuid_munged(&init_user_ns, sock_i_uid(sk)));
-	if (sk->sk_family == AF_INET6)
-		msg.open.flags = cpu_to_le32(WIRE_OPEN_V6 |
-					     (sk->sk_ipv6only ? WIRE_OPEN_V6ONLY : 0));
 	/* Made first: the node must have heard of an endpoint before it hears anything of it. */
-	skb = memnet_transmit_control(ep, &msg, GFP_KERNEL);
+	skb = make_open(sk, ep, NULL);
 	if (!skb)
 		goto no_memory;
 	mn->unready = true;
@@ -232,6 +246,83 @@ void memnet_drop_endpoint(struct sock *sk, u32 flags)
 	sk->sk_state_change(sk);
 }
 
+/* The channel the node knows an endpoint on that was not closed yet, with a reference, or NULL. */
+static struct link_channel *lc_of(struct memnet_endpoint *ep)
+{
+	struct link_channel *lc = NULL;
+
+	spin_lock_bh(&ep->lock);
+	if (ep->lc && !ep->gone && !ep->dying && !ep->tx.close) {
+		lc = ep->lc;
+		refcount_inc(&lc->refs);
+	}
+	spin_unlock_bh(&ep->lock);
+	return lc;
+}
+
+/* OPEN of @ep, which is on the same channel, is the last message of the socket's endpoint. */
+static void replace_endpoint(struct sock *sk, struct memnet_endpoint *ep, struct sk_buff *open)
+{
+	struct memnet_sock *mn = memnet_sk(sk);
+	struct memnet_endpoint *old = mn->ep;
+
+	memnet_listener_leave(mn);
+	spin_lock_bh(&old->lock);
+	old->sk = NULL;
+	old->tx.close_sent = true;
+	spin_unlock_bh(&old->lock);
+	memnet_endpoint_attach(ep, sk);
+	ep->local = mn->bound;
+	WRITE_ONCE(mn->ep, ep);
+	memnet_endpoint_close(old, WIRE_F_ABORT, 0);
+	memnet_endpoint_put(old);
+	memnet_post_control(ep, open);
+	mn->unready = false;
+}
+
+/**
+ * memnet_renew_endpoint() - end the connection of a socket that keeps its port, or its listening
+ * @sk: socket, locked, bound to a port that was asked for
+ *
+ * A new endpoint takes over what the old one has on the node, so that nobody gets the port in
+ * between. Where that cannot be, the socket is left without one, to be bound anew at its next call.
+ */
+void memnet_renew_endpoint(struct sock *sk)
+{
+	struct memnet_sock *mn = memnet_sk(sk);
+	struct memnet_endpoint *ep = NULL;
+	struct sk_buff *open = NULL;
+	struct link_channel *lc;
+
+	if (!mn->ep)
+		return;
+	lc = lc_of(mn->ep);
+	if (!lc)
+		goto drop;
+	ep = memnet_endpoint_create(GFP_KERNEL);
+	if (ep)
+		open = make_open(sk, ep, mn->ep);
+	if (!open) {
+		memnet_lc_put(lc);
+		goto drop;
+	}
+	if (memnet_endpoint_open(ep, lc))
+		goto drop;
+	replace_endpoint(sk, ep, open);
+	/* Pairs with memnet_poll(): what the state tells is in place. */
+	smp_store_release(&sk->sk_state, TCP_CLOSE);
+	sk->sk_state_change(sk);
+	/* Some may have been on their way. */
+	if (memnet_sync_options(sk, ep, true))
+		memnet_drop_endpoint(sk, WIRE_F_ABORT);
+	return;
+drop:
+	kfree_skb(open);
+	if (ep)
+		memnet_endpoint_put(ep);
+	memnet_drop_endpoint(sk, WIRE_F_ABORT);
+}
+
 /* May refuse, change the address, and make the port a @privileged caller's. */
 static int ask_cgroup(struct sock *sk, memnet_sockaddr *addr, int *len, bool *privileged)
 {
@@ -283,6 +374,13 @@ static int bind_on_node(struct sock *sk, const struct wire_addr *addr, bool priv
 	return 0;
 }
 
+/* The socket is as before bind(). */
+static void unbind(struct sock *sk)
+{
+	memnet_disconnect(sk->sk_socket);
+	inet_sk(sk)->inet_sport = 0;
+}
+
 /*
  * A wildcard address is loopback's, too. The node, where no port was asked for, knows nothing of
  * the ports that native programs have there: it is asked again, a few times.
@@ -301,10 +399,10 @@ static int bind_everywhere(struct sock *sk, const struct wire_addr *addr, bool p
 		if (turns == MAX_TURNS)		/* see memnet_native_listen_loopback() */
 			return 0;
 		/* Should the next turn fail, nothing of this one is left. */
-		memnet_disconnect(sk->sk_socket);
+		unbind(sk);
 	}
 	if (ret)
-		memnet_disconnect(sk->sk_socket);
+		unbind(sk);
 	return ret;
 }
 
@@ -382,7 +480,7 @@ int memnet_bind(struct socket *sock, memnet_sockaddr *uaddr, int len)
 		goto out;
 	ret = ask_cgroup_again(sk);
 	if (ret) {
-		memnet_disconnect(sk->sk_socket);
+		unbind(sk);
 		goto out;
 	}
 	if (!wildcard(sk))

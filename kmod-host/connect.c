@@ -45,6 +45,9 @@ static int start_connect(struct sock *sk, const struct sockaddr *addr, int len)
 	if (memnet_bound_elsewhere(sk))
 		return -EOPNOTSUPP;
 	ret = memnet_open(sk);
+	/* Without a link there is no way there at all, as for TCP without a route. */
+	if (ret == -ENETDOWN && !memnet_link_serves(sock_net(sk)))
+		ret = -ENETUNREACH;
 	if (ret)
 		return ret;
 	ep = mn->ep;
@@ -123,7 +126,10 @@ int memnet_disconnect(struct socket *sock)
 		memnet_native_unlisten(mn);
 	if (leaves_reset(sk))
 		WRITE_ONCE(sk->sk_err, ECONNRESET);
-	memnet_drop_endpoint(sk, WIRE_F_ABORT);
+	if (!(sk->sk_userlocks & SOCK_BINDPORT_LOCK))
+		memnet_drop_endpoint(sk, WIRE_F_ABORT);
+	else if (mn->ep && (mn->ep->connected || mn->ep->state != TCP_CLOSE))
+		memnet_renew_endpoint(sk);
 	WRITE_ONCE(sk->sk_shutdown, 0);
 	sk_set_peek_off(sk, -1);
 	inet_sk(sk)->inet_dport = 0;
@@ -135,8 +141,7 @@ int memnet_disconnect(struct socket *sock)
 		mn->bound.port = 0;
 		if (!(sk->sk_userlocks & SOCK_BINDADDR_LOCK))
 			memset(&mn->bound, 0, sizeof(mn->bound));
-		inet_sk(sk)->inet_num = 0;
-		inet_sk(sk)->inet_sport = 0;
+		inet_sk(sk)->inet_num = 0;	/* getsockname() still tells the last one */
 		memnet_native_unreserve(mn);
 	}
 	sock->state = SS_UNCONNECTED;

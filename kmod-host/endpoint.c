@@ -52,6 +52,9 @@ bool memnet_endpoint_change_state(struct memnet_endpoint *ep, u8 next)
 	trace_memnet_endpoint_state(ep->lc ? ep->lc->ch : NULL, ep->index, ep->gen, ep->state,
 				    next);
 	WRITE_ONCE(ep->state, next);
+	/* As tcp_set_state(): a port nobody asked for is given back. */
+	if (next == TCP_CLOSE && ep->sk && !(ep->sk->sk_userlocks & SOCK_BINDPORT_LOCK))
+		WRITE_ONCE(inet_sk(ep->sk)->inet_num, 0);
 	if (ep->sk)	/* pairs with memnet_poll(): what the state tells is in place */
 		smp_store_release(&ep->sk->sk_state, next);
 	return true;

@@ -546,6 +546,25 @@ struct link_channel *memnet_link_choose(struct net *net)
 	return lc;
 }
 
+/**
+ * memnet_link_serves() - is there a link for a namespace, up or not
+ * @net: the namespace
+ */
+bool memnet_link_serves(struct net *net)
+{
+	struct memnet_link *link;
+	bool serves = false;
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(link, &memnet_links, list) {
+		serves = net_eq(READ_ONCE(link->served), net);
+		if (serves)
+			break;
+	}
+	rcu_read_unlock();
+	return serves;
+}
+
 static void __net_exit links_net_exit(struct net *net)
 {
 	struct memnet_link *link;

@@ -550,6 +550,7 @@ int memnet_link_set_netns(struct net *net, const char *name, struct net *target,
 			  struct netlink_ext_ack *extack);
 struct link_channel *memnet_link_pick(struct memnet_link *link, struct net *net);
 struct link_channel *memnet_link_choose(struct net *net);
+bool memnet_link_serves(struct net *net);
 void memnet_links_offer(void);
 void memnet_lc_put(struct link_channel *lc);
 void memnet_link_count(struct memnet_nl_counters *sum, const struct link_channel *lc);
@@ -701,6 +702,7 @@ int memnet_getname(struct socket *sock, struct sockaddr *addr, int peer);
 /* bind.c */
 bool memnet_bound_elsewhere(struct sock *sk);
 int memnet_open(struct sock *sk);
+void memnet_renew_endpoint(struct sock *sk);
 void memnet_drop_endpoint(struct sock *sk, u32 flags);
 int memnet_bind(struct socket *sock, memnet_sockaddr *uaddr, int len);
 int memnet_listen(struct socket *sock, int backlog);

@@ -210,13 +210,9 @@ static int recv_locked(struct sock *sk, struct msghdr *msg, size_t len, int flag
 				break;
 			}
 		}
-		/* As much as there will be before some of it is read. */
-		if (flags & MSG_PEEK &&
-		    !memnet_rcv_window_need(ep, from + target - copied) && copied) {
-			if (readable(ep) > from)
-				continue;
-			break;
-		}
+		/* The window is opened as far as it may be; who wants more waits, as for TCP's. */
+		if (flags & MSG_PEEK)
+			memnet_rcv_window_need(ep, from + target - copied);
 		memnet_endpoint_get(ep);
 		release_sock(sk);
 		sk_set_bit(SOCKWQ_ASYNC_WAITDATA, sk);

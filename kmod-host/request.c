@@ -161,6 +161,9 @@ static void connected(struct memnet_endpoint *ep, const struct memnet_answer *an
 	if (answer->error) {
 		memnet_endpoint_change_state(ep, TCP_CLOSE);
 		if (sk) {
+			/* As TCP's, which chose it before the attempt failed. */
+			if (answer->local.port)
+				inet_sk(sk)->inet_sport = answer->local.port;
 			WRITE_ONCE(sk->sk_err, -answer->error);
 			WRITE_ONCE(sk->sk_shutdown, SHUTDOWN_MASK);
 		}

@@ -26,6 +26,9 @@ static void answer(struct tcps_endpoint *ep, const struct wire_msg *msg, int err
 
 static void answer_connect(struct tcps_endpoint *ep, int error)
 {
+	/* The port of an attempt that failed is told, too. */
+	if (error && ep->sock)
+		tcps_native_name(ep->sock, &ep->local, false);
 	ep->connect.error = error;
 	ep->owed |= TCPS_OWE_CONNECT_REPLY;
 }

@@ -8,10 +8,13 @@
  * lives until CLOSED is sent, and leaves the table around that: an index of the host's half
  * before, because the host may use it again at once, one of ours afterwards, because we may.
  *
- * References: one of the table, one each of the ready, the stalled and the starved list. receive()
- * finds an endpoint under RCU and needs none. What an endpoint holds is returned by
- * tcps_endpoint_purge(), in the worker or when the session ends; the last reference only frees
- * memory.
+ * An endpoint may begin as the heir of another one, which ends with that: the native socket, with
+ * the port and the options it has, goes from one to the other in the heir's first turn.
+ *
+ * References: one of the table, one of the heir until its first turn, one each of the ready, the
+ * stalled and the starved list. receive() finds an endpoint under RCU and needs none. What an
+ * endpoint holds is returned by tcps_endpoint_purge(), in the worker or when the session ends; the
+ * last reference only frees memory.
  */
 #include <linux/slab.h>
 #include <net/tcp.h>
@@ -188,6 +191,30 @@ static bool is_beyond(const struct tcps_session *s)
 	       (long)s->listener->cfg.max_endpoints + WIRE_MAX_SLOTS / 2 + GRACE;
 }
 
+/* Whose heir an endpoint is to be, with a reference, or NULL. */
+static struct tcps_endpoint *find_testator(struct tcps_channel *tc, const struct wire_open *open)
+{
+	u32 index = le32_to_cpu(open->from);
+	struct tcps_endpoint *from = NULL;
+
+	if (index >= tc->ch->cfg.slots / 2)
+		return NULL;
+	rcu_read_lock();
+	from = xa_load(&tc->endpoints, index);
+	if (from && (from->gen != le16_to_cpu(open->from_gen) || READ_ONCE(from->in.closed) ||
+		     !refcount_inc_not_zero(&from->refs)))
+		from = NULL;
+	rcu_read_unlock();
+	return from;
+}
+
+static void forget_testator(struct tcps_endpoint *ep)
+{
+	if (ep->from)
+		tcps_endpoint_put(ep->from);
+	ep->from = NULL;
+}
+
 /**
  * tcps_endpoint_open() - OPEN came
  * @tc: channel
@@ -198,16 +225,26 @@ static bool is_beyond(const struct tcps_session *s)
  */
 int tcps_endpoint_open(struct tcps_channel *tc, const struct wire_msg *msg, gfp_t gfp)
 {
+	bool heir = le32_to_cpu(msg->open.flags) & WIRE_OPEN_HEIR;
 	u32 index = le32_to_cpu(msg->hdr.index);
-	struct tcps_endpoint *ep;
+	struct tcps_endpoint *ep, *from = NULL;
 	int ret;
 
 	if (index >= tc->ch->cfg.slots / 2 || xa_load(&tc->endpoints, index) ||
 	    is_beyond(tc->session))
 		return -EPROTO;
+	if (heir) {
+		from = find_testator(tc, &msg->open);
+		if (!from)
+			return -EPROTO;
+	}
 	ep = tcps_endpoint_alloc(tc, gfp);
-	if (!ep)
+	if (!ep) {
+		if (from)
+			tcps_endpoint_put(from);
 		return -ENOMEM;
+	}
+	ep->from = from;
 	ep->index = index;
 	ep->gen = le16_to_cpu(msg->hdr.gen);
 	ep->uid = le32_to_cpu(msg->open.uid);
@@ -215,6 +252,7 @@ int tcps_endpoint_open(struct tcps_channel *tc, const struct wire_msg *msg, gfp_
 	ep->v6only = le32_to_cpu(msg->open.flags) & WIRE_OPEN_V6ONLY;
 	ret = xa_insert_bh(&tc->endpoints, index, ep, gfp | __GFP_NOWARN);
 	if (ret) {
+		forget_testator(ep);
 		forget(ep);
 		feed_starved(tc->session); /* others may have counted it */
 		return ret == -EBUSY ? -EPROTO : ret;
@@ -355,6 +393,7 @@ void tcps_endpoint_destroy(struct tcps_endpoint *ep)
 	timer_shutdown_sync(&ep->timer);
 	tcps_endpoint_purge(ep);
 	tcps_rx_purge(ep);
+	forget_testator(ep);
 	tcps_endpoint_unlist(ep);
 }
 
@@ -385,6 +424,38 @@ void tcps_endpoint_died(struct tcps_endpoint *ep, int error)
 	tcps_endpoint_purge(ep);
 }
 
+/*
+ * The first turn of an heir. A correct host has said nothing more of the other one, which was made
+ * before and has had its first turn.
+ */
+static int inherit(struct tcps_endpoint *ep, struct tcps_endpoint *from)
+{
+	int ret;
+
+	if (from->state == TCPS_NEW || from->state >= TCPS_CLOSING)
+		return -ECONNRESET;
+	spin_lock_bh(&from->lock);
+	from->in.close_flags = WIRE_F_ABORT;
+	WRITE_ONCE(from->in.closed, true);
+	spin_unlock_bh(&from->lock);
+	/* What was sent before may have reached the peer by now, had TCP been here. */
+	tcps_tx_pump(from);
+	ret = tcps_native_inherit(ep, from);
+	tcps_close_finish(from, true, 0);
+	/* It has CLOSED to say. */
+	tcps_kick(from, TCPS_EV_HOST);
+	return ret;
+}
+
+static void first_turn(struct tcps_endpoint *ep)
+{
+	ep->open_error = ep->from ? inherit(ep, ep->from) : tcps_native_create(ep);
+	forget_testator(ep);
+	if (ep->open_error)
+		tcps_endpoint_purge(ep); /* nobody will take what waits for its turn */
+	tcps_endpoint_change_state(ep, TCPS_IDLE);
+}
+
 /**
  * tcps_endpoint_run() - an endpoint's turn
  * @ep: endpoint; called in its channel's worker
@@ -394,12 +465,8 @@ void tcps_endpoint_run(struct tcps_endpoint *ep, int events)
 {
 	if (ep->state == TCPS_GONE)
 		return;
-	if (ep->state == TCPS_NEW) {
-		ep->open_error = tcps_native_create(ep);
-		if (ep->open_error)
-			tcps_endpoint_purge(ep); /* nobody will take what waits for its turn */
-		tcps_endpoint_change_state(ep, TCPS_IDLE);
-	}
+	if (ep->state == TCPS_NEW)
+		first_turn(ep);
 	/* The rx pump begins with nothing pending. */
 	if (events & TCPS_EV_AGAIN)
 		tcps_endpoint_flush(ep);

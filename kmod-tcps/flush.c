@@ -26,9 +26,10 @@ static void make_answer(struct tcps_endpoint *ep, struct wire_msg *msg,
 	msg->hdr.seq = cpu_to_le16(answer->seq);
 	msg->reply.error = cpu_to_le32(-answer->error);
 	msg->reply.value = cpu_to_le64(answer->value);
+	if (answer == &ep->connect || !answer->error)
+		msg->reply.local = ep->local;
 	if (answer->error)
 		return;
-	msg->reply.local = ep->local;
 	if (ep->state == TCPS_CONNECTED || ep->state == TCPS_DEAD)
 		msg->reply.peer = ep->peer;
 }

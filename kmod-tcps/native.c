@@ -139,6 +139,40 @@ int tcps_native_create(struct tcps_endpoint *ep)
 }
 
 /**
+ * tcps_native_inherit() - make the native socket of an opened endpoint one that another had
+ * @ep: endpoint; called in its channel's worker
+ * @from: the other, of the same channel; its connection is reset, or it listens no longer
+ *
+ * As connect(AF_UNSPEC): what stays is a port that was asked for, and the options.
+ *
+ * Return: 0 or a negative errno.
+ */
+int tcps_native_inherit(struct tcps_endpoint *ep, struct tcps_endpoint *from)
+{
+	struct sockaddr_storage none = { .ss_family = AF_UNSPEC };
+	struct socket *sock = from->sock;
+	int ret;
+
+	if (!sock)
+		return -ECONNRESET;
+	/* What was tied to a device by the address it connected to, as in control.c. */
+	if (from->state >= TCPS_CONNECTING && sock->sk->sk_bound_dev_if != from->bound_dev)
+		sock_bindtoindex(sock->sk, from->bound_dev, true);
+	detach(from);
+	from->sock = NULL;
+	ep->owner = from->owner;
+	from->owner = NULL;
+	ep->uid = from->uid;
+	ep->v6 = from->v6;
+	ep->v6only = from->v6only;
+	ep->rx.fixed = from->rx.fixed;
+	ret = kernel_connect(sock, (memnet_sockaddr *)&none, sizeof(none), O_NONBLOCK);
+	sock_error(sock->sk);
+	tcps_native_adopt(ep, sock, NULL);
+	return ret ?: tcps_native_name(sock, &ep->local, false);
+}
+
+/**
  * tcps_native_release() - let go of the native socket, if there is one
  * @ep: endpoint; called in its channel's worker, or when that is halted
  * @abort: reset the connection, else TCP sends what it holds in the background

@@ -355,6 +355,7 @@ struct tcps_callbacks {
  *		@in.limit is what the host was promised
  * @sock:	worker: native socket or NULL
  * @saved:	its callbacks
+ * @from:	whose native socket it is to have, with a reference, until its first turn
  * @state:	worker: enum tcps_endpoint_state
  * @owed:	worker: TCPS_OWE_*
  * @stalled:	worker: on the channel's list
@@ -421,6 +422,7 @@ struct tcps_endpoint {
 		bool			closed;		/* CLOSE came */
 	} in;
 
+	struct tcps_endpoint		*from;
 	struct socket			*sock;
 	struct tcps_callbacks		saved;
 	enum tcps_endpoint_state	state;
@@ -551,6 +553,7 @@ int tcps_getopt(struct tcps_endpoint *ep, u32 level, u32 name, u8 *value, u32 *r
 int tcps_native_create(struct tcps_endpoint *ep);
 void tcps_native_adopt(struct tcps_endpoint *ep, struct socket *sock,
 		       const struct tcps_callbacks *saved);
+int tcps_native_inherit(struct tcps_endpoint *ep, struct tcps_endpoint *from);
 void tcps_native_release(struct tcps_endpoint *ep, bool abort);
 u32 tcps_native_unread(const struct sock *sk);
 int tcps_native_name(struct socket *sock, struct wire_addr *addr, bool peer);

@@ -106,7 +106,7 @@ TEST_BOTH(flag_peek_large, "msg.peek")
 	int fd = meet("source 300000 4");
 	size_t n;
 
-	/* with MSG_WAITALL it would wait for more than the window allows */
+	/* with MSG_WAITALL it would wait for more than there is room for */
 	await_bytes(fd, 30000);
 	n = OK(recv(fd, buf, sizeof(buf), MSG_PEEK));
 	CHECK(n >= 30000);
@@ -124,6 +124,31 @@ TEST_BOTH(flag_peek_waitall, "msg.peek.waitall")
 	EQ(pattern_check(4, 0, buf, 600), -1);
 	recv_pattern(fd, 4, 0, 600);
 	EQ(recv(fd, buf, 600, MSG_PEEK | MSG_WAITALL), 0);
+}
+
+/* Beyond what the receive buffer has room for: no end of waiting. */
+TEST_BOTH(flag_peek_waitall_beyond, "msg.peek.waitall")
+{
+	static char buf[30000000];
+	int fd = meet("source 30000000 4");
+	ssize_t n;
+	long start;
+
+	set_int(fd, SOL_SOCKET, SO_RCVBUF, 100000);
+	await_bytes(fd, 30000);
+	set_timeout(fd, SO_RCVTIMEO, 1000);
+	start = now_ms();
+	n = OK(recv(fd, buf, sizeof(buf), MSG_PEEK | MSG_WAITALL));
+	CHECK(now_ms() - start >= 995);
+	CHECK(n >= 30000 && n < (ssize_t)sizeof(buf));
+	EQ(pattern_check(4, 0, buf, n), -1);
+	set_timeout(fd, SO_RCVTIMEO, 0);
+	tick_start(100, 0);
+	n = OK(recv(fd, buf, sizeof(buf), MSG_PEEK | MSG_WAITALL));
+	tick_stop();
+	CHECK(n >= 30000 && n < (ssize_t)sizeof(buf));
+	recv_pattern(fd, 4, 0, sizeof(buf));
+	expect_eof(fd);
 }
 
 /* what the end of the stream leaves of it is as much as there is */

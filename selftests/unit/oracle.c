@@ -67,8 +67,18 @@ static bool oracle_body(const struct wire_msg *msg)
 {
 	switch (msg->hdr.opcode) {
 	case WIRE_OPEN:
-		return le32_to_cpu(msg->open.flags) == 0 || le32_to_cpu(msg->open.flags) == 1 ||
-		       le32_to_cpu(msg->open.flags) == 3;
+		switch (le32_to_cpu(msg->open.flags)) {
+		case 0:
+		case 1:
+		case 3:
+			return msg->open.from == 0;
+		case 4:
+		case 5:
+		case 7:
+			return msg->open.from != 0;
+		default:
+			return false;
+		}
 	case WIRE_BIND:
 		return le32_to_cpu(msg->bind.flags) <= 1 && msg->bind.addr.family &&
 		       oracle_addr(&msg->bind.addr);

@@ -151,11 +151,25 @@ TEST(open)
 	judge(false);
 	msg.open.flags = cpu_to_le32(WIRE_OPEN_V6ONLY | WIRE_OPEN_V6);
 	judge(true);
-	for (bit = 2; bit < 32; bit++) {
+	for (bit = 3; bit < 32; bit++) {
 		note("flag %#x", 1U << bit);
 		msg.open.flags = cpu_to_le32(1U << bit | WIRE_OPEN_V6);
 		judge(false);
 	}
+	/* an heir is somebody's, and nobody else names one */
+	msg.open.from = cpu_to_le32(1);
+	msg.open.from_gen = cpu_to_le16(0xffff);
+	msg.open.flags = cpu_to_le32(WIRE_OPEN_V6);
+	judge(false);
+	msg.open.flags = cpu_to_le32(WIRE_OPEN_V6 | WIRE_OPEN_HEIR);
+	judge(true);
+	msg.open.flags = cpu_to_le32(WIRE_OPEN_HEIR);
+	judge(true);
+	msg.open.flags = cpu_to_le32(WIRE_OPEN_V6ONLY | WIRE_OPEN_HEIR);
+	judge(false);
+	msg.open.flags = cpu_to_le32(WIRE_OPEN_HEIR);
+	msg.open.from = 0;
+	judge(false);
 }
 
 TEST(bind)
