@@ -28,11 +28,13 @@
  * @NUMBER:	an int
  * @RATE:	an u64
  * @NAME:	text
+ * @KEY:	one or two of TCP_FASTOPEN_KEY_LENGTH bytes
  */
 enum judged_type {
 	NUMBER,
 	RATE,
 	NAME,
+	KEY,
 };
 
 static const struct judged {
@@ -44,6 +46,8 @@ static const struct judged {
 	[MEMNET_JUDGED_WINDOW_CLAMP] = { SOL_TCP, TCP_WINDOW_CLAMP, NUMBER, ALONE },
 	[MEMNET_JUDGED_FASTOPEN] = { SOL_TCP, TCP_FASTOPEN, NUMBER, ALONE },
 	[MEMNET_JUDGED_NO_COOKIE] = { SOL_TCP, TCP_FASTOPEN_NO_COOKIE, NUMBER },
+	[MEMNET_JUDGED_FASTOPEN_KEY] = { SOL_TCP, TCP_FASTOPEN_KEY, KEY, ALONE },
+	[MEMNET_JUDGED_PREFERENCES] = { SOL_IPV6, IPV6_ADDR_PREFERENCES, NUMBER },
 	[MEMNET_JUDGED_PACING] = { SOL_SOCKET, SO_MAX_PACING_RATE, RATE },
 };
 
@@ -60,6 +64,7 @@ struct memnet_kept {
 		int number;
 		u64 rate;
 		char text[TCP_CA_NAME_MAX];
+		u8 key[TCP_FASTOPEN_KEY_BUF_LENGTH];
 	} value;
 };
 
@@ -68,7 +73,7 @@ static_assert(sizeof_field(struct memnet_kept, value) <= WIRE_OPT_MAX);
 static void put(struct memnet_kept *kept)
 {
 	if (kept && refcount_dec_and_test(&kept->refs))
-		kfree(kept);
+		kfree_sensitive(kept);
 }
 
 /* As TCP takes it from the caller; integers have been looked at already. */
@@ -91,7 +96,14 @@ static int take(const struct judged *o, struct memnet_kept *kept, sockptr_t valu
 			return -EFAULT;
 		memset(kept->value.text + ret, 0, kept->len - ret);
 		return 0;
+	case KEY:
+		if (len != TCP_FASTOPEN_KEY_LENGTH && len != TCP_FASTOPEN_KEY_BUF_LENGTH)
+			return -EINVAL;
+		kept->len = len;
+		return copy_from_sockptr(kept->value.key, value, len) ? -EFAULT : 0;
 	default:
+		if (len < sizeof(number))
+			return -EINVAL;
 		kept->len = sizeof(kept->value.number);
 		kept->value.number = number;
 		return 0;
@@ -109,7 +121,8 @@ static void make_message(struct wire_msg *msg, int i, const struct memnet_kept *
 	msg->setopt.len = cpu_to_le32(kept->len);
 	switch (judged[i].type) {
 	case NAME:
-		memcpy(msg->setopt.value, kept->value.text, kept->len);
+	case KEY:
+		memcpy(msg->setopt.value, &kept->value, kept->len);
 		break;
 	case RATE:
 		memcpy(msg->setopt.value, &rate, sizeof(rate));
@@ -234,7 +247,7 @@ int memnet_judged_set(struct sock *sk, int i, sockptr_t value, unsigned int len,
 	refcount_set(&kept->refs, 1);
 	ret = take(&judged[i], kept, value, len, number);
 	if (ret) {
-		kfree(kept);
+		put(kept);
 		return ret;
 	}
 	lock_sock(sk);

@@ -84,11 +84,12 @@ static const struct constant {
 
 /*
  * What only TCP knows, set or not. @raw: it is not an integer; @own: without the node nothing else
- * will do.
+ * will do; @here: a native socket that has been told the same says the same, and no secret of the
+ * node's.
  */
 static const struct finding {
 	int level, name;
-	bool raw, own;
+	bool raw, own, here;
 } findings[] = {
 	{ SOL_TCP, TCP_INFO, true, true },
 	{ SOL_TCP, TCP_CC_INFO, true, true },
@@ -97,6 +98,8 @@ static const struct finding {
 	{ SOL_TCP, TCP_WINDOW_CLAMP },
 	{ SOL_TCP, TCP_FASTOPEN },
 	{ SOL_TCP, TCP_FASTOPEN_NO_COOKIE },
+	{ SOL_TCP, TCP_FASTOPEN_KEY, .here = true },
+	{ SOL_IPV6, IPV6_ADDR_PREFERENCES, .here = true },
 	{ SOL_IP, IP_MTU },
 };
 
@@ -309,7 +312,7 @@ static int read_found(struct sock *sk, int level, int name, const struct finding
 	u64 size;
 	int ret;
 
-	if (!mn->ep)
+	if (!mn->ep || (f && f->here))
 		return memnet_native_getsockopt(sk, level, name, value, len);
 	buffer = kmalloc(WIRE_OPT_READ, GFP_KERNEL);
 	if (!buffer)

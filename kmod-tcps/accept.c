@@ -48,20 +48,14 @@ static void child_start(struct tcps_endpoint *ep, struct tcps_endpoint *child, s
 	memnet_stat_inc(MEMNET_STAT_TCPS_ACCEPTS);
 }
 
-/*
- * What is pushed has left TCP's queue, which has room for so many less then: both together hold
- * what a backlog of TCP's would.
- */
 static bool take_quota(struct tcps_endpoint *ep, int n)
 {
-	u32 quota = ep->listen.quota;
 	bool room;
 
 	spin_lock_bh(&ep->lock);
-	room = n < 0 || ep->listen.children < quota;
+	room = n < 0 || ep->listen.children < ep->listen.quota;
 	if (room)
 		ep->listen.children += n;
-	WRITE_ONCE(ep->sock->sk->sk_max_ack_backlog, quota - min(ep->listen.children, quota));
 	spin_unlock_bh(&ep->lock);
 	return room;
 }
@@ -135,7 +129,6 @@ void tcps_accept_pump(struct tcps_endpoint *ep)
 {
 	int budget = BUDGET;
 
-	take_quota(ep, 0);	/* some may have been collected */
 	while (!reqsk_queue_empty(&inet_csk(ep->sock->sk)->icsk_accept_queue)) {
 		if (!budget--) {
 			tcps_kick(ep, TCPS_EV_DATA);

@@ -299,13 +299,15 @@ bool tcps_policy_is_local_route(const struct sock *sk)
 /* ---- options ---- */
 
 /*
- * @ordered: the place in the stream matters; @size: bytes of a value that is not a 32-bit integer.
+ * @ordered: the place in the stream matters; @size: bytes of a value that is not a 32-bit integer;
+ * @twice: or twice as many.
  * None of them is a way to what an owner's credentials do not have.
  */
 static const struct {
 	u16 level, name;
 	bool ordered;
 	u8 size;
+	bool twice;
 } options[] = {
 	{ SOL_SOCKET, SO_REUSEADDR },
 	{ SOL_SOCKET, SO_REUSEPORT },
@@ -335,6 +337,7 @@ static const struct {
 	{ SOL_TCP, TCP_CONGESTION, .size = TCP_CA_NAME_MAX },
 	{ SOL_TCP, TCP_FASTOPEN },
 	{ SOL_TCP, TCP_FASTOPEN_NO_COOKIE },
+	{ SOL_TCP, TCP_FASTOPEN_KEY, .size = TCP_FASTOPEN_KEY_LENGTH, .twice = true },
 	{ SOL_IP, IP_TOS },
 	{ SOL_IP, IP_TTL },
 	{ SOL_IP, IP_MINTTL },
@@ -345,6 +348,7 @@ static const struct {
 	{ SOL_IPV6, IPV6_MINHOPCOUNT },
 	{ SOL_IPV6, IPV6_MTU_DISCOVER },
 	{ SOL_IPV6, IPV6_AUTOFLOWLABEL },
+	{ SOL_IPV6, IPV6_ADDR_PREFERENCES },
 };
 
 /**
@@ -359,11 +363,13 @@ static const struct {
 int tcps_policy_option(u32 level, u32 name, u32 len, bool *ordered)
 {
 	unsigned int i;
+	u32 size;
 
 	for (i = 0; i < ARRAY_SIZE(options); i++) {
 		if (options[i].level != level || options[i].name != name)
 			continue;
-		if (len != (options[i].size ?: sizeof(__le32)))
+		size = options[i].size ?: sizeof(__le32);
+		if (len != size && !(options[i].twice && len == 2 * size))
 			return -EINVAL;
 		*ordered = options[i].ordered;
 		return 0;

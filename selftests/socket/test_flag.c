@@ -129,8 +129,8 @@ TEST_BOTH(flag_peek_waitall, "msg.peek.waitall")
 /* Beyond what the receive buffer has room for: no end of waiting. */
 TEST_BOTH(flag_peek_waitall_beyond, "msg.peek.waitall")
 {
-	static char buf[30000000];
-	int fd = meet("source 30000000 4");
+	static char buf[3000000];
+	int fd = meet("source 3000000 4");
 	ssize_t n;
 	long start;
 

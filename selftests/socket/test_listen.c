@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "differences.h"
 #include "fixture.h"
 
 TEST(listen_unbound, "listen.unbound")
@@ -123,61 +122,6 @@ static void overflow(void *arg)
 
 	OK(peer_ask(line, sizeof(line), "call %s %u 5 -- source 10 5",
 		    addr_text(local_at(0), host), *port));
-}
-
-static void crowd(void *arg)
-{
-	unsigned int *port = arg;
-	char line[256], host[ADDR_TEXT];
-
-	OK(peer_ask(line, sizeof(line), "call %s %u 12 -- source 10 5",
-		    addr_text(local_at(0), host), *port));
-}
-
-/*
- * How many there are before those that were dropped are tried again, a second
- * later; -1 where that cannot be told from the others for lack of time.
- */
-static int count_queued(int backlog)
-{
-	unsigned int port;
-	int fd = listener(&port), n = 0;
-	long start = now_ms();
-	pid_t pid;
-
-	OK(listen(fd, backlog));
-	pid = child(crowd, &port);
-	nap_ms(2 * SHORT_MS);
-	while (n < 12 && wait_fd(fd, POLLIN, SHORT_MS))
-		n += OK(accept(fd, NULL, NULL)) >= 0;
-	if (now_ms() - start > 900)
-		n = -1;
-	OK(close(fd));
-	wait_for(pid);
-	return n;
-}
-
-static int queued(int backlog)
-{
-	int tries, n = -1;
-
-	for (tries = 0; n < 0 && tries < 5; tries++)
-		n = count_queued(backlog);
-	if (n < 0)
-		SKIP("too slow to count");
-	return n;
-}
-
-/* One more than the backlog, and no more than that. */
-TEST(listen_backlog_counted, "listen.backlog")
-{
-	EQ(queued(4), 5);
-	EQ(queued(7), 8);
-}
-
-TEST(listen_backlog_zero_counted, "listen.backlog.least")
-{
-	EQ(queued(0), differs("backlog-zero") ? 2 : 1);
 }
 
 /*

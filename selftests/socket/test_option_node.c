@@ -475,3 +475,51 @@ TEST(option_saved_syn, "option.saved-syn")
 	OK(getsockopt(fd, IPPROTO_TCP, TCP_SAVED_SYN, syn, &len));
 	EQ(len, 0);
 }
+
+/* A socket's own, that its children have not. */
+TEST(option_fastopen_key, "option.fastopen")
+{
+	char key[40] = "here are 32 bytes, which is two.", got[40] = { 0 };
+	int fd = fresh(), conn;
+	socklen_t len = sizeof(got);
+	unsigned int port;
+
+	FAILS(setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_KEY, key, 31), EINVAL);
+	FAILS(setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_KEY, bad_memory(), 16), EFAULT);
+	OK(setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_KEY, key, 32));
+	OK(listen(fd, 4));
+	port = port_of(fd);
+	OK(getsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_KEY, got, &len));
+	EQ(len, 32);
+	CHECK(!memcmp(got, key, 32));
+	OK(setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_KEY, key + 3, 16));
+	len = sizeof(got);
+	OK(getsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_KEY, got, &len));
+	EQ(len, 16);
+	CHECK(!memcmp(got, key + 3, 16));
+	call(port, "echo");
+	conn = accept_one(fd);
+	memset(got, 0, sizeof(got));
+	len = sizeof(got);
+	OK(getsockopt(conn, IPPROTO_TCP, TCP_FASTOPEN_KEY, got, &len));
+	CHECK(memcmp(got, key + 3, 16));
+	send_pattern(conn, 1, 0, 10);
+	recv_pattern(conn, 1, 0, 10);
+}
+
+#define SRC_TMP		0x0001
+#define SRC_PUBLIC	0x0002
+#define SRC_HOME	0x0400
+#define PREFERENCES	72	/* IPV6_ADDR_PREFERENCES */
+
+TEST_BOTH_FOR(option_preferences, ONLY_V6, 0, "option.preferences")
+{
+	int fd = meet("echo"), value = SRC_TMP | SRC_PUBLIC;
+
+	set_int(fd, IPPROTO_IPV6, PREFERENCES, SRC_TMP);
+	EQ(get_int(fd, IPPROTO_IPV6, PREFERENCES), SRC_TMP | SRC_HOME);
+	FAILS(setsockopt(fd, IPPROTO_IPV6, PREFERENCES, &value, sizeof(value)), EINVAL);
+	EQ(get_int(fd, IPPROTO_IPV6, PREFERENCES), SRC_TMP | SRC_HOME);
+	send_pattern(fd, 1, 0, 10);
+	recv_pattern(fd, 1, 0, 10);
+}
