@@ -38,17 +38,13 @@ static bool may_bind_low(struct sock *sk)
 	return ns_capable(sock_net(sk)->user_ns, CAP_NET_BIND_SERVICE);
 }
 
-static int request_bind(struct sock *sk, struct memnet_endpoint *ep, const struct wire_addr *addr,
-			bool privileged)
+/* BIND or LISTEN, whose answer tells the address. */
+static int request_address(struct sock *sk, struct memnet_endpoint *ep, struct wire_msg *msg)
 {
 	struct memnet_answer answer;
-	struct wire_msg msg;
 	int ret;
 
-	wire_init(&msg, WIRE_BIND, 0, 0);
-	msg.bind.addr = *addr;
-	msg.bind.flags = cpu_to_le32(privileged ? WIRE_BIND_PRIVILEGED : 0);
-	ret = memnet_request(sk, ep, &msg, true, &answer);
+	ret = memnet_request(sk, ep, msg, true, &answer);
 	if (!ret) {
 		ep->local = answer.local;
 		memnet_set_names(sk, &ep->local, NULL);
@@ -88,11 +84,10 @@ static int wait_gone(struct sock *sk, struct memnet_endpoint *ep, struct memnet_
 
 /*
  * Who has closed a socket counts on having its port back. But its CLOSE may go by another channel
- * than this BIND, and come later: then there is an endpoint to be closed when BIND is refused, or
- * one has gone since BIND was sent.
+ * than this BIND or LISTEN, or wait there for its turn, and come later: then there is an endpoint
+ * to be closed when the request is refused, or one has gone since it was sent.
  */
-static int bind_in_turn(struct sock *sk, struct memnet_endpoint *ep, const struct wire_addr *addr,
-			bool privileged)
+static int in_turn(struct sock *sk, struct memnet_endpoint *ep, struct wire_msg *msg, __be16 port)
 {
 	struct memnet_link *link = link_of(ep);
 	struct memnet_endpoint *closing;
@@ -102,10 +97,10 @@ static int bind_in_turn(struct sock *sk, struct memnet_endpoint *ep, const struc
 		return -ENETDOWN;
 	for (tries = 0; tries < MAX_TURNS; tries++) {
 		closed = atomic_read(&link->closed);
-		ret = request_bind(sk, ep, addr, privileged);
-		if (ret != -EADDRINUSE || !addr->port)
+		ret = request_address(sk, ep, msg);
+		if (ret != -EADDRINUSE || !port)
 			break;
-		closing = memnet_endpoint_closing(link, addr->port);
+		closing = memnet_endpoint_closing(link, port);
 		if (!closing && atomic_read(&link->closed) == closed)
 			break;
 		if (!closing)
@@ -117,6 +112,17 @@ static int bind_in_turn(struct sock *sk, struct memnet_endpoint *ep, const struc
 	}
 	memnet_link_put(link);
 	return ret;
+}
+
+static int request_bind(struct sock *sk, struct memnet_endpoint *ep, const struct wire_addr *addr,
+			bool privileged)
+{
+	struct wire_msg msg;
+
+	wire_init(&msg, WIRE_BIND, 0, 0);
+	msg.bind.addr = *addr;
+	msg.bind.flags = cpu_to_le32(privileged ? WIRE_BIND_PRIVILEGED : 0);
+	return in_turn(sk, ep, &msg, addr->port);
 }
 
 /* @old: whose heir the endpoint is to be, of the same channel, or NULL */
@@ -186,7 +192,7 @@ static int make_ready(struct sock *sk)
 	/* What another thread asks of it meanwhile comes after BIND. */
 	mn->unready = false;
 	if (addr.family)
-		ret = bind_in_turn(sk, ep, &addr, mn->privileged);
+		ret = request_bind(sk, ep, &addr, mn->privileged);
 	if (ret && mn->ep == ep)
 		mn->unready = true;
 	return ret;
@@ -366,7 +372,7 @@ static int bind_on_node(struct sock *sk, const struct wire_addr *addr, bool priv
 
 	memset(&mn->bound, 0, sizeof(mn->bound));
 	ret = memnet_open(sk) ?: memnet_sync_options(sk, mn->ep, false) ?:
-	      bind_in_turn(sk, mn->ep, addr, privileged);
+	      request_bind(sk, mn->ep, addr, privileged);
 	if (ret)
 		return ret;
 	mn->bound = mn->ep->local;
@@ -497,18 +503,14 @@ out:
 
 static int request_listen(struct sock *sk, struct memnet_endpoint *ep)
 {
-	struct memnet_answer answer;
 	struct wire_msg msg;
 	int ret;
 
 	wire_init(&msg, WIRE_LISTEN, 0, 0);
 	msg.listen.backlog = cpu_to_le32(ep->listener.backlog);
-	ret = memnet_request(sk, ep, &msg, true, &answer);
-	if (!ret) {
-		ep->local = answer.local;
-		memnet_set_names(sk, &ep->local, NULL);
+	ret = in_turn(sk, ep, &msg, ep->local.port);
+	if (!ret)
 		memnet_sk(sk)->in_use = 0;
-	}
 	return ret;
 }
 

@@ -166,6 +166,8 @@ s = socket.socket()
 s.connect(("{CLIENT_EXT}", 4242))
 s.sendall(b"never-read\\n")
 s.setsockopt(socket.SOL_SOCKET, 60, 1)
+# more than the node's window
+s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
 s.setblocking(False)
 data, calls, told, quiet = bytes(50000), 0, 0, 0
 def collect():

@@ -337,7 +337,8 @@ static const struct {
 static bool is_carried(int name)
 {
 	static const int others[] = { SO_LINGER, SO_RCVTIMEO_OLD, SO_RCVTIMEO_NEW, SO_SNDTIMEO_OLD,
-				      SO_SNDTIMEO_NEW, 76 /* SO_PASSPIDFD */ };
+				      SO_SNDTIMEO_NEW, SO_ZEROCOPY,
+				      76 /* SO_PASSPIDFD */ };
 	unsigned int i;
 
 	for (i = 0; i < sizeof(socket_options) / sizeof(socket_options[0]); i++)

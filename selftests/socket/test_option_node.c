@@ -234,7 +234,7 @@ TEST(option_congestion_fresh, "option.congestion")
 	recv_pattern(fd, 1, 0, 10);
 }
 
-TEST_FOR(option_congestion_arguments, LOCAL, 0, "option.congestion")
+TEST(option_congestion_arguments, "option.congestion")
 {
 	char got[16] = { 0 };
 	socklen_t len = 3;
