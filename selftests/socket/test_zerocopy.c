@@ -323,12 +323,17 @@ TEST_BOTH(zerocopy_nonblock, "msg.zerocopy.full")
 	char *map = pattern(MUCH);
 	unsigned int calls;
 	size_t sent = 0;
+	ssize_t n;
 
 	needs_zerocopy();
 	ask(fd);
 	calls = fill_without_copy(fd, map, 50000, &sent);
-	/* which takes no number */
-	FAILS(send(fd, map + sent, 1, MSG_ZEROCOPY | MSG_DONTWAIT), EAGAIN);
+	/* What fails takes no number; the peer's TCP may have made room for a little more. */
+	while ((n = send(fd, map + sent, 1, MSG_ZEROCOPY | MSG_DONTWAIT)) > 0) {
+		sent += n;
+		calls++;
+	}
+	EQ(errno, EAGAIN);
 	go(tag, "");
 	EQ(send(fd, map + sent, 70001, MSG_ZEROCOPY), 70001);
 	await_told(fd, 0, calls + 1);
