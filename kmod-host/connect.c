@@ -110,10 +110,11 @@ static bool leaves_reset(const struct sock *sk)
 }
 
 /**
- * memnet_disconnect() - back to an unconnected socket, bound only where a port was asked for
+ * memnet_disconnect() - back to an unconnected socket
  * @sock: socket, locked
  *
- * As tcp_disconnect(): a connection that was, or was being made, leaves ECONNRESET behind.
+ * As tcp_disconnect(): a connection that was, or was being made, leaves ECONNRESET behind. The
+ * socket stays bound where a port was asked for, or where it was bound after its connection's end.
  *
  * Return: 0.
  */
@@ -121,12 +122,14 @@ int memnet_disconnect(struct socket *sock)
 {
 	struct sock *sk = sock->sk;
 	struct memnet_sock *mn = memnet_sk(sk);
+	bool bound = sk->sk_userlocks & SOCK_BINDPORT_LOCK ||
+		     (sk->sk_state == TCP_CLOSE && inet_sk(sk)->inet_num);
 
 	if (!mn->delegated)	/* by another thread, while this one waited for the node */
 		memnet_native_unlisten(mn);
 	if (leaves_reset(sk))
 		WRITE_ONCE(sk->sk_err, ECONNRESET);
-	if (!(sk->sk_userlocks & SOCK_BINDPORT_LOCK))
+	if (!bound)
 		memnet_drop_endpoint(sk, WIRE_F_ABORT);
 	else if (mn->ep && (mn->ep->connected || mn->ep->state != TCP_CLOSE))
 		memnet_renew_endpoint(sk);
@@ -137,7 +140,7 @@ int memnet_disconnect(struct socket *sock)
 	memset(&sk->sk_v6_daddr, 0, sizeof(sk->sk_v6_daddr));
 	if (!(sk->sk_userlocks & SOCK_BINDADDR_LOCK))
 		inet_reset_saddr(sk);
-	if (!(sk->sk_userlocks & SOCK_BINDPORT_LOCK)) {
+	if (!bound) {
 		mn->bound.port = 0;
 		if (!(sk->sk_userlocks & SOCK_BINDADDR_LOCK))
 			memset(&mn->bound, 0, sizeof(mn->bound));

@@ -212,6 +212,7 @@ TEST(port_given_back_reset, "bind.given-back")
 	OK(undo(fd));
 	EQ(port_of(fd), port);
 	talks(fd);
+	EQ(port_of(fd), port);
 }
 
 /* What has come stays to be read. */
