@@ -16,6 +16,7 @@
  */
 #include <linux/refcount.h>
 #include <linux/slab.h>
+#include <net/ipv6.h>
 #include <net/tcp.h>
 
 #include "option.h"
@@ -224,9 +225,13 @@ int memnet_judged_find(int level, int name)
 	return -ENOPROTOOPT;
 }
 
-/* IPV6_ADDR_PREFERENCES are three choices, of which a call may leave some as they were. */
+/*
+ * IPV6_ADDR_PREFERENCES are three choices. A call leaves those as they were that it does not make,
+ * but on kernels that have a mask of all it makes all.
+ */
 static int add_preferences(int before, int value)
 {
+#ifndef IPV6_PREFER_SRC_MASK
 	static const int choices[] = {
 		IPV6_PREFER_SRC_TMP | IPV6_PREFER_SRC_PUBLIC | IPV6_PREFER_SRC_PUBTMP_DEFAULT,
 		IPV6_PREFER_SRC_COA | IPV6_PREFER_SRC_HOME,
@@ -237,6 +242,7 @@ static int add_preferences(int before, int value)
 	for (i = 0; i < ARRAY_SIZE(choices); i++)
 		if (!(value & choices[i]))
 			value |= before & choices[i];
+#endif
 	return value;
 }
 
@@ -274,8 +280,8 @@ int memnet_judged_set(struct sock *sk, int i, sockptr_t value, unsigned int len,
 			kept->value.number = add_preferences(mn->kept[i]->value.number,
 							     kept->value.number);
 		swap(mn->kept[i], kept);
-		/* The one on loopback does what it can. */
-		if (mn->native && !mn->delegated)
+		/* The one on loopback does what it can, or what the socket became meanwhile. */
+		if (mn->native)
 			set_native(mn->native, i, mn->kept[i]);
 	}
 	release_sock(sk);
