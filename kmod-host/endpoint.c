@@ -264,10 +264,12 @@ void memnet_endpoint_attach(struct memnet_endpoint *ep, struct sock *sk)
 	ep->error = 0;
 	if (ep->connected)
 		sk_incoming_cpu_update(sk);
-	if (ep->connected && ep->state == TCP_CLOSE)
+	if (ep->connected && ep->state == TCP_CLOSE) {
 		sk->sk_shutdown = SHUTDOWN_MASK;
-	else if (ep->rx.fin)
+		WRITE_ONCE(inet_sk(sk)->inet_num, 0);	/* as where its state changes */
+	} else if (ep->rx.fin) {
 		sk->sk_shutdown |= RCV_SHUTDOWN;
+	}
 	spin_unlock_bh(&ep->lock);
 }
 

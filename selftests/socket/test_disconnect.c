@@ -222,3 +222,27 @@ TEST(disconnect_bound, "connect.unspec.new")
 	FAILS(bind(fd, &addr.sa, addr_len(&addr)), EINVAL);
 	OK(reach(fd, puppet_port()));
 }
+
+/* The port went with the connection, which nobody had accepted yet. */
+TEST(disconnect_accepted_after_reset, "connect.unspec.reset-before-accept")
+{
+	char tag[PEER_TAG];
+	union addr addr;
+	unsigned int port;
+	int fd = listener(&port);
+	int conn;
+
+	call(port, "rst tag=%s", peer_tag(tag));
+	stat_of(tag);
+	nap_ms(SHORT_MS);
+	conn = accept_one(fd);
+	OK(undo(conn));
+	EQ(get_int(conn, SOL_SOCKET, SO_ERROR), ECONNRESET);
+	no_connection(conn);
+	addr_any(&addr, tested.v6, 0);
+	OK(bind(conn, &addr.sa, addr_len(&addr)));
+	OK(reach(conn, puppet_port()));
+	/* and nobody else lost theirs by it */
+	call(port, "echo");
+	OK(close(accept_one(fd)));
+}
