@@ -218,7 +218,6 @@ TEST_BOTH(uring_send_waits, "uring.send.recv")
 	char tag[PEER_TAG];
 	int fd = meet("sink check=1 wait=1 tag=%s", peer_tag(tag));
 	struct io_uring_sqe sqe;
-	struct result result;
 
 	ring_begin(false);
 	pattern_fill(1, 0, buf, sizeof(buf));
@@ -228,10 +227,7 @@ TEST_BOTH(uring_send_waits, "uring.send.recv")
 	expect_waiting();
 	go(tag, "");
 	EQ(result_of(1), sizeof(buf));
-	OK(shutdown(fd, SHUT_WR));
-	result = answer_of(fd);
-	EQ(result.in, sizeof(buf));
-	EQ(result.bad, -1);
+	expect_sunk(fd, sizeof(buf));
 }
 
 TEST_BOTH(uring_messages, "uring.messages")
@@ -654,7 +650,6 @@ TEST_BOTH(uring_zerocopy_message, "uring.zerocopy")
 	struct iovec iov[3] = { { out, 1 }, { out + 1, 69999 }, { out + 70000, 50000 } };
 	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 3 };
 	struct io_uring_sqe sqe;
-	struct result result;
 
 	begin_without_copy();
 	ring_needs(IORING_OP_SENDMSG_ZC, "IORING_OP_SENDMSG_ZC");
@@ -664,10 +659,7 @@ TEST_BOTH(uring_zerocopy_message, "uring.zerocopy")
 	submit(&sqe, 1);
 	EQ(result_without_copy(1), sizeof(out));
 	memset(out, 0x5a, sizeof(out));
-	OK(shutdown(fd, SHUT_WR));
-	result = answer_of(fd);
-	EQ(result.in, sizeof(out));
-	EQ(result.bad, -1);
+	expect_sunk(fd, sizeof(out));
 }
 
 /* Memory that the ring has registered, of which it keeps the pages itself. */

@@ -131,16 +131,6 @@ static void nothing_told(int fd)
 	EQ(wait_fd(fd, 0, 0) & POLLERR, 0);
 }
 
-static void expect_sunk(int fd, size_t len)
-{
-	struct result result;
-
-	OK(shutdown(fd, SHUT_WR));
-	result = answer_of(fd);
-	EQ(result.in, len);
-	EQ(result.bad, -1);
-}
-
 /* Without waiting and until no more fits, each call at most @piece bytes; the calls. */
 static unsigned int fill_without_copy(int fd, const char *map, size_t piece, size_t *sent)
 {
