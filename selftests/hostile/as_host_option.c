@@ -47,19 +47,65 @@ static int option_bytes(struct peer *p, u32 index, u32 level, u32 name, u32 len)
 	return host_ask(p, &msg, index, &in);
 }
 
-/* Names without an end and rates, of all sizes; one of them is right for each. */
+/* Options that TCP judges, of all sizes: which are right for each, and what is said then. */
 static int option_sizes(struct peer *p)
 {
-	u32 index = host_connected(p), len;
+	static const struct {
+		u32 level, name;
+		u8 size[2];
+		int answer;
+	} judged[] = {
+		{ IPPROTO_TCP, TCP_CONGESTION, { 16 }, ENOENT },
+		{ IPPROTO_TCP, TCP_FASTOPEN_KEY, { 16, 32 }, 0 },
+		{ IPPROTO_TCP, TCP_WINDOW_CLAMP, { 4 }, 0 },
+		{ IPPROTO_TCP, TCP_FASTOPEN, { 4 }, EINVAL },
+		{ IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, { 4 }, EINVAL },
+		{ IPPROTO_IPV6, IPV6_ADDR_PREFERENCES, { 4 }, ENOPROTOOPT },
+		{ SOL_SOCKET, SO_MAX_PACING_RATE, { 8 }, 0 },
+	};
+	u32 index = host_connected(p), len, i;
 
-	for (len = 0; len <= WIRE_OPT_MAX; len++) {
-		int named = option_bytes(p, index, IPPROTO_TCP, TCP_CONGESTION, len);
-		int paced = option_bytes(p, index, SOL_SOCKET, SO_MAX_PACING_RATE, len);
+	for (i = 0; i < ATTACKS(judged); i++) {
+		for (len = 0; len <= WIRE_OPT_MAX; len++) {
+			bool right = len && (len == judged[i].size[0] || len == judged[i].size[1]);
+			int ret = option_bytes(p, index, judged[i].level, judged[i].name, len);
 
-		if (named != (len == 16 ? ENOENT : EINVAL) || paced != (len == 8 ? 0 : EINVAL))
+			if (ret == (right ? judged[i].answer : EINVAL))
+				continue;
+			remark("level %u, name %u: %u bytes gave %d", judged[i].level,
+			       judged[i].name, len, ret);
 			return -1;
+		}
 	}
 	return 0;
+}
+
+/* Of one byte more than a value may have it is not asked what it would be. */
+static int key_too_long(struct peer *p)
+{
+	struct wire_msg msg;
+
+	wire_init(&msg, WIRE_SETOPT, host_connected(p), 1);
+	msg.setopt.level = cpu_to_le32(IPPROTO_TCP);
+	msg.setopt.name = cpu_to_le32(TCP_FASTOPEN_KEY);
+	msg.setopt.len = cpu_to_le32(WIRE_OPT_MAX + 1);
+	return peer_say(p, &msg, 0);
+}
+
+/* Three choices, each made both ways, on a socket that has them. */
+static int preferences_against_each_other(struct peer *p)
+{
+	u32 index = host_next_index();
+	struct wire_msg msg;
+
+	wire_init(&msg, WIRE_OPEN, index, 1);
+	msg.open.flags = cpu_to_le32(WIRE_OPEN_V6);
+	if (peer_say(p, &msg, 0))
+		return -1;
+	return option_bytes(p, index, IPPROTO_IPV6, IPV6_ADDR_PREFERENCES, 4) == EINVAL &&
+	       option_bytes(p, index, IPPROTO_TCP, TCP_FASTOPEN, 4) == EINVAL &&
+	       option_bytes(p, index, IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, 4) == EINVAL &&
+	       !host_close(p, index) ? 0 : -1;
 }
 
 /* A name that only loading a module would make known. */
@@ -165,7 +211,9 @@ ATTACK(read_of_nobody, host_say(p, WIRE_GETOPT, 7))
 const struct attack option_attacks[] = {
 	{ "options of all kinds", options, LIVES },
 	{ "option of 65 bytes", option_too_long, WIRE_REASON_PROTOCOL },
-	{ "names and rates of all sizes", option_sizes, LIVES },
+	{ "judged options of all sizes", option_sizes, LIVES },
+	{ "key of 65 bytes", key_too_long, WIRE_REASON_PROTOCOL },
+	{ "preferences against each other", preferences_against_each_other, LIVES },
 	{ "names of modules", option_module, LIVES },
 	{ "1000 options in the stream", option_flood, LIVES },
 	{ "every option read", read_all, LIVES },
