@@ -382,6 +382,32 @@ TEST_BOTH(zerocopy_poll, "msg.zerocopy.poll")
 	expect_sunk(fd, 20000);
 }
 
+/*
+ * Soon, though nobody does anything meanwhile that would make it known by the way. A link's
+ * heartbeat would: there is one in 833 ms, so that who waited for that would wait as long each time
+ * but the first.
+ */
+TEST_BOTH(zerocopy_told_soon, "msg.zerocopy.poll")
+{
+	int fd = meet("sink check=1"), i, late = 0;
+	char *map = pattern(9000);
+
+	needs_zerocopy();
+	ask(fd);
+	for (i = 0; i < 9; i++) {
+		struct pollfd error = { .fd = fd };
+		long sent = now_ms();
+
+		EQ(send(fd, map + 1000 * i, 1000, MSG_ZEROCOPY), 1000);
+		EQ(poll(&error, 1, LONG_MS), 1);
+		EQ(error.revents, POLLERR);
+		late += now_ms() - sent > 400;
+		await_told(fd, i, i + 1);
+	}
+	CHECK(late < 5);
+	expect_sunk(fd, 9000);
+}
+
 /* ---- errors ---- */
 
 TEST_BOTH(zerocopy_bad_memory, "msg.zerocopy.errors")
