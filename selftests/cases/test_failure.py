@@ -490,7 +490,7 @@ def test_everything_stands_still(lab):
 
 # what a program does by itself, with bytes and a connection that have come: who waits is the last it names
 NO_NODE = """
-import errno, fcntl, select, socket, struct, sys, termios, threading, time
+import ctypes, errno, fcntl, mmap, select, socket, struct, sys, termios, threading, time
 peer, here, tag = (sys.argv[1], 4242), sys.argv[2], f"alone{time.time_ns()}"
 DATA = b"d" * 1000
 TCP, IP, SOCKET = socket.IPPROTO_TCP, socket.IPPROTO_IP, socket.SOL_SOCKET
@@ -517,6 +517,29 @@ def read(s, left):
         got += more
     return got
 
+class Ring:
+    "io_uring with one entry: SOCKET_URING_OP_SIOCOUTQ."
+    def __init__(self):
+        self.syscall = ctypes.CDLL(None).syscall
+        params = ctypes.create_string_buffer(120)
+        self.fd = self.syscall(425, 1, params)
+        at = struct.unpack_from("20I", params, 40)
+        self.sq_tail, self.sq_array, self.cq_tail, self.cqes = at[1], at[6], at[11], at[15]
+        self.rings = mmap.mmap(self.fd, 4096)
+        self.sqes = mmap.mmap(self.fd, 4096, offset=0x10000000)
+    def ask(self, s):
+        self.sqes[:40] = struct.pack("BBHiIIQIIQ", 46, 0, 0, s.fileno(), 1, 0, 0, 0, 0, 0)
+        struct.pack_into("I", self.rings, self.sq_array, 0)
+        struct.pack_into("I", self.rings, self.sq_tail, 1)
+        return self.syscall(426, self.fd, 1, 0, 0, None, 0)
+    def answer(self):
+        end = time.monotonic() + 60
+        while not struct.unpack_from("I", self.rings, self.cq_tail)[0]:
+            assert time.monotonic() < end, "no answer in the ring"
+            time.sleep(0.01)
+        return struct.unpack_from("i", self.rings, self.cqes + 8)[0]
+
+ring = Ring()
 talks, ends = call("echo"), call(f"sink reply=0 tag={tag}")
 talks.sendall(DATA)
 while unread(talks) < len(DATA):
@@ -554,6 +577,7 @@ does("epoll", [(talks.fileno(), select.EPOLLIN | select.EPOLLOUT)], e.poll, 0)
 does("select", ([talks, listens], [talks], []), select.select, [talks, listens], [talks], [], 0)
 does("FIONREAD", len(DATA), unread, talks)
 does("send", len(DATA), talks.send, DATA)
+does("SIOCOUTQ by io_uring", 1, ring.ask, talks)
 does("recv", DATA, talks.recv, len(DATA))
 assert does("getsockname", ..., talks.getsockname)[0] == here
 does("getpeername", peer, talks.getpeername)
@@ -570,6 +594,8 @@ print("done, bind", "waits," if bind.is_alive() else "does not,", f"slowest {slo
 
 bind.join(60)
 assert asks.getsockname()[1], "not bound"
+queued = ring.answer()
+assert 0 <= queued <= len(DATA) or queued == -errno.EOPNOTSUPP, queued
 select.select([], [new], [], 60)
 assert new.getsockopt(SOCKET, socket.SO_ERROR) == 0 and new.getpeername() == peer
 child.settimeout(60)
