@@ -607,7 +607,7 @@ print("all arrived", flush=True)
 
 
 def alone(lab, command, stands=False):
-    """NO_NODE, while the node stands still where it is to do without; its line on it."""
+    """A program as NO_NODE, while the node stands still where it is to do without; its line on it."""
     limit = STANDS if stands else offload.patience(lab, 30)
     lab.host.sh("rm -f /tmp/go && mkfifo /tmp/go")
     job = lab.host.bg(f"exec userland {command} <>/tmp/go")
@@ -640,6 +640,91 @@ def test_what_needs_no_node(lab):
     assert offload.counters(lab.host)["host.link_deaths"] == before, "the link died"
     offload.idle(lab)
     return f"native: {native}; {memnet}"
+
+
+# who asks the node by setsockopt() is killed, and others ask after him
+ASKERS = """
+import errno, os, signal, socket, sys, time
+peer, here = (sys.argv[1], 4242), sys.argv[2]
+OPTION = socket.IPPROTO_TCP, socket.TCP_CONGESTION
+
+def call(s=None):
+    s = s or socket.socket()
+    s.connect(peer)
+    s.sendall(b"echo\\n")
+    return s
+
+def talks(s):
+    s.sendall(b"word")
+    assert s.recv(4, socket.MSG_WAITALL) == b"word"
+
+def asker(s, name, start):
+    "A process, since setsockopt() keeps Python's lock; it exits with the errno when there was a word to start."
+    pid = os.fork()
+    if not pid:
+        for other in {connected, ends, bound, new, never} - {s}:
+            other.close()
+        os.read(start[0], 1)
+        try:
+            s.setsockopt(*OPTION, name)
+        except OSError as e:
+            os._exit(e.errno)
+        os._exit(0)
+    return pid
+
+def states(pids):
+    "D: in a call that only SIGKILL ends."
+    return [open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0] for pid in pids]
+
+def all_wait(pids):
+    for _ in range(2):
+        while (now := states(pids)) != ["D"] * len(pids):
+            print(*now, flush=True)
+            time.sleep(0.02)
+        time.sleep(0.02)
+
+connected, ends, bound, new, never = call(), call(), socket.socket(), socket.socket(), socket.socket()
+bound.bind((here, 0))
+first, second = os.pipe(), os.pipe()
+killed = [asker(s, b"reno", first) for s in (connected, ends, bound, new, never)]
+after = [asker(s, b"nobody's", second) for s in (connected, bound)]
+print("ready", flush=True)
+sys.stdin.readline()
+
+os.write(first[1], b"reno!")
+all_wait(killed)
+print("all ask", flush=True)
+began = time.monotonic()
+for pid in killed:
+    os.kill(pid, signal.SIGKILL)
+    assert os.waitpid(pid, 0)[1] == signal.SIGKILL
+slowest = time.monotonic() - began
+ends.close()
+never.close()
+os.write(second[1], b"no")
+all_wait(after)
+print(f"done, killed within {1000 * slowest:.0f} ms, two others wait", flush=True)
+
+# their own answers, not those of who was killed; what he said the node has done
+for pid in after:
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == errno.ENOENT
+for s in connected, bound:
+    assert s.getsockopt(*OPTION, 16).rstrip(b"\\0") == b"reno"
+new.setsockopt(*OPTION, b"reno")
+for s in connected, call(bound), call(new):
+    talks(s)
+print("all arrived", flush=True)
+"""
+
+
+def test_asker_killed(lab):
+    """Who waits for the node's answer to setsockopt() can be killed; the socket goes on or goes, and the answer is nobody's."""
+    lab.host.put("/tmp/askers.py", ASKERS)
+    before = offload.counters(lab.host)["host.link_deaths"]
+    note = alone(lab, f"memnet-run python3 /tmp/askers.py {CLIENT_EXT} {NODE_EXT}", stands=True)
+    assert offload.counters(lab.host)["host.link_deaths"] == before, "the link died"
+    offload.idle(lab)
+    return note
 
 
 def test_link_deleted_under_load(lab):
