@@ -62,6 +62,9 @@ struct proto memnet_prot = {
 	.owner		= THIS_MODULE,
 	.obj_size	= sizeof(struct memnet_sock),
 	.keepalive	= memnet_keepalive,
+#ifdef MEMNET_HAVE_proto_ioctl_value
+	.ioctl		= memnet_proto_ioctl,
+#endif
 	.get_port	= refuse_port,
 	.diag_destroy	= memnet_diag_destroy,
 };
@@ -74,6 +77,9 @@ struct proto memnet6_prot = {
 	.ipv6_pinfo_offset = offsetof(struct memnet6_sock, inet6),
 #endif
 	.keepalive	= memnet_keepalive,
+#ifdef MEMNET_HAVE_proto_ioctl_value
+	.ioctl		= memnet_proto_ioctl,
+#endif
 	.get_port	= refuse_port,
 	.diag_destroy	= memnet_diag_destroy,
 };

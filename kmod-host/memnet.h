@@ -764,6 +764,7 @@ int memnet_set_peek_off(struct sock *sk, int offset);
 int memnet_set_rcvlowat(struct sock *sk, int bytes);
 int memnet_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flags);
 int memnet_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg);
+int memnet_proto_ioctl(struct sock *sk, int cmd, int *value);
 __poll_t memnet_poll(struct file *file, struct socket *sock, poll_table *wait);
 
 /* sockopt.c */

@@ -387,7 +387,7 @@ __poll_t memnet_poll(struct file *file, struct socket *sock, poll_table *wait)
 	return mask;
 }
 
-static int ioctl_outq(struct sock *sk, enum wire_query what, u64 *value)
+static int ioctl_outq(struct sock *sk, enum wire_query what, bool wait, u64 *value)
 {
 	struct memnet_endpoint *ep = memnet_sk(sk)->ep;
 	struct memnet_answer answer;
@@ -399,6 +399,8 @@ static int ioctl_outq(struct sock *sk, enum wire_query what, u64 *value)
 		return -EINVAL;
 	if (!ep || !ep->connected || sk->sk_state == TCP_CLOSE)
 		return 0;
+	if (!wait)
+		return -EAGAIN;
 	wire_init(&msg, WIRE_QUERY, 0, 0);
 	msg.ask.what = cpu_to_le32(what);
 	memnet_endpoint_get(ep);
@@ -411,6 +413,36 @@ static int ioctl_outq(struct sock *sk, enum wire_query what, u64 *value)
 		*value = answer.value + (READ_ONCE(ep->tx.end) - answer.sent);
 	}
 	memnet_endpoint_put(ep);
+	return ret;
+}
+
+/* Of a locked socket; -EAGAIN where only the node knows, for who does not @wait for it. */
+static int ioctl_value(struct sock *sk, unsigned int cmd, bool wait, int *value)
+{
+	struct memnet_endpoint *ep = memnet_sk(sk)->ep;
+	u64 bytes = 0;
+	int ret = 0;
+
+	switch (cmd) {
+	case SIOCINQ:
+		if (sk->sk_state == TCP_LISTEN)
+			ret = -EINVAL;
+		else if (ep && ep->connected)
+			bytes = inq(sk, ep);
+		break;
+	case SIOCOUTQ:
+		ret = ioctl_outq(sk, WIRE_QUERY_OUTQ, wait, &bytes);
+		break;
+	case SIOCOUTQNSD:
+		ret = ioctl_outq(sk, WIRE_QUERY_UNSENT, wait, &bytes);
+		break;
+	case SIOCATMARK:
+		bytes = memnet_urgent_at_mark(ep);
+		break;
+	default:
+		ret = -ENOIOCTLCMD;
+	}
+	*value = min_t(u64, bytes, INT_MAX);
 	return ret;
 }
 
@@ -427,33 +459,53 @@ int memnet_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg)
 {
 	struct sock *sk = sock->sk;
 	struct memnet_sock *mn = memnet_sk(sk);
-	u64 value = 0;
-	int ret = 0;
+	int value, ret;
 
 	if (memnet_delegated(mn))
 		return mn->native->ops->ioctl(mn->native, cmd, arg);
 	lock_sock(sk);
-	switch (cmd) {
-	case SIOCINQ:
-		if (sk->sk_state == TCP_LISTEN)
-			ret = -EINVAL;
-		else if (mn->ep && mn->ep->connected)
-			value = inq(sk, mn->ep);
-		break;
-	case SIOCOUTQ:
-		ret = ioctl_outq(sk, WIRE_QUERY_OUTQ, &value);
-		break;
-	case SIOCOUTQNSD:
-		ret = ioctl_outq(sk, WIRE_QUERY_UNSENT, &value);
-		break;
-	case SIOCATMARK:
-		value = memnet_urgent_at_mark(mn->ep);
-		break;
-	default:
-		release_sock(sk);
+	ret = ioctl_value(sk, cmd, true, &value);
+	release_sock(sk);
+	if (ret == -ENOIOCTLCMD)
 		return sk->sk_family == AF_INET6 ? inet6_ioctl(sock, cmd, arg) :
 						   inet_ioctl(sock, cmd, arg);
-	}
-	release_sock(sk);
-	return ret ?: put_user((int)min_t(u64, value, INT_MAX), (int __user *)arg);
+	return ret ?: put_user(value, (int __user *)arg);
 }
+
+#ifdef MEMNET_HAVE_proto_ioctl_value
+/*
+ * A worker of a ring, where an entry goes that could not be done at once; it is the one thread that
+ * io_uring lets sleep, and what it calls there it does not tell us.
+ */
+static bool may_wait(void)
+{
+	return current->flags & PF_IO_WORKER && current->worker_private;
+}
+
+/**
+ * memnet_proto_ioctl() - proto.ioctl: SOCKET_URING_OP_SIOCINQ and SOCKET_URING_OP_SIOCOUTQ
+ * @sk: socket
+ * @cmd: as memnet_ioctl()
+ * @value: result
+ *
+ * io_uring calls it with its ring locked, so the node is not waited for: for -EAGAIN it calls again
+ * from a worker.
+ *
+ * Return: 0 or a negative errno, -ENOIOCTLCMD for what is not a protocol's.
+ */
+int memnet_proto_ioctl(struct sock *sk, int cmd, int *value)
+{
+	struct memnet_sock *mn = memnet_sk(sk);
+	struct sock *native;
+	int ret;
+
+	if (memnet_delegated(mn)) {
+		native = mn->native->sk;
+		return READ_ONCE(native->sk_prot)->ioctl(native, cmd, value);
+	}
+	lock_sock(sk);
+	ret = ioctl_value(sk, cmd, may_wait(), value);
+	release_sock(sk);
+	return ret;
+}
+#endif

@@ -490,7 +490,7 @@ def test_everything_stands_still(lab):
 
 # what a program does by itself, with bytes and a connection that have come: who waits is the last it names
 NO_NODE = """
-import errno, fcntl, select, socket, struct, sys, termios, threading, time
+import ctypes, errno, fcntl, mmap, select, socket, struct, sys, termios, threading, time
 peer, here, tag = (sys.argv[1], 4242), sys.argv[2], f"alone{time.time_ns()}"
 DATA = b"d" * 1000
 TCP, IP, SOCKET = socket.IPPROTO_TCP, socket.IPPROTO_IP, socket.SOL_SOCKET
@@ -517,6 +517,29 @@ def read(s, left):
         got += more
     return got
 
+class Ring:
+    "io_uring with one entry: SOCKET_URING_OP_SIOCOUTQ."
+    def __init__(self):
+        self.syscall = ctypes.CDLL(None).syscall
+        params = ctypes.create_string_buffer(120)
+        self.fd = self.syscall(425, 1, params)
+        at = struct.unpack_from("20I", params, 40)
+        self.sq_tail, self.sq_array, self.cq_tail, self.cqes = at[1], at[6], at[11], at[15]
+        self.rings = mmap.mmap(self.fd, 4096)
+        self.sqes = mmap.mmap(self.fd, 4096, offset=0x10000000)
+    def ask(self, s):
+        self.sqes[:40] = struct.pack("BBHiIIQIIQ", 46, 0, 0, s.fileno(), 1, 0, 0, 0, 0, 0)
+        struct.pack_into("I", self.rings, self.sq_array, 0)
+        struct.pack_into("I", self.rings, self.sq_tail, 1)
+        return self.syscall(426, self.fd, 1, 0, 0, None, 0)
+    def answer(self):
+        end = time.monotonic() + 60
+        while not struct.unpack_from("I", self.rings, self.cq_tail)[0]:
+            assert time.monotonic() < end, "no answer in the ring"
+            time.sleep(0.01)
+        return struct.unpack_from("i", self.rings, self.cqes + 8)[0]
+
+ring = Ring()
 talks, ends = call("echo"), call(f"sink reply=0 tag={tag}")
 talks.sendall(DATA)
 while unread(talks) < len(DATA):
@@ -554,6 +577,7 @@ does("epoll", [(talks.fileno(), select.EPOLLIN | select.EPOLLOUT)], e.poll, 0)
 does("select", ([talks, listens], [talks], []), select.select, [talks, listens], [talks], [], 0)
 does("FIONREAD", len(DATA), unread, talks)
 does("send", len(DATA), talks.send, DATA)
+does("SIOCOUTQ by io_uring", 1, ring.ask, talks)
 does("recv", DATA, talks.recv, len(DATA))
 assert does("getsockname", ..., talks.getsockname)[0] == here
 does("getpeername", peer, talks.getpeername)
@@ -570,6 +594,8 @@ print("done, bind", "waits," if bind.is_alive() else "does not,", f"slowest {slo
 
 bind.join(60)
 assert asks.getsockname()[1], "not bound"
+queued = ring.answer()
+assert 0 <= queued <= len(DATA) or queued == -errno.EOPNOTSUPP, queued
 select.select([], [new], [], 60)
 assert new.getsockopt(SOCKET, socket.SO_ERROR) == 0 and new.getpeername() == peer
 child.settimeout(60)
@@ -581,7 +607,7 @@ print("all arrived", flush=True)
 
 
 def alone(lab, command, stands=False):
-    """NO_NODE, while the node stands still where it is to do without; its line on it."""
+    """A program as NO_NODE, while the node stands still where it is to do without; its line on it."""
     limit = STANDS if stands else offload.patience(lab, 30)
     lab.host.sh("rm -f /tmp/go && mkfifo /tmp/go")
     job = lab.host.bg(f"exec userland {command} <>/tmp/go")
@@ -614,6 +640,91 @@ def test_what_needs_no_node(lab):
     assert offload.counters(lab.host)["host.link_deaths"] == before, "the link died"
     offload.idle(lab)
     return f"native: {native}; {memnet}"
+
+
+# who asks the node by setsockopt() is killed, and others ask after him
+ASKERS = """
+import errno, os, signal, socket, sys, time
+peer, here = (sys.argv[1], 4242), sys.argv[2]
+OPTION = socket.IPPROTO_TCP, socket.TCP_CONGESTION
+
+def call(s=None):
+    s = s or socket.socket()
+    s.connect(peer)
+    s.sendall(b"echo\\n")
+    return s
+
+def talks(s):
+    s.sendall(b"word")
+    assert s.recv(4, socket.MSG_WAITALL) == b"word"
+
+def asker(s, name, start):
+    "A process, since setsockopt() keeps Python's lock; it exits with the errno when there was a word to start."
+    pid = os.fork()
+    if not pid:
+        for other in {connected, ends, bound, new, never} - {s}:
+            other.close()
+        os.read(start[0], 1)
+        try:
+            s.setsockopt(*OPTION, name)
+        except OSError as e:
+            os._exit(e.errno)
+        os._exit(0)
+    return pid
+
+def states(pids):
+    "D: in a call that only SIGKILL ends."
+    return [open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0] for pid in pids]
+
+def all_wait(pids):
+    for _ in range(2):
+        while (now := states(pids)) != ["D"] * len(pids):
+            print(*now, flush=True)
+            time.sleep(0.02)
+        time.sleep(0.02)
+
+connected, ends, bound, new, never = call(), call(), socket.socket(), socket.socket(), socket.socket()
+bound.bind((here, 0))
+first, second = os.pipe(), os.pipe()
+killed = [asker(s, b"reno", first) for s in (connected, ends, bound, new, never)]
+after = [asker(s, b"nobody's", second) for s in (connected, bound)]
+print("ready", flush=True)
+sys.stdin.readline()
+
+os.write(first[1], b"reno!")
+all_wait(killed)
+print("all ask", flush=True)
+began = time.monotonic()
+for pid in killed:
+    os.kill(pid, signal.SIGKILL)
+    assert os.waitpid(pid, 0)[1] == signal.SIGKILL
+slowest = time.monotonic() - began
+ends.close()
+never.close()
+os.write(second[1], b"no")
+all_wait(after)
+print(f"done, killed within {1000 * slowest:.0f} ms, two others wait", flush=True)
+
+# their own answers, not those of who was killed; what he said the node has done
+for pid in after:
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == errno.ENOENT
+for s in connected, bound:
+    assert s.getsockopt(*OPTION, 16).rstrip(b"\\0") == b"reno"
+new.setsockopt(*OPTION, b"reno")
+for s in connected, call(bound), call(new):
+    talks(s)
+print("all arrived", flush=True)
+"""
+
+
+def test_asker_killed(lab):
+    """Who waits for the node's answer to setsockopt() can be killed; the socket goes on or goes, and the answer is nobody's."""
+    lab.host.put("/tmp/askers.py", ASKERS)
+    before = offload.counters(lab.host)["host.link_deaths"]
+    note = alone(lab, f"memnet-run python3 /tmp/askers.py {CLIENT_EXT} {NODE_EXT}", stands=True)
+    assert offload.counters(lab.host)["host.link_deaths"] == before, "the link died"
+    offload.idle(lab)
+    return note
 
 
 def test_link_deleted_under_load(lab):

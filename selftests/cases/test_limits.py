@@ -139,6 +139,66 @@ print(g.recv(10).decode().strip(), flush=True)
 time.sleep(60)
 """
 
+# MSG_ZEROCOPY where there is memory for one to be told of, and for none: what each send() does, and what is told
+OPTMEM = """
+import errno, select, socket, struct, sys
+SO_ZEROCOPY, MSG_ZEROCOPY = 60, 0x4000000
+s = socket.socket()
+s.connect((sys.argv[1], 4242))
+s.sendall(b"echo\\n")
+try:
+    s.setsockopt(socket.SOL_SOCKET, SO_ZEROCOPY, 1)
+except OSError as e:
+    sys.exit(print(errno.errorcode[e.errno]))
+said, sent = [], 0
+def send(flags):
+    global sent
+    try:
+        n = s.send(b"x" * 2000, flags)
+        sent += n
+        said.append(n)
+    except OSError as e:
+        said.append(errno.errorcode[e.errno])
+def told():
+    try:
+        _, control, _, _ = s.recvmsg(1, 256, socket.MSG_ERRQUEUE)
+        said.append("told of %d to %d" % struct.unpack_from("II", control[0][2], 8))
+    except BlockingIOError:
+        said.append("none")
+def until_told():
+    p = select.poll()
+    p.register(s, 0)
+    assert p.poll(20000) == [(s.fileno(), select.POLLERR)]
+def allow(n):
+    with open("/proc/sys/net/core/optmem_max", "w") as f:
+        f.write(str(n))
+with open("/proc/sys/net/core/optmem_max") as f:
+    usual = f.read()
+try:
+    allow(1000)
+    send(MSG_ZEROCOPY)
+    until_told()
+    send(MSG_ZEROCOPY)      # the one that was told of, and not read, has the memory
+    send(0)
+    told()
+    told()
+    send(MSG_ZEROCOPY)
+    until_told()
+    told()
+    allow(100)
+    send(MSG_ZEROCOPY)
+    send(0)
+    told()
+finally:
+    allow(usual)
+send(MSG_ZEROCOPY)
+until_told()
+told()
+while sent:
+    sent -= len(s.recv(sent))
+print(*said, sep=", ")
+"""
+
 CALLS = f"""
 import socket, sys, time
 calls = [socket.create_connection(("{NODE_EXT}", int(sys.argv[1]))) for _ in range(10)]
@@ -322,6 +382,19 @@ def test_options_behind_a_full_window(lab):
     job.wait(10)
     offload.idle(lab)
     return f"40000 options took {grown} buffers"
+
+
+def test_memory_for_what_is_told(lab):
+    """net.core.optmem_max bounds what MSG_ZEROCOPY has to tell, as natively: ENOBUFS, and nothing is sent."""
+    lab.host.put("/tmp/optmem.py", OPTMEM)
+    native = lab.host.sh(f"userland python3 /tmp/optmem.py {NODE_SAN}", timeout=60).strip()
+    memnet = lab.host.sh(f"userland memnet-run python3 /tmp/optmem.py {CLIENT_EXT}", timeout=60).strip()
+    offload.idle(lab)
+    assert native.count("ENOBUFS") == 2, native
+    if memnet == "EOPNOTSUPP":
+        raise tap.Skip("this kernel refuses SO_ZEROCOPY to all but TCP's own")
+    assert memnet == native, f"native: {native}\nmemnet: {memnet}"
+    return memnet
 
 
 # --- a context of /dev/memnet ---

@@ -84,6 +84,12 @@ bool host_works(struct peer *p);
 extern const struct attack hoard_attacks[];
 extern const unsigned int nr_hoard_attacks;
 
+/* as_host_*.c */
+extern const struct attack endpoint_attacks[], request_attacks[], option_attacks[];
+extern const struct attack stream_attacks[], direct_attacks[];
+extern const unsigned int nr_endpoint_attacks, nr_request_attacks, nr_option_attacks;
+extern const unsigned int nr_stream_attacks, nr_direct_attacks;
+
 /* as_host.c */
 void attack_node(void);
 

@@ -2,7 +2,8 @@
 #
 # mnhostile, a part of ../Makefile. It loads its verbs provider at run time, so it cannot be static.
 
-HOSTILE = mnhostile peer sha256 report framing host as_host hoard node as_node as_node_memory requests \
+HOSTILE = mnhostile peer sha256 report framing host as_host as_host_endpoint as_host_request \
+	  as_host_option as_host_stream as_host_direct hoard node as_node as_node_memory requests \
 	  random victim landing
 HOSTILE_OBJ = $(OUT)/obj-hostile
 HOSTILE_CFLAGS = $(CFLAGS) -I../kmod-core

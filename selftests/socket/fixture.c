@@ -227,6 +227,16 @@ struct result answer_of(int fd)
 	return result;
 }
 
+void expect_sunk(int fd, size_t len)
+{
+	struct result result;
+
+	OK(shutdown(fd, SHUT_WR));
+	result = answer_of(fd);
+	EQ(result.in, len);
+	EQ(result.bad, -1);
+}
+
 void send_pattern(int fd, unsigned int seed, size_t pos, size_t len)
 {
 	char buf[16384];

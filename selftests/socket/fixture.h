@@ -49,6 +49,8 @@ struct result stat_of(const char *tag);
 void go(const char *tag, const char *words);
 /* Reads the line that sink and its like answer, after our FIN. */
 struct result answer_of(int fd);
+/* Ends what goes to a sink with check=1, which got so many bytes of the pattern and no others. */
+void expect_sunk(int fd, size_t len);
 
 /* Blocking, whole: pattern bytes of @seed from position @pos. */
 void send_pattern(int fd, unsigned int seed, size_t pos, size_t len);

@@ -6,6 +6,7 @@
  * making and checking cost a few instructions a byte even under emulation.
  */
 #include <string.h>
+#include <unistd.h>
 
 #include "pattern.h"
 
@@ -45,6 +46,22 @@ void pattern_fill(uint64_t seed, uint64_t pos, void *buf, size_t len)
 		pos += n;
 		len -= n;
 	}
+}
+
+bool pattern_write(int fd, uint64_t seed, uint64_t len)
+{
+	char buf[65536];
+	uint64_t pos = 0;
+
+	while (pos < len) {
+		size_t n = len - pos < sizeof(buf) ? len - pos : sizeof(buf);
+
+		pattern_fill(seed, pos, buf, n);
+		if (write(fd, buf, n) != (ssize_t)n)
+			return false;
+		pos += n;
+	}
+	return true;
 }
 
 long pattern_check(uint64_t seed, uint64_t pos, const void *buf, size_t len)

@@ -7,6 +7,7 @@
 #ifndef MN_PATTERN_H
 #define MN_PATTERN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,9 @@ struct sum {
 };
 
 void pattern_fill(uint64_t seed, uint64_t pos, void *buf, size_t len);
+
+/* Writes the first @len bytes of the stream to a file; false with errno. */
+bool pattern_write(int fd, uint64_t seed, uint64_t len);
 
 /* Index in @buf of the first byte that differs from the stream, or -1. */
 long pattern_check(uint64_t seed, uint64_t pos, const void *buf, size_t len);

@@ -33,9 +33,6 @@ static struct memnet_context *context;	/* --direct */
 
 bool stream_prepare(const struct stream_options *options)
 {
-	char buf[65536];
-	uint64_t pos = 0;
-
 	if (options->direct || options->async || options->recv_direct || options->recv_async) {
 		context = memnet_context_open();
 		if (!context || fcntl(memnet_context_fd(context), F_SETFL, O_NONBLOCK)) {
@@ -47,17 +44,7 @@ bool stream_prepare(const struct stream_options *options)
 	if (!options->sendfile)
 		return true;
 	file = memfd_create("mnstream", MFD_CLOEXEC);
-	while (file >= 0 && pos < options->send) {
-		size_t n = options->send - pos;
-
-		if (n > sizeof(buf))
-			n = sizeof(buf);
-		pattern_fill(options->seed + 1, pos, buf, n);
-		if (write(file, buf, n) != (ssize_t)n)
-			break;
-		pos += n;
-	}
-	if (file < 0 || pos < options->send) {
+	if (file < 0 || !pattern_write(file, options->seed + 1, options->send)) {
 		fprintf(stderr, "mnstream: no room for the file: %m\n");
 		return false;
 	}

@@ -48,7 +48,6 @@ TEST_BOTH(flag_dontwait_send, "msg.dontwait", "nonblock")
 	char tag[PEER_TAG];
 	int fd = meet("sink check=1 wait=1 tag=%s", peer_tag(tag));
 	size_t sent = fill(fd);
-	struct result result;
 	char byte = 0;
 
 	FAILS(send(fd, &byte, 1, MSG_DONTWAIT), EAGAIN);
@@ -58,10 +57,7 @@ TEST_BOTH(flag_dontwait_send, "msg.dontwait", "nonblock")
 	CHECK(wait_fd(fd, POLLOUT, LONG_MS) & POLLOUT);
 	set_nonblock(fd, false);
 	send_pattern(fd, 1, sent, 100000);
-	OK(shutdown(fd, SHUT_WR));
-	result = answer_of(fd);
-	EQ(result.in, sent + 100000);
-	EQ(result.bad, -1);
+	expect_sunk(fd, sent + 100000);
 }
 
 /* A blocking send() of much, while the peer takes its time. */
@@ -69,17 +65,13 @@ TEST_BOTH(flag_blocking_send, "block.send")
 {
 	static char buf[400000];
 	int fd = meet("slow-read 65536 2 check=1");
-	struct result result;
 	int i;
 
 	for (i = 0; i < 5; i++) {
 		pattern_fill(1, i * sizeof(buf), buf, sizeof(buf));
 		EQ(send(fd, buf, sizeof(buf), 0), sizeof(buf));
 	}
-	OK(shutdown(fd, SHUT_WR));
-	result = answer_of(fd);
-	EQ(result.in, 5 * sizeof(buf));
-	EQ(result.bad, -1);
+	expect_sunk(fd, 5 * sizeof(buf));
 }
 
 TEST_BOTH(flag_peek, "msg.peek")

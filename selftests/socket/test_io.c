@@ -302,7 +302,6 @@ TEST_BOTH(io_bad_memory_half, "send.fault")
 {
 	int fd = meet("sink check=1");
 	size_t page = sysconf(_SC_PAGESIZE);
-	struct result result;
 	size_t sent = 0;
 	char *map;
 	int i;
@@ -325,10 +324,7 @@ TEST_BOTH(io_bad_memory_half, "send.fault")
 			CHECK((size_t)n <= good);
 		sent += n > 0 ? n : 0;
 	}
-	OK(shutdown(fd, SHUT_WR));
-	result = answer_of(fd);
-	EQ(result.in, sent);
-	EQ(result.bad, -1);
+	expect_sunk(fd, sent);
 }
 
 /* A recv() that fails takes nothing away. */

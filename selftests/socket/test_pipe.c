@@ -51,16 +51,6 @@ static void splice_all(int from, int to, size_t len)
 	}
 }
 
-static void expect_sunk(int fd, size_t len)
-{
-	struct result result;
-
-	OK(shutdown(fd, SHUT_WR));
-	result = answer_of(fd);
-	EQ(result.in, len);
-	EQ(result.bad, -1);
-}
-
 /* The same bytes to two peers. */
 TEST_BOTH(pipe_tee_to_two, "splice.tee")
 {

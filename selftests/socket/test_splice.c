@@ -20,32 +20,14 @@ static int file_of(size_t len)
 {
 	char name[] = "/tmp/mnsock-XXXXXX";
 	int fd = mkstemp(name);
-	char buf[65536];
-	size_t pos = 0;
 
 	if (fd < 0)
 		fd = OK(memfd_create("mnsock", MFD_CLOEXEC));
 	else
 		OK(unlink(name));
-	while (pos < len) {
-		size_t n = len - pos < sizeof(buf) ? len - pos : sizeof(buf);
-
-		pattern_fill(1, pos, buf, n);
-		EQ(write(fd, buf, n), n);
-		pos += n;
-	}
+	CHECK(pattern_write(fd, 1, len));
 	OK(lseek(fd, 0, SEEK_SET));
 	return fd;
-}
-
-static void expect_sunk(int fd, size_t len)
-{
-	struct result result;
-
-	OK(shutdown(fd, SHUT_WR));
-	result = answer_of(fd);
-	EQ(result.in, len);
-	EQ(result.bad, -1);
 }
 
 TEST_BOTH(splice_sendfile, "sendfile")

@@ -3,7 +3,9 @@
  * io_uring on a socket: every operation it has for one, and how what waits in the ring ends.
  */
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -218,7 +220,6 @@ TEST_BOTH(uring_send_waits, "uring.send.recv")
 	char tag[PEER_TAG];
 	int fd = meet("sink check=1 wait=1 tag=%s", peer_tag(tag));
 	struct io_uring_sqe sqe;
-	struct result result;
 
 	ring_begin(false);
 	pattern_fill(1, 0, buf, sizeof(buf));
@@ -228,10 +229,7 @@ TEST_BOTH(uring_send_waits, "uring.send.recv")
 	expect_waiting();
 	go(tag, "");
 	EQ(result_of(1), sizeof(buf));
-	OK(shutdown(fd, SHUT_WR));
-	result = answer_of(fd);
-	EQ(result.in, sizeof(buf));
-	EQ(result.bad, -1);
+	expect_sunk(fd, sizeof(buf));
 }
 
 TEST_BOTH(uring_messages, "uring.messages")
@@ -372,6 +370,158 @@ TEST_BOTH(uring_poll, "uring.poll")
 	expect_waiting();
 	go(tag, "end=fin");
 	EQ(result_of(2), POLLIN | POLLRDHUP);
+}
+
+/* ---- queues ---- */
+
+static int queued(int fd, unsigned int what)
+{
+	struct io_uring_sqe sqe = entry(IORING_OP_URING_CMD, fd, NULL, 0);
+
+	sqe.cmd_op = what;
+	return ring_do(&ring, &sqe);
+}
+
+static void begin_asking(bool polled)
+{
+	int fd = OK(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+
+	ring_begin(polled);
+	if (queued(fd, RING_SIOCINQ) == -EOPNOTSUPP)
+		SKIP("this kernel's io_uring asks no sockets");
+	OK(close(fd));
+}
+
+static void await_acknowledged(int fd)
+{
+	long until = now_ms() + LONG_MS;
+	int bytes;
+
+	while ((bytes = queued(fd, RING_SIOCOUTQ))) {
+		CHECK(bytes > 0);
+		CHECK(now_ms() < until);
+		nap_ms(5);
+	}
+}
+
+TEST_BOTH(uring_inq, "uring.queued")
+{
+	int fd = meet("source 1000 4");
+
+	begin_asking(false);
+	await_bytes(fd, 1000);
+	EQ(queued(fd, RING_SIOCINQ), 1000);
+	recv_pattern(fd, 4, 0, 300);
+	EQ(queued(fd, RING_SIOCINQ), 700);
+	recv_pattern(fd, 4, 300, 700);
+	expect_eof(fd);
+	EQ(queued(fd, RING_SIOCINQ), 0);
+	EQ(queued(fd, RING_UNKNOWN), -EOPNOTSUPP);
+}
+
+static void outq(bool polled)
+{
+	char tag[PEER_TAG];
+	int fd = meet("sink check=1 wait=1 tag=%s", peer_tag(tag)), bytes;
+	size_t sent;
+
+	begin_asking(polled);
+	await_acknowledged(fd);
+	sent = fill(fd);
+	/* it has its fill, and the peer's TCP acknowledges no more */
+	OK(ioctl(fd, SIOCOUTQ, &bytes));
+	CHECK(bytes > 0);
+	EQ(queued(fd, RING_SIOCOUTQ), bytes);
+	go(tag, "");
+	await_acknowledged(fd);
+	expect_sunk(fd, sent);
+}
+
+TEST_BOTH(uring_outq, "uring.queued")
+{
+	outq(false);
+}
+
+TEST_BOTH(uring_outq_polled, "uring.queued")
+{
+	outq(true);
+}
+
+/* Many in turn with sends, each where it is what has been sent before it that is asked of. */
+TEST_BOTH(uring_outq_many, "uring.queued")
+{
+	struct io_uring_sqe ask, send;
+	int fd = meet("sink check=1"), i;
+	struct io_uring_cqe cqe;
+	char out[32];
+
+	begin_asking(false);
+	pattern_fill(1, 0, out, sizeof(out));
+	ask = entry(IORING_OP_URING_CMD, fd, NULL, 0);
+	ask.cmd_op = RING_SIOCOUTQ;
+	ask.flags = IOSQE_IO_LINK;
+	for (i = 0; i < 32; i++) {
+		send = entry(IORING_OP_SEND, fd, out + i, 1);
+		send.flags = IOSQE_IO_LINK;
+		ring_add(&ring, &send, 1);
+		if (i == 31)
+			ask.flags = 0;
+		ring_add(&ring, &ask, 2);
+	}
+	CHECK(ring_enter(&ring));
+	for (i = 0; i < 64; i++) {
+		CHECK(ring_next(&ring, RING_WAIT_MS, &cqe));
+		if (cqe.user_data == 1)
+			EQ(cqe.res, 1);
+		else
+			CHECK(cqe.res >= 0 && cqe.res <= 32);
+	}
+	await_acknowledged(fd);
+	expect_sunk(fd, sizeof(out));
+}
+
+TEST(uring_queued_states, "uring.queued")
+{
+	unsigned int port;
+	int fd = fresh();
+
+	begin_asking(false);
+	EQ(queued(fd, RING_SIOCINQ), 0);
+	EQ(queued(fd, RING_SIOCOUTQ), 0);
+	fd = listener(&port);
+	EQ(queued(fd, RING_SIOCINQ), -EINVAL);
+	EQ(queued(fd, RING_SIOCOUTQ), -EINVAL);
+}
+
+TEST_BOTH(uring_queued_reset, "uring.queued")
+{
+	char tag[PEER_TAG];
+	int fd = meet("rst wait=1 tag=%s", peer_tag(tag));
+
+	begin_asking(false);
+	go(tag, "");
+	await_error(fd);
+	EQ(queued(fd, RING_SIOCINQ), 0);
+	EQ(queued(fd, RING_SIOCOUTQ), 0);
+	EQ(get_int(fd, SOL_SOCKET, SO_ERROR), ECONNRESET);
+}
+
+TEST_FOR(uring_queued_loopback, LOOPBACK, 0, "uring.queued")
+{
+	int server = fresh(), fd = fresh(), conn;
+	union addr addr;
+
+	begin_asking(false);
+	CHECK(addr_parse(&addr, tested.v6 ? "::1" : "127.0.0.1", 0));
+	OK(bind(server, &addr.sa, addr_len(&addr)));
+	OK(listen(server, 1));
+	addr_set_port(&addr, port_of(server));
+	OK(connect(fd, &addr.sa, addr_len(&addr)));
+	conn = accept_one(server);
+	send_pattern(fd, 1, 0, 1000);
+	await_bytes(conn, 1000);
+	EQ(queued(conn, RING_SIOCINQ), 1000);
+	await_acknowledged(fd);
 }
 
 /* ---- splice, shutdown, close ---- */
@@ -654,7 +804,6 @@ TEST_BOTH(uring_zerocopy_message, "uring.zerocopy")
 	struct iovec iov[3] = { { out, 1 }, { out + 1, 69999 }, { out + 70000, 50000 } };
 	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 3 };
 	struct io_uring_sqe sqe;
-	struct result result;
 
 	begin_without_copy();
 	ring_needs(IORING_OP_SENDMSG_ZC, "IORING_OP_SENDMSG_ZC");
@@ -664,10 +813,7 @@ TEST_BOTH(uring_zerocopy_message, "uring.zerocopy")
 	submit(&sqe, 1);
 	EQ(result_without_copy(1), sizeof(out));
 	memset(out, 0x5a, sizeof(out));
-	OK(shutdown(fd, SHUT_WR));
-	result = answer_of(fd);
-	EQ(result.in, sizeof(out));
-	EQ(result.bad, -1);
+	expect_sunk(fd, sizeof(out));
 }
 
 /* Memory that the ring has registered, of which it keeps the pages itself. */

@@ -131,16 +131,6 @@ static void nothing_told(int fd)
 	EQ(wait_fd(fd, 0, 0) & POLLERR, 0);
 }
 
-static void expect_sunk(int fd, size_t len)
-{
-	struct result result;
-
-	OK(shutdown(fd, SHUT_WR));
-	result = answer_of(fd);
-	EQ(result.in, len);
-	EQ(result.bad, -1);
-}
-
 /* Without waiting and until no more fits, each call at most @piece bytes; the calls. */
 static unsigned int fill_without_copy(int fd, const char *map, size_t piece, size_t *sent)
 {
@@ -390,6 +380,32 @@ TEST_BOTH(zerocopy_poll, "msg.zerocopy.poll")
 	CHECK(event.events & EPOLLERR);
 	await_told(fd, 1, 2);
 	expect_sunk(fd, 20000);
+}
+
+/*
+ * Soon, though nobody does anything meanwhile that would make it known by the way. A link's
+ * heartbeat would: there is one in 833 ms, so that who waited for that would wait as long each time
+ * but the first.
+ */
+TEST_BOTH(zerocopy_told_soon, "msg.zerocopy.poll")
+{
+	int fd = meet("sink check=1"), i, late = 0;
+	char *map = pattern(9000);
+
+	needs_zerocopy();
+	ask(fd);
+	for (i = 0; i < 9; i++) {
+		struct pollfd error = { .fd = fd };
+		long sent = now_ms();
+
+		EQ(send(fd, map + 1000 * i, 1000, MSG_ZEROCOPY), 1000);
+		EQ(poll(&error, 1, LONG_MS), 1);
+		EQ(error.revents, POLLERR);
+		late += now_ms() - sent > 400;
+		await_told(fd, i, i + 1);
+	}
+	CHECK(late < 5);
+	expect_sunk(fd, 9000);
 }
 
 /* ---- errors ---- */

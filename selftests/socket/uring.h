@@ -15,6 +15,11 @@
 #define IORING_FEAT_RECVSEND_BUNDLE	(1U << 14)
 #endif
 
+/* commands of IORING_OP_URING_CMD to a socket, of an enum there: SOCKET_URING_OP_* */
+#define RING_SIOCINQ	0
+#define RING_SIOCOUTQ	1
+#define RING_UNKNOWN	99
+
 #define RING_ENTRIES 64
 #define RING_WAIT_MS 20000
 
