@@ -7,7 +7,8 @@
  * for callers the host vouches for. Remote addresses: loopback is out of reach (EACCES); the
  * node's own addresses answer ECONNREFUSED, unless an endpoint of ours listens there (a host may
  * well talk to another host's listener, or its own) or allow_local is set. Options: the whitelist
- * below; what is not in it gets ENOPROTOOPT.
+ * below; what is not in it gets ENOPROTOOPT, as does what is of a class that the listener's
+ * administrator has not allowed.
  *
  * The listeners that are ours are kept in a hash by port, under listening_lock.
  */
@@ -69,6 +70,16 @@ bool tcps_policy_privileged(const struct memnet_nl_tcps_cfg *cfg, __be16 port)
 		if (p >= cfg->privileged[i].first && p <= cfg->privileged[i].last)
 			return true;
 	return false;
+}
+
+/**
+ * tcps_policy_class() - whether programs of a host may set options of a class
+ * @s: the host's session
+ * @class: the class
+ */
+bool tcps_policy_class(const struct tcps_session *s, enum memnet_option_class class)
+{
+	return s->listener->cfg.options & class;
 }
 
 /* ---- addresses ---- */

@@ -590,6 +590,7 @@ void tcps_close_progress(struct tcps_endpoint *ep, int events);
 
 bool tcps_policy_host(const struct memnet_nl_tcps_cfg *cfg, const struct sockaddr_storage *addr);
 bool tcps_policy_privileged(const struct memnet_nl_tcps_cfg *cfg, __be16 port);
+bool tcps_policy_class(const struct tcps_session *s, enum memnet_option_class class);
 int tcps_policy_bind(const struct sockaddr_storage *addr);
 int tcps_policy_connect(struct net *net, const struct sockaddr_storage *addr);
 bool tcps_policy_is_local_route(const struct sock *sk);
