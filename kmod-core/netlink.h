@@ -137,6 +137,7 @@ struct memnet_nl_prefix {
  * @max_channels: channels of a host, 0 for the module's default
  * @max_endpoints: sockets of a host, 0 for the module's default
  * @max_pages: pages held for a host, 0 for the module's default
+ * @options: enum memnet_option_class, what programs of a host may set
  * @n_allow: entries of @allow, at least one
  * @n_privileged: entries of @privileged
  * @allow: where a host may connect from
@@ -149,6 +150,7 @@ struct memnet_nl_tcps_cfg {
 	u32	max_channels;
 	u32	max_endpoints;
 	u64	max_pages;
+	u32	options;
 	u32	n_allow;
 	u32	n_privileged;
 	struct memnet_nl_prefix allow[MEMNET_PREFIXES_MAX];

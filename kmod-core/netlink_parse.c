@@ -70,6 +70,7 @@ const struct nla_policy memnet_nl_tcps_listen_policy[NL_TCPS_LISTEN_ATTRS + 1] =
 	[MEMNET_A_TCPS_MAX_CHANNELS]	= { .type = NLA_U32 },
 	[MEMNET_A_TCPS_MAX_ENDPOINTS]	= { .type = NLA_U32 },
 	[MEMNET_A_TCPS_MAX_PAGES]	= { .type = NLA_U64 },
+	[MEMNET_A_TCPS_OPTIONS]		= NLA_POLICY_MASK(NLA_U32, MEMNET_OPTION_CLASS_MASK),
 };
 
 const struct nla_policy memnet_nl_tcps_unlisten_policy[NL_TCPS_UNLISTEN_ATTRS + 1] = {
@@ -481,5 +482,7 @@ int memnet_nl_parse_tcps(const struct genl_info *info, struct memnet_nl_tcps_cfg
 		cfg->max_endpoints = nla_get_u32(attrs[MEMNET_A_TCPS_MAX_ENDPOINTS]);
 	if (attrs[MEMNET_A_TCPS_MAX_PAGES])
 		cfg->max_pages = nla_get_u64(attrs[MEMNET_A_TCPS_MAX_PAGES]);
+	if (attrs[MEMNET_A_TCPS_OPTIONS])
+		cfg->options = nla_get_u32(attrs[MEMNET_A_TCPS_OPTIONS]);
 	return 0;
 }

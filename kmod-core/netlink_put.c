@@ -157,6 +157,7 @@ bool memnet_nl_put_listener(struct sk_buff *skb, const struct memnet_nl_listener
 	       nla_put_u32(skb, MEMNET_A_TCPS_MAX_CHANNELS, cfg->max_channels) ||
 	       nla_put_u32(skb, MEMNET_A_TCPS_MAX_ENDPOINTS, cfg->max_endpoints) ||
 	       put_u64(skb, MEMNET_A_TCPS_MAX_PAGES, cfg->max_pages) ||
+	       nla_put_u32(skb, MEMNET_A_TCPS_OPTIONS, cfg->options) ||
 	       nla_put_u32(skb, MEMNET_A_TCPS_SESSIONS, l->sessions) ||
 	       put_u64(skb, MEMNET_A_TCPS_REFUSED, l->refused);
 }

@@ -172,7 +172,8 @@ static int check_body(const struct wire_msg *msg)
 	case WIRE_CONNECT:
 		return wire_check_addr(&msg->connect.addr);
 	case WIRE_SETOPT:
-		return le32_to_cpu(msg->setopt.len) > WIRE_OPT_MAX ? -EPROTO : 0;
+		return le32_to_cpu(msg->setopt.len) > WIRE_OPT_MAX ||
+		       le32_to_cpu(msg->setopt.flags) & ~WIRE_SETOPT_VOUCHED ? -EPROTO : 0;
 	case WIRE_GETOPT:
 		return le32_to_cpu(msg->getopt.room) > WIRE_OPT_READ ? -EPROTO : 0;
 	case WIRE_QUERY:

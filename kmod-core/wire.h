@@ -201,11 +201,12 @@ struct wire_connect {
 	struct wire_addr addr;
 };
 
+#define WIRE_SETOPT_VOUCHED	0x01	/* the caller has the capability TCP wants, says the host */
 struct wire_setopt {
 	__le32	level;
 	__le32	name;
 	__le32	len;
-	__le32	reserved;
+	__le32	flags;
 	u8	value[WIRE_OPT_MAX];
 };
 

@@ -403,7 +403,8 @@ static int bind_everywhere(struct sock *sk, const struct wire_addr *addr, bool p
 
 	for (turns = 1; ; turns++) {
 		ret = bind_on_node(sk, addr, privileged);
-		if (ret || !wildcard(sk))
+		/* Who bound to no port yet (IP_BIND_ADDRESS_NO_PORT) has none on loopback. */
+		if (ret || !wildcard(sk) || !inet_sk(sk)->inet_num)
 			return ret;
 		ret = memnet_native_reserve(sk, !addr->port && turns < MAX_TURNS);
 		if (ret != -EADDRINUSE || addr->port)
@@ -490,7 +491,7 @@ int memnet_bind(struct socket *sock, memnet_sockaddr *uaddr, int len)
 	ret = bind_everywhere(sk, &wire, privileged);
 	if (ret)
 		goto out;
-	ret = ask_cgroup_again(sk);
+	ret = inet_sk(sk)->inet_num ? ask_cgroup_again(sk) : 0;
 	if (ret) {
 		unbind(sk);
 		goto out;

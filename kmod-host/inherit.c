@@ -19,7 +19,7 @@
 #define INHERITED_FLAGS	(BIT(SOCK_LINGER) | BIT(SOCK_DBG) | BIT(SOCK_BROADCAST) |		\
 			 BIT(SOCK_NOFCS) | BIT(SOCK_RXQ_OVFL) | BIT(SOCK_FILTER_LOCKED) |	\
 			 BIT(SOCK_SELECT_ERR_QUEUE) | BIT(SOCK_RCVMARK) | BIT(SOCK_URGINLINE) |	\
-			 BIT(SOCK_ZEROCOPY))
+			 BIT(SOCK_ZEROCOPY) | BIT(SOCK_LOCALROUTE))
 
 /* Options of SOL_SOCKET, as struct sock has them. */
 struct of_socket {
@@ -36,6 +36,7 @@ struct of_socket {
 	u8		ipv6only;
 	u8		no_check_tx;
 	u8		txrehash;
+	u32		mark;
 	unsigned long	max_pacing_rate;
 };
 
@@ -90,6 +91,7 @@ static void read_socket(struct of_socket *s, const struct sock *sk)
 	s->no_check_tx = sk->sk_no_check_tx;
 	s->max_pacing_rate = READ_ONCE(sk->sk_max_pacing_rate);
 	s->txrehash = READ_ONCE(sk->sk_txrehash);
+	s->mark = READ_ONCE(sk->sk_mark);
 }
 
 static void write_socket(struct sock *sk, const struct of_socket *s)
@@ -109,6 +111,7 @@ static void write_socket(struct sock *sk, const struct of_socket *s)
 	sk->sk_no_check_tx = s->no_check_tx;
 	WRITE_ONCE(sk->sk_max_pacing_rate, s->max_pacing_rate);
 	WRITE_ONCE(sk->sk_txrehash, s->txrehash);
+	WRITE_ONCE(sk->sk_mark, s->mark);
 }
 
 static void read_options(struct memnet_inherited *in, const struct sock *listener)

@@ -11,6 +11,12 @@
  * that the socket gets later. Nobody waits for what comes of that: another node, or the host, may
  * not have what the first one had. What an option is then is read where TCP is (sockopt.c).
  *
+ * Some are the node's administrator's to allow, by class: the node refuses those of a class that is
+ * not allowed as TCP does those it has never heard of. Where TCP wants a capability its caller has
+ * to have it here, and the node is told that he has. Of SOL_SOCKET, which the core reads, the value
+ * is in struct sock, too; but that of a device, which is the node's: the core would look for it
+ * here.
+ *
  * A value that is kept never changes, so that a child, which has its listener's on the node, has
  * them here by reference. memnet_sock.kept is under lock_sock().
  */
@@ -23,19 +29,25 @@
 
 #define ASK	0x1	/* only the node knows */
 #define ALONE	0x2	/* is not inherited */
+#define VOUCHED	0x4	/* the node is told that the caller may */
+#define DEVICE	0x8	/* of the node: nothing here has it */
 
 /**
  * enum judged_type - what a value is
  * @NUMBER:	an int
+ * @FLAG:	an int of which any value but 0 is 1
  * @RATE:	an u64
  * @NAME:	text
  * @KEY:	one or two of TCP_FASTOPEN_KEY_LENGTH bytes
+ * @IFNAME:	name of a device, cut where it is too long
  */
 enum judged_type {
 	NUMBER,
+	FLAG,
 	RATE,
 	NAME,
 	KEY,
+	IFNAME,
 };
 
 static const struct judged {
@@ -50,6 +62,13 @@ static const struct judged {
 	[MEMNET_JUDGED_FASTOPEN_KEY] = { SOL_TCP, TCP_FASTOPEN_KEY, KEY, ALONE },
 	[MEMNET_JUDGED_PREFERENCES] = { SOL_IPV6, IPV6_ADDR_PREFERENCES, NUMBER },
 	[MEMNET_JUDGED_PACING] = { SOL_SOCKET, SO_MAX_PACING_RATE, RATE },
+	[MEMNET_JUDGED_PRIORITY] = { SOL_SOCKET, SO_PRIORITY, NUMBER, ASK | ALONE | VOUCHED },
+	[MEMNET_JUDGED_MARK] = { SOL_SOCKET, SO_MARK, NUMBER, ASK | VOUCHED },
+	[MEMNET_JUDGED_DONTROUTE] = { SOL_SOCKET, SO_DONTROUTE, FLAG, ASK },
+	[MEMNET_JUDGED_DEVICE] = { SOL_SOCKET, SO_BINDTODEVICE, IFNAME, ASK | DEVICE },
+	[MEMNET_JUDGED_IFINDEX] = { SOL_SOCKET, SO_BINDTOIFINDEX, NUMBER, ASK | DEVICE },
+	[MEMNET_JUDGED_FREEBIND] = { SOL_IP, IP_FREEBIND, FLAG, ASK },
+	[MEMNET_JUDGED_TRANSPARENT] = { SOL_IP, IP_TRANSPARENT, FLAG, ASK | VOUCHED },
 };
 
 /**
@@ -66,6 +85,7 @@ struct memnet_kept {
 		u64 rate;
 		char text[TCP_CA_NAME_MAX];
 		u8 key[TCP_FASTOPEN_KEY_BUF_LENGTH];
+		char device[IFNAMSIZ];
 	} value;
 };
 
@@ -102,13 +122,32 @@ static int take(const struct judged *o, struct memnet_kept *kept, sockptr_t valu
 			return -EINVAL;
 		kept->len = len;
 		return copy_from_sockptr(kept->value.key, value, len) ? -EFAULT : 0;
+	case IFNAME:
+		kept->len = sizeof(kept->value.device);
+		len = min_t(unsigned int, len, IFNAMSIZ - 1);
+		return copy_from_sockptr(kept->value.device, value, len) ? -EFAULT : 0;
+	case FLAG:
+		if (!len)
+			return -EINVAL;
+		number = !!number;
+		break;
 	default:
 		if (len < sizeof(number))
 			return -EINVAL;
-		kept->len = sizeof(kept->value.number);
-		kept->value.number = number;
-		return 0;
 	}
+	kept->len = sizeof(kept->value.number);
+	kept->value.number = number;
+	return 0;
+}
+
+/* The capability that TCP wants of its caller. */
+static bool may(const struct sock *sk, int i, int number)
+{
+	struct user_namespace *ns = sock_net(sk)->user_ns;
+
+	if (!(judged[i].how & VOUCHED) || (i == MEMNET_JUDGED_TRANSPARENT && !number))
+		return true;
+	return ns_capable(ns, CAP_NET_RAW) || ns_capable(ns, CAP_NET_ADMIN);
 }
 
 static void make_message(struct wire_msg *msg, int i, const struct memnet_kept *kept)
@@ -120,9 +159,12 @@ static void make_message(struct wire_msg *msg, int i, const struct memnet_kept *
 	msg->setopt.level = cpu_to_le32(judged[i].level);
 	msg->setopt.name = cpu_to_le32(judged[i].name);
 	msg->setopt.len = cpu_to_le32(kept->len);
+	if (judged[i].how & VOUCHED)
+		msg->setopt.flags = cpu_to_le32(WIRE_SETOPT_VOUCHED);
 	switch (judged[i].type) {
 	case NAME:
 	case KEY:
+	case IFNAME:
 		memcpy(msg->setopt.value, &kept->value, kept->len);
 		break;
 	case RATE:
@@ -167,6 +209,8 @@ static int set_native(struct socket *native, int i, struct memnet_kept *kept)
 	if (judged[i].type == RATE)
 		return sock_setsockopt(native, judged[i].level, judged[i].name,
 				       KERNEL_SOCKPTR(&rate), sizeof(rate));
+	if (judged[i].level == SOL_SOCKET)
+		return sock_setsockopt(native, judged[i].level, judged[i].name, value, kept->len);
 	return native->ops->setsockopt(native, judged[i].level, judged[i].name, value, kept->len);
 }
 
@@ -219,6 +263,11 @@ int memnet_judged_find(int level, int name)
 {
 	int i;
 
+	/* Other names of these. */
+	if (level == SOL_IPV6 && name == IPV6_FREEBIND)
+		return MEMNET_JUDGED_FREEBIND;
+	if (level == SOL_IPV6 && name == IPV6_TRANSPARENT)
+		return MEMNET_JUDGED_TRANSPARENT;
 	for (i = 0; i < MEMNET_JUDGED_END; i++)
 		if (judged[i].level == level && judged[i].name == name)
 			return i;
@@ -246,6 +295,23 @@ static int add_preferences(int before, int value)
 	return value;
 }
 
+/* What the core reads, and what is known of the node. */
+static void apply(struct sock *sk, int i, const struct memnet_kept *kept)
+{
+	switch (i) {
+	case MEMNET_JUDGED_PRIORITY:
+		WRITE_ONCE(sk->sk_priority, kept->value.number);
+		memnet_sk(sk)->opt[MEMNET_OPT_PRIORITY] = kept->value.number;
+		break;
+	case MEMNET_JUDGED_MARK:
+		WRITE_ONCE(sk->sk_mark, kept->value.number);
+		break;
+	case MEMNET_JUDGED_DONTROUTE:
+		sock_valbool_flag(sk, SOCK_LOCALROUTE, kept->value.number);
+		break;
+	}
+}
+
 /**
  * memnet_judged_set() - set an option of the table
  * @sk: socket, not locked
@@ -254,8 +320,8 @@ static int add_preferences(int before, int value)
  * @len: its size
  * @number: the value, of an option that is an integer
  *
- * Waits for the node. Return: 0, what TCP says, -ENETDOWN without a link, -EINTR when killed, or
- * another negative errno.
+ * Waits for the node. Return: 0, what TCP says, -EPERM, -ENETDOWN without a link, -EINTR when
+ * killed, or another negative errno.
  */
 int memnet_judged_set(struct sock *sk, int i, sockptr_t value, unsigned int len, int number)
 {
@@ -263,6 +329,8 @@ int memnet_judged_set(struct sock *sk, int i, sockptr_t value, unsigned int len,
 	struct memnet_kept *kept;
 	int ret;
 
+	if (!may(sk, i, number))
+		return -EPERM;
 	kept = kzalloc(sizeof(*kept), GFP_KERNEL);
 	if (!kept)
 		return -ENOMEM;
@@ -280,13 +348,30 @@ int memnet_judged_set(struct sock *sk, int i, sockptr_t value, unsigned int len,
 			kept->value.number = add_preferences(mn->kept[i]->value.number,
 							     kept->value.number);
 		swap(mn->kept[i], kept);
+		apply(sk, i, mn->kept[i]);
 		/* The one on loopback does what it can, or what the socket became meanwhile. */
-		if (mn->native)
+		if (mn->native && !(judged[i].how & DEVICE))
 			set_native(mn->native, i, mn->kept[i]);
 	}
 	release_sock(sk);
 	put(kept);
 	return ret;
+}
+
+/**
+ * memnet_judged_get() - read an option of the table that only those set who ask for it
+ * @mn: socket, locked
+ * @i: enum memnet_judged, or negative
+ * @value: result
+ *
+ * Return: false if it is read elsewhere.
+ */
+bool memnet_judged_get(const struct memnet_sock *mn, int i, int *value)
+{
+	if (i < 0 || judged[i].type != FLAG)
+		return false;
+	*value = mn->kept[i] ? mn->kept[i]->value.number : 0;
+	return true;
 }
 
 /* SO_MAX_PACING_RATE has changed, which the core keeps; returns 0 or -ENOMEM. */
@@ -336,10 +421,19 @@ int memnet_judged_pace(struct sock *sk)
 
 static int tell(struct memnet_sock *mn, struct memnet_endpoint *ep, int i)
 {
+	const struct memnet_kept *kept = mn->kept[i];
 	struct wire_msg msg;
+	int ret;
 
-	make_message(&msg, i, mn->kept[i]);
-	return memnet_post(ep, &msg, GFP_KERNEL);
+	/* Another one was set later, which the core had to see. */
+	if (i == MEMNET_JUDGED_PRIORITY &&
+	    READ_ONCE(mn->inet.sk.sk_priority) != kept->value.number)
+		return 0;
+	make_message(&msg, i, kept);
+	ret = memnet_post(ep, &msg, GFP_KERNEL);
+	if (!ret && i == MEMNET_JUDGED_PRIORITY)
+		mn->opt[MEMNET_OPT_PRIORITY] = kept->value.number;
+	return ret;
 }
 
 /**
@@ -382,7 +476,7 @@ void memnet_judged_copy(struct sock *sk, struct socket *native)
 	/* Without memory for it what was set before has to do. */
 	note_pace(mn, &changed);
 	for (i = 0; i < MEMNET_JUDGED_END; i++)
-		if (mn->kept[i])
+		if (mn->kept[i] && !(judged[i].how & DEVICE) && i != MEMNET_JUDGED_PRIORITY)
 			set_native(native, i, mn->kept[i]);
 }
 

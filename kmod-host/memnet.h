@@ -393,6 +393,9 @@ enum memnet_opt {
 	MEMNET_OPT_RECVFRAGSIZE6,
 	MEMNET_OPT_FASTOPEN_CONNECT,
 	MEMNET_OPT_INQ,
+	MEMNET_OPT_NO_PORT,
+	MEMNET_OPT_PORT_RANGE,
+	MEMNET_OPT_CNX_ADVICE,
 	MEMNET_OPT_END,
 };
 
@@ -407,6 +410,13 @@ enum memnet_judged {
 	MEMNET_JUDGED_FASTOPEN_KEY,
 	MEMNET_JUDGED_PREFERENCES,
 	MEMNET_JUDGED_PACING,
+	MEMNET_JUDGED_PRIORITY,
+	MEMNET_JUDGED_MARK,
+	MEMNET_JUDGED_DONTROUTE,
+	MEMNET_JUDGED_DEVICE,
+	MEMNET_JUDGED_IFINDEX,
+	MEMNET_JUDGED_FREEBIND,
+	MEMNET_JUDGED_TRANSPARENT,
 	MEMNET_JUDGED_END,
 };
 
@@ -791,6 +801,7 @@ void memnet_inherited_put(struct memnet_inherited *in);
 /* judged.c */
 int memnet_judged_find(int level, int name);
 int memnet_judged_set(struct sock *sk, int i, sockptr_t value, unsigned int len, int number);
+bool memnet_judged_get(const struct memnet_sock *mn, int i, int *value);
 int memnet_judged_pace(struct sock *sk);
 int memnet_judged_sync(struct sock *sk, struct memnet_endpoint *ep, bool all);
 void memnet_judged_copy(struct sock *sk, struct socket *native);

@@ -39,6 +39,7 @@
 #define LIVE	0x20	/* only TCP knows what is to be read */
 #define ZERO	0x40	/* reads 0, whatever was set */
 #define OPEN	0x80	/* OPEN says it */
+#define EXACT	0x100	/* a value that is too long is an error, too */
 
 /*
  * @min, @max: bounds; @deflt: while nobody has set it; @family: AF_UNSPEC, or the only one that has
@@ -49,7 +50,7 @@ static const struct option {
 	int min, max;
 	int deflt;
 	u8 family;
-	u8 how;
+	u16 how;
 } options[MEMNET_OPT_END] = {
 	[MEMNET_OPT_REUSEADDR] = { SOL_SOCKET, SO_REUSEADDR },
 	[MEMNET_OPT_REUSEPORT] = { SOL_SOCKET, SO_REUSEPORT },
@@ -89,6 +90,12 @@ static const struct option {
 				       IPV6_PMTUDISC_OMIT, IPV6_PMTUDISC_WANT, AF_INET6 },
 	[MEMNET_OPT_AUTOFLOWLABEL] = { SOL_IPV6, IPV6_AUTOFLOWLABEL, INT_MIN, INT_MAX, -1,
 				       AF_INET6, FLAG | SYSTEM | EMPTY },
+
+	[MEMNET_OPT_NO_PORT] = { SOL_IP, IP_BIND_ADDRESS_NO_PORT, INT_MIN, INT_MAX, 0, 0,
+				 FLAG | EMPTY },
+	[MEMNET_OPT_PORT_RANGE] = { SOL_IP, IP_LOCAL_PORT_RANGE, INT_MIN, INT_MAX, 0, 0, EXACT },
+	/* nothing that is kept: see memnet_option_advise() */
+	[MEMNET_OPT_CNX_ADVICE] = { SOL_SOCKET, SO_CNX_ADVICE, 1, 1, 0, 0, ALONE },
 
 	/* done here; a connect() of ours never has a cookie, with which TCP would wait for bytes */
 	[MEMNET_OPT_FASTOPEN_CONNECT] = { SOL_TCP, TCP_FASTOPEN_CONNECT, 0, 1, 0, 0, KEPT },
@@ -154,12 +161,16 @@ void memnet_option(int i, int *level, int *name)
 }
 
 /**
- * memnet_option_empty() - is a value that is too short 0, not an error
+ * memnet_option_fits() - is a value of this size none that is an error
  * @i: enum memnet_opt
+ * @len: its size
  */
-bool memnet_option_empty(int i)
+bool memnet_option_fits(int i, unsigned int len)
 {
-	return options[i].how & EMPTY;
+	if (options[i].how & EXACT)
+		return len == sizeof(int);
+	/* Options of IP may be single bytes. */
+	return options[i].how & EMPTY || len >= (options[i].level == SOL_IP ? 1 : sizeof(int));
 }
 
 static void make_message(struct wire_msg *msg, int i, int value)
@@ -435,6 +446,10 @@ static int adjust(int i, int *value)
 		if (v && v < TCP_MIN_MSS)
 			return -EINVAL;
 		break;
+	case MEMNET_OPT_PORT_RANGE:	/* the first one and the last one, if not 0 */
+		if ((u16)v && (u32)v >> 16 && (u16)v > (u32)v >> 16)
+			return -EINVAL;
+		break;
 	case MEMNET_OPT_LINGER2:
 		v = clamp(v, -1, TCP_FIN_TIMEOUT_MAX / HZ);
 		break;
@@ -516,6 +531,22 @@ int memnet_option_set(struct sock *sk, int i, int value)
 	if (mn->native)
 		memnet_native_setopt(mn, options[i].level, options[i].name, value);
 	return 0;
+}
+
+/**
+ * memnet_option_advise() - SO_CNX_ADVICE: the way its packets take is bad, says the application
+ * @sk: socket, locked
+ *
+ * It is advice for the moment, that of a connection.
+ */
+void memnet_option_advise(struct sock *sk)
+{
+	struct memnet_sock *mn = memnet_sk(sk);
+
+	if (!mn->ep || !READ_ONCE(mn->ep->connected))
+		return;
+	WRITE_ONCE(mn->opt[MEMNET_OPT_CNX_ADVICE], 1);
+	tell(mn, MEMNET_OPT_CNX_ADVICE, 1, GFP_KERNEL);
 }
 
 /**

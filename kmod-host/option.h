@@ -13,8 +13,9 @@
 /* option.c */
 int memnet_option_find(const struct sock *sk, int level, int name);
 int memnet_option_set(struct sock *sk, int i, int value);
-bool memnet_option_empty(int i);
+bool memnet_option_fits(int i, unsigned int len);
 bool memnet_option_get(struct sock *sk, int i, int *value);
+void memnet_option_advise(struct sock *sk);
 void memnet_tell_changes(struct sock *sk);
 u64 memnet_options_alone(void);
 

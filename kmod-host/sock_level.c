@@ -5,15 +5,30 @@
  * They are kept and read by the core, in struct sock. Those that mean something here, or nothing to
  * TCP either, are a whitelist; kernels before 6.7 do not ask. Where the node's TCP must know (who
  * may share an address, buffer sizes, priority) option.c compares and tells, and of its pace
- * judged.c. A delegated socket has
- * all options that its native socket has; an offloaded listener passes them on to the one it has on
- * loopback.
+ * judged.c. What the node's administrator allows by class is judged.c's, too, which asks the node
+ * first. A delegated socket has all options that its native socket has; an offloaded listener
+ * passes them on to the one it has on loopback.
  */
 #include "option.h"
 
+/* Is an option, with this value, the node's administrator's to allow? */
+static bool by_class(int name, int value)
+{
+	switch (name) {
+	case SO_PRIORITY:
+		return value < 0 || value > TC_PRIO_INTERACTIVE;
+	case SO_MARK:
+	case SO_DONTROUTE:
+	case SO_BINDTODEVICE:
+	case SO_BINDTOIFINDEX:
+		return true;
+	}
+	return false;
+}
+
 /*
- * Does an option do here what it does for TCP? Devices, marks, filters and time stamps would be the
- * host's, where no packets are; hints for the host's stack have nothing to hint at.
+ * Does an option do here what it does for TCP? Filters and time stamps would be the host's, where
+ * no packets are; hints for the host's stack have nothing to hint at.
  */
 static bool carried(int name)
 {
@@ -28,6 +43,7 @@ static bool carried(int name)
 	case SO_BUF_LOCK:
 	case SO_PRIORITY:
 	case SO_TXREHASH:
+	case SO_CNX_ADVICE:
 	case SO_MAX_PACING_RATE:
 	case SO_RCVLOWAT:	/* the calls here obey */
 	case SO_PEEK_OFF:
@@ -56,20 +72,16 @@ static bool carried(int name)
 }
 
 /* The core takes a value before it looks for the name. */
-static int check(int name, sockptr_t value, unsigned int len)
+static int check(int name, sockptr_t value, unsigned int len, int *number)
 {
-	int v = 0;
-
-	if (name != SO_BINDTODEVICE && len < sizeof(v))
+	*number = 0;
+	if (name == SO_BINDTODEVICE)
+		return 0;
+	if (len < sizeof(*number))
 		return -EINVAL;
-	if (name != SO_BINDTODEVICE && copy_from_sockptr(&v, value, sizeof(v)))
+	if (copy_from_sockptr(number, value, sizeof(*number)))
 		return -EFAULT;
-	if (!carried(name))
-		return -ENOPROTOOPT;
-	/* On the node a socket's owner has no privilege, so nobody has one here. */
-	if (name == SO_PRIORITY && (v < 0 || v > TC_PRIO_INTERACTIVE))
-		return -EPERM;
-	return 0;
+	return carried(name) || by_class(name, *number) ? 0 : -ENOPROTOOPT;
 }
 
 static bool is_size(int name)
@@ -79,13 +91,15 @@ static bool is_size(int name)
 }
 
 /* The core has set it. */
-static void apply(struct socket *sock, int name)
+static void apply(struct socket *sock, int name, int number)
 {
 	struct sock *sk = sock->sk;
 	struct memnet_sock *mn = memnet_sk(sk);
 
 	lock_sock(sk);
 	memnet_tell_changes(sk);
+	if (name == SO_CNX_ADVICE && number == 1)
+		memnet_option_advise(sk);
 	if (mn->ep && sk->sk_state == TCP_LISTEN)
 		memnet_bequeath(sk);
 	if (mn->ep && is_size(name)) {
@@ -137,7 +151,7 @@ static int set_zerocopy(struct sock *sk, sockptr_t value)
 int memnet_set_socket(struct socket *sock, int name, sockptr_t value, unsigned int len)
 {
 	struct memnet_sock *mn = memnet_sk(sock->sk);
-	int ret;
+	int number, ret;
 
 	if (memnet_delegated(mn)) {
 		ret = sock_setsockopt(mn->native, SOL_SOCKET, name, value, len);
@@ -145,7 +159,14 @@ int memnet_set_socket(struct socket *sock, int name, sockptr_t value, unsigned i
 			copy_outside(mn, sock, name, value, len);
 		return ret;
 	}
-	ret = check(name, value, len);
+	ret = check(name, value, len, &number);
+	if (!ret && by_class(name, number)) {
+		ret = memnet_judged_set(sock->sk, memnet_judged_find(SOL_SOCKET, name), value, len,
+					number);
+		if (!ret)
+			apply(sock, name, number);
+		return ret;
+	}
 	if (!ret)
 		ret = name == SO_ZEROCOPY ? set_zerocopy(sock->sk, value) :
 					    sock_setsockopt(sock, SOL_SOCKET, name, value, len);
@@ -156,6 +177,6 @@ int memnet_set_socket(struct socket *sock, int name, sockptr_t value, unsigned i
 	if (mn->native && !mn->delegated && name != SO_REUSEADDR)
 		sock_setsockopt(mn->native, SOL_SOCKET, name, value, len);
 	release_sock(sock->sk);
-	apply(sock, name);
+	apply(sock, name, number);
 	return name == SO_MAX_PACING_RATE ? memnet_judged_pace(sock->sk) : 0;
 }

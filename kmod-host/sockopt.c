@@ -70,6 +70,7 @@ static const struct constant {
 #ifdef TCP_IS_MPTCP
 	{ SOL_TCP, TCP_IS_MPTCP, -ENOPROTOOPT, 4, 0 },
 #endif
+	{ SOL_TCP, TCP_TIMESTAMP, -EPERM, 4, NOTHING },
 	{ SOL_IP, IP_HDRINCL, -ENOPROTOOPT, 0, 0 },
 	{ SOL_IP, IP_NODEFRAG, -ENOPROTOOPT, 0, 0 },
 	{ SOL_IP, IP_ROUTER_ALERT, -EINVAL, 0, ROUTER_ALERT },
@@ -95,6 +96,7 @@ static const struct finding {
 	{ SOL_TCP, TCP_CC_INFO, true, true },
 	{ SOL_TCP, TCP_CONGESTION, true },
 	{ SOL_TCP, TCP_SAVED_SYN, true, true },
+	{ SOL_TCP, TCP_TIMESTAMP },
 	{ SOL_TCP, TCP_WINDOW_CLAMP },
 	{ SOL_TCP, TCP_FASTOPEN },
 	{ SOL_TCP, TCP_FASTOPEN_NO_COOKIE },
@@ -183,8 +185,13 @@ static int write_option(struct sock *sk, int level, int name, sockptr_t from, un
 	if (ret)
 		return ret;
 	i = memnet_judged_find(level, name);
+	if (i >= 0 && level == SOL_IP)
+		ret = copy_int(from, len, &value);
+	/* A value that is too short to be one is an error only to whom it may be another one. */
 	if (i >= 0)
-		return memnet_judged_set(sk, i, from, len, value);
+		return ret ?: memnet_judged_set(sk, i, from,
+						level == SOL_IPV6 && len < sizeof(value) ? 0 : len,
+						value);
 	i = memnet_option_find(sk, level, name);
 	c = find_constant(sk, level, name);
 	if (i < 0 && !c)
@@ -197,7 +204,7 @@ static int write_option(struct sock *sk, int level, int name, sockptr_t from, un
 	}
 	if (c)
 		return len < c->len ? -EINVAL : c->error;
-	if (len < (level == SOL_IP ? 1 : sizeof(value)) && !memnet_option_empty(i))
+	if (!memnet_option_fits(i, len))
 		return -EINVAL;
 	lock_sock(sk);
 	ret = memnet_option_set(sk, i, value);
@@ -344,17 +351,19 @@ static int read_option(struct sock *sk, int level, int name, char __user *value,
 {
 	const struct constant *c = find_constant(sk, level, name);
 	const struct finding *f = find_finding(level, name);
-	int i = memnet_option_find(sk, level, name);
+	int i = memnet_option_find(sk, level, name), j = memnet_judged_find(level, name);
 	bool known = !f;
 	int ret = 0, v = 0;
 
-	if (i < 0 && !c && !f)
+	if (i < 0 && j < 0 && !c && !f)
 		return -ENOPROTOOPT;
-	if (c && c->value == NOTHING)
+	if (c && c->value == NOTHING && !f)
 		return -ENOPROTOOPT;
 	lock_sock(sk);
 	if (i >= 0)
 		known = memnet_option_get(sk, i, &v);
+	else if (memnet_judged_get(memnet_sk(sk), j, &v))
+		known = true;
 	else if (c)
 		v = c->value == NUMBER ? inet_sk(sk)->inet_num : c->value;
 	if (!known)

@@ -29,6 +29,9 @@ static void child_start(struct tcps_endpoint *ep, struct tcps_endpoint *child, s
 	child->v6 = ep->v6;
 	child->uid = ep->uid;
 	child->rx.fixed = ep->rx.fixed;
+	child->steered = ep->steered;
+	if (ep->steered & MEMNET_OPTION_CLASS_DEVICE)
+		child->bound_dev = READ_ONCE(ep->sock->sk->sk_bound_dev_if);
 	child->conn.listener = ep->index;
 	child->conn.listener_gen = ep->gen;
 	child->conn.listener_channel = ep->tc->ch->number;

@@ -54,12 +54,14 @@ static int do_bind(struct tcps_endpoint *ep, const struct wire_bind *bind)
 
 	if (len < 0)
 		return len;
+	if (ep->refused)
+		return -EOPNOTSUPP;
 	ret = tcps_policy_bind(&addr);
 	if (ret)
 		return ret;
 	if (le32_to_cpu(bind->flags) & WIRE_BIND_PRIVILEGED &&
 	    tcps_policy_privileged(&ep->tc->session->listener->cfg, bind->addr.port)) {
-		own = tcps_owner_privileged(ep->owner);
+		own = tcps_owner_capable(ep->owner, CAP_NET_BIND_SERVICE);
 		if (!own)
 			return -ENOMEM;
 		cred = own;
@@ -88,6 +90,8 @@ static int do_listen(struct tcps_endpoint *ep, u32 backlog)
 	const struct cred *old;
 	int ret;
 
+	if (ep->refused)
+		return -EOPNOTSUPP;
 	backlog = min(backlog, max);
 	old = override_creds(ep->owner->cred);
 	ret = kernel_listen(ep->sock, backlog);
@@ -142,7 +146,9 @@ static int do_connect(struct tcps_endpoint *ep, const struct wire_connect *conne
 
 	if (len < 0)
 		return len;
-	policy = tcps_policy_connect(sock_net(ep->sock->sk), &addr);
+	if (ep->refused)
+		return -EOPNOTSUPP;
+	policy = tcps_policy_connect(sock_net(ep->sock->sk), &addr, ep->steered);
 	if (policy < 0)
 		return policy;
 	ep->peer = connect->addr;
@@ -262,21 +268,106 @@ static u32 from_wire(union value *host, const u8 *value, u32 len)
 	}
 }
 
+static int set_native(struct tcps_endpoint *ep, const struct cred *cred, u32 level, u32 name,
+		      union value *value, u32 len)
+{
+	const struct cred *old = override_creds(cred);
+	int ret;
+
+	if (level == SOL_SOCKET)
+		ret = sock_setsockopt(ep->sock, level, name, KERNEL_SOCKPTR(value), len);
+	else
+		ret = ep->sock->ops->setsockopt(ep->sock, level, name, KERNEL_SOCKPTR(value), len);
+	revert_creds(old);
+	return ret;
+}
+
+/* Is the native socket tied to the device already? Who has no capability may not say so again. */
+static bool is_tied(const struct sock *sk, u32 name, union value *value)
+{
+	int dev = READ_ONCE(sk->sk_bound_dev_if);
+	struct net_device *device;
+	bool same;
+
+	if (!dev || name == SO_BINDTOIFINDEX)
+		return dev && value->number == dev;
+	value->bytes[IFNAMSIZ - 1] = 0;
+	rcu_read_lock();
+	device = dev_get_by_name_rcu(sock_net(sk), value->bytes);
+	same = device && device->ifindex == dev;
+	rcu_read_unlock();
+	return same;
+}
+
+/*
+ * A device once and for all, and before the socket does anything: later it would be found where it
+ * is not, and get what comes to somebody else. While it connects its route stays as it was found.
+ */
+static int may_steer(const struct tcps_endpoint *ep, u32 class)
+{
+	if (class == MEMNET_OPTION_CLASS_PRIO || ep->state == TCPS_IDLE)
+		return 0;
+	if (ep->state == TCPS_CONNECTING)
+		return -EALREADY;
+	return class == MEMNET_OPTION_CLASS_DEVICE ? -EINVAL : 0;
+}
+
+/* An option that is the administrator's to allow. */
+static int set_by_class(struct tcps_endpoint *ep, u32 class, const struct cred *cred, u32 level,
+			u32 name, union value *value, u32 len)
+{
+	struct sock *sk = ep->sock->sk;
+	int ret;
+
+	if (!tcps_policy_class(ep->tc->session, class))
+		return class == MEMNET_OPTION_CLASS_PRIO ? -EPERM : -ENOPROTOOPT;
+	ret = may_steer(ep, class);
+	if (ret)
+		return ret;
+	if (class != MEMNET_OPTION_CLASS_DEVICE || !is_tied(sk, name, value))
+		ret = set_native(ep, cred, level, name, value, len);
+	if (ret || class == MEMNET_OPTION_CLASS_PRIO)
+		return ret;
+	if (class == MEMNET_OPTION_CLASS_DEVICE)
+		ep->bound_dev = READ_ONCE(sk->sk_bound_dev_if);
+	if (class == MEMNET_OPTION_CLASS_DEVICE ? ep->bound_dev : value->number)
+		ep->steered |= class;
+	else if (class & (MEMNET_OPTION_CLASS_MARK | MEMNET_OPTION_CLASS_ROUTE))
+		ep->steered &= ~class;	/* an address may have come of the others */
+	return 0;
+}
+
+static int set_option(struct tcps_endpoint *ep, u32 class, const struct cred *cred, u32 level,
+		      u32 name, union value *value, u32 len)
+{
+	int ret;
+
+	if (class)
+		return set_by_class(ep, class, cred, level, name, value, len);
+	ret = set_native(ep, cred, level, name, value, len);
+	if (!ret && level == SOL_SOCKET && (name == SO_RCVBUF || name == SO_BUF_LOCK))
+		ep->rx.fixed = name == SO_RCVBUF || value->number & SOCK_RCVBUF_LOCK;
+	return ret;
+}
+
 /**
  * tcps_control_option() - set an option of the native socket
  * @ep: endpoint
- * @level: level
- * @name: name
- * @value: little-endian value
- * @len: its length
+ * @opt: the option
+ * @answered: the host is told what comes of it
+ *
+ * The host counts on having what it was allowed before: where it is not told that it has not, the
+ * endpoint is of no use.
  *
  * Return: 0 or a negative errno.
  */
-int tcps_control_option(struct tcps_endpoint *ep, u32 level, u32 name, const u8 *value, u32 len)
+int tcps_control_option(struct tcps_endpoint *ep, const struct wire_setopt *opt, bool answered)
 {
-	union value host;
-	const struct cred *old;
-	bool unused;
+	u32 level = le32_to_cpu(opt->level), name = le32_to_cpu(opt->name);
+	const struct cred *cred, *own = NULL;
+	u32 len = le32_to_cpu(opt->len), class;
+	union value value = {};
+	bool unused, capable;
 	int ret;
 
 	ret = tcps_policy_option(level, name, len, &unused);
@@ -284,15 +375,23 @@ int tcps_control_option(struct tcps_endpoint *ep, u32 level, u32 name, const u8 
 		return ret;
 	if (!ep->sock)
 		return ep->open_error ?: -ECONNRESET;
-	len = from_wire(&host, value, len);
-	old = override_creds(ep->owner->cred);
-	if (level == SOL_SOCKET)
-		ret = sock_setsockopt(ep->sock, level, name, KERNEL_SOCKPTR(&host), len);
-	else
-		ret = ep->sock->ops->setsockopt(ep->sock, level, name, KERNEL_SOCKPTR(&host), len);
-	revert_creds(old);
-	if (!ret && level == SOL_SOCKET && (name == SO_RCVBUF || name == SO_BUF_LOCK))
-		ep->rx.fixed = name == SO_RCVBUF || host.number & SOCK_RCVBUF_LOCK;
+	cred = ep->owner->cred;
+	len = from_wire(&value, opt->value, len);
+	class = tcps_policy_class_of(level, name, value.number, &capable);
+	if (capable && le32_to_cpu(opt->flags) & WIRE_SETOPT_VOUCHED &&
+	    tcps_policy_class(ep->tc->session, class)) {
+		own = tcps_owner_capable(ep->owner, CAP_NET_RAW);
+		if (!own)
+			return -ENOMEM;
+		cred = own;
+	}
+	ret = set_option(ep, class, cred, level, name, &value, len);
+	if (own)
+		put_cred(own);
+	if (!ret)
+		ep->refused &= ~class;
+	else if (!answered && ep->state == TCPS_IDLE)
+		ep->refused |= class;
 	return ret;
 }
 
@@ -336,6 +435,7 @@ static int read_option(struct tcps_endpoint *ep, const struct wire_getopt *get,
 static void handle(struct tcps_endpoint *ep, const struct wire_msg *msg, u64 pos)
 {
 	struct sk_buff *skb = NULL;
+	bool answered;
 	u64 value = 0;
 	int ret;
 
@@ -362,10 +462,9 @@ static void handle(struct tcps_endpoint *ep, const struct wire_msg *msg, u64 pos
 			ret = 0;
 			break;
 		default:
-			ret = tcps_control_option(ep, le32_to_cpu(msg->setopt.level),
-						  le32_to_cpu(msg->setopt.name), msg->setopt.value,
-						  le32_to_cpu(msg->setopt.len));
-			if (!(msg->hdr.flags & WIRE_F_REPLY))
+			answered = msg->hdr.flags & WIRE_F_REPLY;
+			ret = tcps_control_option(ep, &msg->setopt, answered);
+			if (!answered)
 				return;
 		}
 	}

@@ -5,9 +5,9 @@
  * Native sockets are made, bound, listened on and connected under credentials without any
  * capability and with a uid of their own for each (host, uid), so the kernel's checks do the
  * work: who may share a port by SO_REUSEPORT, which options need a privilege (of ports below 1024
- * the listener's list decides, control.c). These uids begin at 0x40000000 and mean nobody on the
- * node. A host is an id at an address, as it is for sessions: who claims another's id does not get
- * its ports.
+ * the listener's list decides, of options its classes, control.c). These uids begin at 0x40000000
+ * and mean nobody on the node. A host is an id at an address, as it is for sessions: who claims
+ * another's id does not get its ports.
  *
  * An owner lives while endpoints use it, and for a while longer, so that a user keeps its uid; a
  * bounded number of unused ones is kept, the oldest goes first.
@@ -36,7 +36,8 @@ static LIST_HEAD(idle);
 static unsigned int nr_idle;
 static u32 next_number;
 
-static const struct cred *make_cred(kuid_t uid, bool bind_service)
+/* @cap: the only capability, or -1 */
+static const struct cred *make_cred(kuid_t uid, int cap)
 {
 	struct cred *cred = prepare_kernel_cred(&init_task);
 
@@ -56,9 +57,9 @@ static const struct cred *make_cred(kuid_t uid, bool bind_service)
 	cap_clear(cred->cap_effective);
 	cap_clear(cred->cap_ambient);
 	cap_clear(cred->cap_bset);
-	if (bind_service) {
-		cap_raise(cred->cap_permitted, CAP_NET_BIND_SERVICE);
-		cap_raise(cred->cap_effective, CAP_NET_BIND_SERVICE);
+	if (cap >= 0) {
+		cap_raise(cred->cap_permitted, cap);
+		cap_raise(cred->cap_effective, cap);
 	}
 	return cred;
 }
@@ -98,7 +99,7 @@ static struct tcps_owner *make_owner(const struct tcps_session *s, u32 uid)
 		kfree(owner);
 		return NULL;
 	}
-	owner->cred = make_cred(KUIDT_INIT(UID_BASE + owner->number), false);
+	owner->cred = make_cred(KUIDT_INIT(UID_BASE + owner->number), -1);
 	if (!owner->cred) {
 		xa_erase(&numbers, owner->number);
 		kfree(owner);
@@ -157,14 +158,15 @@ void tcps_owner_put(struct tcps_owner *owner)
 }
 
 /**
- * tcps_owner_privileged() - an owner's credentials for one bind to a port below 1024
+ * tcps_owner_capable() - an owner's credentials with a capability, for one call
  * @owner: the owner
+ * @cap: CAP_NET_BIND_SERVICE for a port below 1024, CAP_NET_RAW for an option
  *
  * Return: the credentials, to be put, or NULL.
  */
-const struct cred *tcps_owner_privileged(const struct tcps_owner *owner)
+const struct cred *tcps_owner_capable(const struct tcps_owner *owner, int cap)
 {
-	return make_cred(owner->cred->fsuid, true);
+	return make_cred(owner->cred->fsuid, cap);
 }
 
 /**

@@ -82,6 +82,17 @@ static int read_linger2(const struct sock *sk, u8 *to)
 	return put(to, value < 0 ? value : value / HZ);
 }
 
+static int read_timestamp(const struct tcp_sock *tp, u8 *to)
+{
+#ifdef MEMNET_HAVE_tcp_usec_ts
+	u32 now = tcp_clock_ts(tp->tcp_usec_ts) + READ_ONCE(tp->tsoffset);
+
+	return put(to, tp->tcp_usec_ts ? now | 1 : now & ~1U);
+#else
+	return put(to, tcp_time_stamp_raw() + tp->tsoffset);
+#endif
+}
+
 /* Given once, and whole or not at all. */
 static int read_saved_syn(struct sock *sk, u8 *to, u32 *room)
 {
@@ -136,6 +147,8 @@ static int read_tcp(struct sock *sk, u32 name, u8 *to, u32 *room)
 		return read_linger2(sk, to);
 	case TCP_QUICKACK:
 		return put(to, !inet_csk_in_pingpong_mode(sk));
+	case TCP_TIMESTAMP:
+		return read_timestamp(tp, to);
 	case TCP_WINDOW_CLAMP:
 		return put(to, READ_ONCE(tp->window_clamp));
 	default:

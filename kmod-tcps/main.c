@@ -36,6 +36,19 @@ module_param_array(privileged, charp, &n_privileged, 0444);
 MODULE_PARM_DESC(privileged,
 		 "Ports below 1024 hosts may bind for privileged callers: FIRST-LAST,PORT (default: all)");
 
+/* In the order of the bits. */
+static const char *const class_names[] = {
+	"prio", "mark", "route", "device", "freebind", "transparent",
+};
+
+static_assert(BIT(ARRAY_SIZE(class_names)) - 1 == MEMNET_OPTION_CLASS_MASK);
+
+static char *options[ARRAY_SIZE(class_names)];
+static int n_options;
+module_param_array(options, charp, &n_options, 0444);
+MODULE_PARM_DESC(options,
+		 "Classes of socket options hosts may set: prio,mark,route,device,freebind,transparent (default: none)");
+
 unsigned int tcps_heartbeat_ms = 5000;
 module_param_named(heartbeat_ms, tcps_heartbeat_ms, uint, 0444);
 MODULE_PARM_DESC(heartbeat_ms, "Time of silence after which a link is dead, 100 to 600000 (default 5000)");
@@ -137,6 +150,16 @@ static int parse_range(const char *text, struct memnet_port_range *r)
 	return 0;
 }
 
+static int parse_class(const char *text, u32 *classes)
+{
+	int i = match_string(class_names, ARRAY_SIZE(class_names), text);
+
+	if (i < 0)
+		return i;
+	*classes |= BIT(i);
+	return 0;
+}
+
 static int parse_params(struct memnet_nl_tcps_cfg *cfg)
 {
 	struct netlink_ext_ack extack = {};
@@ -170,6 +193,13 @@ static int parse_params(struct memnet_nl_tcps_cfg *cfg)
 		cfg->privileged[0] = (struct memnet_port_range){ .first = 1, .last = 1023 };
 		cfg->n_privileged = 1;
 	}
+	for (i = 0; i < n_options; i++) {
+		ret = parse_class(options[i], &cfg->options);
+		if (ret) {
+			pr_err("memnet_tcps: options=%s is not a class of options\n", options[i]);
+			return ret;
+		}
+	}
 	if (secret) {
 		cfg->secret.len = strlen(secret);
 		if (cfg->secret.len < MEMNET_SECRET_MIN || cfg->secret.len > MEMNET_SECRET_MAX) {
@@ -188,10 +218,11 @@ static int listen_by_params(void)
 	int ret;
 
 	if (!listen) {
-		if (!n_allow && !secret && !n_privileged)
+		if (!n_allow && !secret && !n_privileged && !n_options)
 			return 0;
 		pr_err("memnet_tcps: %s= is of the address that listen= serves on, and there is none\n",
-		       n_allow ? "allow" : secret ? "secret" : "privileged");
+		       n_allow ? "allow" : secret ? "secret" : n_options ? "options" :
+									    "privileged");
 		return -EINVAL;
 	}
 	cfg = kzalloc(sizeof(*cfg), GFP_KERNEL);

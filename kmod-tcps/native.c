@@ -166,6 +166,8 @@ int tcps_native_inherit(struct tcps_endpoint *ep, struct tcps_endpoint *from)
 	ep->v6 = from->v6;
 	ep->v6only = from->v6only;
 	ep->rx.fixed = from->rx.fixed;
+	ep->steered = from->steered;
+	ep->bound_dev = READ_ONCE(sock->sk->sk_bound_dev_if);
 	ret = kernel_connect(sock, (memnet_sockaddr *)&none, sizeof(none), O_NONBLOCK);
 	sock_error(sock->sk);
 	tcps_native_adopt(ep, sock, NULL);

@@ -3,11 +3,17 @@
  * What hosts may do here, whatever they say.
  *
  * Who may connect: the listener's allow-list. Local addresses: any of the node's but loopback,
- * which does not exist for hosts (EADDRNOTAVAIL). Ports below 1024: those of the listener's list,
+ * which does not exist for hosts (EADDRNOTAVAIL); foreign ones where IP_FREEBIND or IP_TRANSPARENT
+ * is allowed. Ports below 1024: those of the listener's list,
  * for callers the host vouches for. Remote addresses: loopback is out of reach (EACCES); the
  * node's own addresses answer ECONNREFUSED, unless an endpoint of ours listens there (a host may
  * well talk to another host's listener, or its own) or allow_local is set. Options: the whitelist
- * below; what is not in it gets ENOPROTOOPT.
+ * below; what is not in it gets ENOPROTOOPT, as does what is of a class that the listener's
+ * administrator has not allowed (of priorities, EPERM).
+ *
+ * Options of most classes choose the table that routes a socket's packets. The addresses of the
+ * node are then others, perhaps, than those looked at here, so of its own ones such a socket
+ * reaches none; and while it connects its route, which has been looked at, does not change.
  *
  * The listeners that are ours are kept in a hash by port, under listening_lock.
  */
@@ -69,6 +75,16 @@ bool tcps_policy_privileged(const struct memnet_nl_tcps_cfg *cfg, __be16 port)
 		if (p >= cfg->privileged[i].first && p <= cfg->privileged[i].last)
 			return true;
 	return false;
+}
+
+/**
+ * tcps_policy_class() - whether programs of a host may set options of a class
+ * @s: the host's session
+ * @class: the class
+ */
+bool tcps_policy_class(const struct tcps_session *s, enum memnet_option_class class)
+{
+	return s->listener->cfg.options & class;
 }
 
 /* ---- addresses ---- */
@@ -137,6 +153,12 @@ static bool is_own(struct net *net, const struct target *t)
 	return ipv6_chk_addr(net, &t->in6, NULL, 0);
 }
 
+/* All of 0.0.0.0/8 is taken for "any address" here, and but one of them is. */
+static bool is_odd(const struct target *t)
+{
+	return t->v4 && ipv4_is_zeronet(t->in) && t->in;
+}
+
 /**
  * tcps_policy_bind() - whether a host may bind to a local address
  * @addr: the address
@@ -147,7 +169,7 @@ int tcps_policy_bind(const struct sockaddr_storage *addr)
 {
 	struct target t = target_of(addr);
 
-	if (!is_loopback(&t))
+	if (!is_loopback(&t) && !is_odd(&t))
 		return 0;
 	memnet_stat_inc(MEMNET_STAT_TCPS_DENIED);
 	return -EADDRNOTAVAIL;
@@ -252,10 +274,11 @@ static bool is_ours(struct net *net, const struct target *t)
  * tcps_policy_connect() - whether a host may connect to an address
  * @net: namespace
  * @addr: the address
+ * @steered: by a socket with an option that chooses another way
  *
  * Return: 0; 1 for the node's own address, allowed; -EACCES or -ECONNREFUSED.
  */
-int tcps_policy_connect(struct net *net, const struct sockaddr_storage *addr)
+int tcps_policy_connect(struct net *net, const struct sockaddr_storage *addr, bool steered)
 {
 	struct target t = target_of(addr);
 	int ret;
@@ -265,7 +288,7 @@ int tcps_policy_connect(struct net *net, const struct sockaddr_storage *addr)
 		ret = -EACCES;
 	else if (!is_own(net, &t))
 		ret = 0;
-	else if (READ_ONCE(tcps_allow_local) || is_ours(net, &t))
+	else if (READ_ONCE(tcps_allow_local) || (!steered && is_ours(net, &t)))
 		ret = 1;
 	else
 		ret = -ECONNREFUSED;
@@ -300,14 +323,16 @@ bool tcps_policy_is_local_route(const struct sock *sk)
 
 /*
  * @ordered: the place in the stream matters; @size: bytes of a value that is not a 32-bit integer;
- * @twice: or twice as many.
- * None of them is a way to what an owner's credentials do not have.
+ * @twice: or twice as many; @class: it needs to be allowed; @capable: it needs a capability, for
+ * which the host vouches. None is a way to what an owner's credentials do not have but those.
  */
 static const struct {
 	u16 level, name;
 	bool ordered;
 	u8 size;
 	bool twice;
+	u8 class;
+	bool capable;
 } options[] = {
 	{ SOL_SOCKET, SO_REUSEADDR },
 	{ SOL_SOCKET, SO_REUSEPORT },
@@ -315,8 +340,13 @@ static const struct {
 	{ SOL_SOCKET, SO_SNDBUF },
 	{ SOL_SOCKET, SO_RCVBUF },
 	{ SOL_SOCKET, SO_BUF_LOCK },
-	{ SOL_SOCKET, SO_PRIORITY },
+	{ SOL_SOCKET, SO_PRIORITY },	/* see tcps_policy_class_of() */
+	{ SOL_SOCKET, SO_MARK, .class = MEMNET_OPTION_CLASS_MARK, .capable = true },
+	{ SOL_SOCKET, SO_DONTROUTE, .class = MEMNET_OPTION_CLASS_ROUTE },
+	{ SOL_SOCKET, SO_BINDTODEVICE, .size = IFNAMSIZ, .class = MEMNET_OPTION_CLASS_DEVICE },
+	{ SOL_SOCKET, SO_BINDTOIFINDEX, .class = MEMNET_OPTION_CLASS_DEVICE },
 	{ SOL_SOCKET, SO_TXREHASH },
+	{ SOL_SOCKET, SO_CNX_ADVICE },
 	{ SOL_SOCKET, SO_MAX_PACING_RATE, .size = sizeof(__le64) },
 	{ SOL_TCP, TCP_NODELAY, true },
 	{ SOL_TCP, TCP_CORK, true },
@@ -342,6 +372,10 @@ static const struct {
 	{ SOL_IP, IP_TTL },
 	{ SOL_IP, IP_MINTTL },
 	{ SOL_IP, IP_MTU_DISCOVER },
+	{ SOL_IP, IP_BIND_ADDRESS_NO_PORT },
+	{ SOL_IP, IP_LOCAL_PORT_RANGE },
+	{ SOL_IP, IP_FREEBIND, .class = MEMNET_OPTION_CLASS_FREEBIND },
+	{ SOL_IP, IP_TRANSPARENT, .class = MEMNET_OPTION_CLASS_TRANSPARENT, .capable = true },
 	{ SOL_IPV6, IPV6_V6ONLY },
 	{ SOL_IPV6, IPV6_UNICAST_HOPS },
 	{ SOL_IPV6, IPV6_TCLASS },
@@ -350,6 +384,16 @@ static const struct {
 	{ SOL_IPV6, IPV6_AUTOFLOWLABEL },
 	{ SOL_IPV6, IPV6_ADDR_PREFERENCES },
 };
+
+static int find_option(u32 level, u32 name)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(options); i++)
+		if (options[i].level == level && options[i].name == name)
+			return i;
+	return -ENOPROTOOPT;
+}
 
 /**
  * tcps_policy_option() - whether a host may set an option
@@ -362,17 +406,34 @@ static const struct {
  */
 int tcps_policy_option(u32 level, u32 name, u32 len, bool *ordered)
 {
-	unsigned int i;
+	int i = find_option(level, name);
 	u32 size;
 
-	for (i = 0; i < ARRAY_SIZE(options); i++) {
-		if (options[i].level != level || options[i].name != name)
-			continue;
-		size = options[i].size ?: sizeof(__le32);
-		if (len != size && !(options[i].twice && len == 2 * size))
-			return -EINVAL;
-		*ordered = options[i].ordered;
-		return 0;
-	}
-	return -ENOPROTOOPT;
+	if (i < 0)
+		return i;
+	size = options[i].size ?: sizeof(__le32);
+	if (len != size && !(options[i].twice && len == 2 * size))
+		return -EINVAL;
+	*ordered = options[i].ordered;
+	return 0;
+}
+
+/**
+ * tcps_policy_class_of() - the class an option is of
+ * @level: level
+ * @name: name, both of an option that a host may set
+ * @value: of an option that is an integer
+ * @capable: whether it needs a capability
+ *
+ * Return: enum memnet_option_class or 0.
+ */
+u32 tcps_policy_class_of(u32 level, u32 name, int value, bool *capable)
+{
+	int i = find_option(level, name);
+
+	*capable = options[i].capable;
+	if (level != SOL_SOCKET || name != SO_PRIORITY)
+		return options[i].class;
+	*capable = value < 0 || value > TC_PRIO_INTERACTIVE;
+	return *capable ? MEMNET_OPTION_CLASS_PRIO : 0;
 }

@@ -377,7 +377,9 @@ struct tcps_callbacks {
  * @told:	worker: CLOSED was sent
  * @local:	worker: local address
  * @peer:	worker: remote address
- * @bound_dev:	worker: device it was tied to by BIND, or 0, while it connects
+ * @bound_dev:	worker: device it was tied to by BIND or an option, or 0, while it connects
+ * @steered:	worker: classes of which an option is in force that chooses how packets go
+ * @refused:	worker: classes of which an option was told that could not be set
  * @owner:	worker: whose credentials it acts under
  * @uid:	owner on the host
  * @timer:	bounds of closing
@@ -484,6 +486,8 @@ struct tcps_endpoint {
 	struct wire_addr		local;
 	struct wire_addr		peer;
 	int				bound_dev;
+	u32				steered;
+	u32				refused;
 	struct tcps_owner		*owner;
 	u32				uid;
 	struct timer_list		timer;
@@ -542,7 +546,7 @@ static inline bool tcps_endpoint_is_hosts(const struct tcps_endpoint *ep)
 
 /* control.c */
 void tcps_control_run(struct tcps_endpoint *ep);
-int tcps_control_option(struct tcps_endpoint *ep, u32 level, u32 name, const u8 *value, u32 len);
+int tcps_control_option(struct tcps_endpoint *ep, const struct wire_setopt *opt, bool answered);
 bool tcps_connect_progress(struct tcps_endpoint *ep);
 void tcps_endpoint_grant(struct tcps_endpoint *ep);
 
@@ -590,10 +594,12 @@ void tcps_close_progress(struct tcps_endpoint *ep, int events);
 
 bool tcps_policy_host(const struct memnet_nl_tcps_cfg *cfg, const struct sockaddr_storage *addr);
 bool tcps_policy_privileged(const struct memnet_nl_tcps_cfg *cfg, __be16 port);
+bool tcps_policy_class(const struct tcps_session *s, enum memnet_option_class class);
 int tcps_policy_bind(const struct sockaddr_storage *addr);
-int tcps_policy_connect(struct net *net, const struct sockaddr_storage *addr);
+int tcps_policy_connect(struct net *net, const struct sockaddr_storage *addr, bool steered);
 bool tcps_policy_is_local_route(const struct sock *sk);
 int tcps_policy_option(u32 level, u32 name, u32 len, bool *ordered);
+u32 tcps_policy_class_of(u32 level, u32 name, int value, bool *capable);
 int tcps_policy_listen_add(struct tcps_endpoint *ep);
 void tcps_policy_listen_del(struct tcps_endpoint *ep);
 
@@ -621,7 +627,7 @@ struct tcps_owner {
 
 struct tcps_owner *tcps_owner_get(const struct tcps_session *s, u32 uid);
 void tcps_owner_put(struct tcps_owner *owner);
-const struct cred *tcps_owner_privileged(const struct tcps_owner *owner);
+const struct cred *tcps_owner_capable(const struct tcps_owner *owner, int cap);
 void tcps_cred_init(void);
 void tcps_cred_exit(void);
 

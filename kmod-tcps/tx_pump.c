@@ -215,8 +215,7 @@ static void set_marked_option(struct tcps_endpoint *ep)
 	struct sk_buff *skb = __skb_dequeue(&ep->tx.sending);
 	const struct wire_msg *msg = (const struct wire_msg *)skb->data;
 
-	tcps_control_option(ep, le32_to_cpu(msg->setopt.level), le32_to_cpu(msg->setopt.name),
-			    msg->setopt.value, le32_to_cpu(msg->setopt.len));
+	tcps_control_option(ep, &msg->setopt, false);
 	tcps_skb_free(ep, skb);
 }
 
@@ -224,6 +223,8 @@ static void set_marked_option(struct tcps_endpoint *ep)
 static void set_late_options(struct tcps_endpoint *ep)
 {
 	static const u32 names[] = { TCP_NODELAY, TCP_CORK };
+	struct wire_setopt opt = { .level = cpu_to_le32(SOL_TCP),
+				   .len = cpu_to_le32(sizeof(__le32)) };
 	__le32 value[2];
 	unsigned int i;
 	u8 late;
@@ -236,10 +237,13 @@ static void set_late_options(struct tcps_endpoint *ep)
 	for (i = 0; i < ARRAY_SIZE(names); i++)
 		value[i] = cpu_to_le32(ep->in.late_value[i]);
 	spin_unlock_bh(&ep->lock);
-	for (i = 0; i < ARRAY_SIZE(names); i++)
-		if (late & BIT(i))
-			tcps_control_option(ep, SOL_TCP, names[i], (const u8 *)&value[i],
-					    sizeof(value[i]));
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		if (!(late & BIT(i)))
+			continue;
+		opt.name = cpu_to_le32(names[i]);
+		memcpy(opt.value, &value[i], sizeof(value[i]));
+		tcps_control_option(ep, &opt, false);
+	}
 }
 
 /**

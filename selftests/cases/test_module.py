@@ -255,6 +255,7 @@ def test_bad_parameters_of_the_node(lab):
         ("listen=10.9.0.2 allow=10.9.0.0/24,fd09::2/64", "allow=fd09::2/64: an allowed prefix has bits set past its length"),
         ("listen=10.9.0.2 allow=all", "allow=all is not an address"), ("listen=10.9.0.2 allow=10.9.0.0/", "allow=10.9.0.0/ is not an"),
         (allow, f"allow= {none}"), ("secret=" + "x" * 16, f"secret= {none}"), ("privileged=80", f"privileged= {none}"),
+        ("options=mark", f"options= {none}"), (f"listen=10.9.0.2 {allow} options=prio,marks", "options=marks is not a class of options"),
         (f"listen=10.9.0.2 {allow} secret=short", "a secret has 16 to 64 characters"),
         (f"listen=10.9.0.2 {allow} privileged=90-80", "privileged=90-80 is not a port or a range"),
         (f"listen=10.9.0.2 {allow} privileged=0", "privileged=0 is not a port or a range"),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Attacks of a host on a node: options that it sets and reads. */
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -30,6 +31,76 @@ static int options(struct peer *p)
 	       host_option(p, index, SOL_SOCKET, SO_MARK, 1, 4, true) > 0 &&
 	       host_option(p, index, IPPROTO_TCP, TCP_REPAIR, 1, 4, true) > 0 &&
 	       host_option(p, index, IPPROTO_TCP, TCP_ULP, 1, 4, true) > 0 ? 0 : -1;
+}
+
+/* With the host's word that the caller may; the answer's errno, or 0 without one. */
+static int vouched(struct peer *p, u32 index, u32 level, u32 name, u32 value, u32 len, bool reply)
+{
+	struct inbound in;
+	struct wire_msg msg;
+	__le32 wire = cpu_to_le32(value);
+
+	wire_init(&msg, WIRE_SETOPT, index, 1);
+	msg.setopt.level = cpu_to_le32(level);
+	msg.setopt.name = cpu_to_le32(name);
+	msg.setopt.len = cpu_to_le32(len);
+	msg.setopt.flags = cpu_to_le32(WIRE_SETOPT_VOUCHED);
+	memcpy(msg.setopt.value, &wire, sizeof(wire));
+	if (!reply)
+		return peer_say(p, &msg, 0);
+	msg.hdr.flags = WIRE_F_REPLY;
+	return host_ask(p, &msg, index, &in);
+}
+
+/* What a host says of its caller is no capability here, and no class. */
+static int options_vouched(struct peer *p)
+{
+	static const struct {
+		u32 level, name, value, len;
+		int error;
+	} tries[] = {
+		{ SOL_SOCKET, SO_MARK, 1, 4, ENOPROTOOPT },
+		{ SOL_SOCKET, SO_PRIORITY, 7, 4, EPERM },
+		{ SOL_SOCKET, SO_PRIORITY, -1, 4, EPERM },
+		{ SOL_SOCKET, SO_DONTROUTE, 1, 4, ENOPROTOOPT },
+		{ SOL_SOCKET, SO_BINDTOIFINDEX, 1, 4, ENOPROTOOPT },
+		{ SOL_SOCKET, SO_BINDTODEVICE, 0x6f6c, 16, ENOPROTOOPT },	/* lo */
+		{ IPPROTO_IP, IP_FREEBIND, 1, 4, ENOPROTOOPT },
+		{ IPPROTO_IP, IP_TRANSPARENT, 1, 4, ENOPROTOOPT },
+		{ SOL_SOCKET, SO_SNDBUFFORCE, 1 << 20, 4, ENOPROTOOPT },
+		{ IPPROTO_TCP, TCP_REPAIR, 1, 4, ENOPROTOOPT },
+	};
+	u32 indices[] = { host_open(p, 0), host_listening(p), host_connected(p) };
+	unsigned int i, t;
+	struct inbound in;
+
+	for (i = 0; i < ATTACKS(indices); i++)
+		for (t = 0; t < ATTACKS(tries); t++)
+			if (!indices[i] ||
+			    vouched(p, indices[i], tries[t].level, tries[t].name, tries[t].value,
+				    tries[t].len, true) != tries[t].error)
+				return -1;
+	/* Who counts on what was refused gets no further. */
+	if (vouched(p, indices[0], IPPROTO_IP, IP_FREEBIND, 1, 4, false))
+		return -1;
+	return host_request(p, WIRE_BIND, indices[0], &in) == EOPNOTSUPP &&
+	       host_request(p, WIRE_CONNECT, indices[0], &in) == EOPNOTSUPP &&
+	       host_request(p, WIRE_LISTEN, indices[0], &in) == EOPNOTSUPP ? 0 : -1;
+}
+
+static int option_flags(struct peer *p)
+{
+	u32 index = host_open(p, 0);
+	struct inbound in;
+	struct wire_msg msg;
+
+	wire_init(&msg, WIRE_SETOPT, index, 1);
+	msg.hdr.flags = WIRE_F_REPLY;
+	msg.setopt.level = cpu_to_le32(SOL_SOCKET);
+	msg.setopt.name = cpu_to_le32(SO_KEEPALIVE);
+	msg.setopt.len = cpu_to_le32(4);
+	msg.setopt.flags = cpu_to_le32(2);
+	return host_ask(p, &msg, index, &in) == -1 ? 0 : -1;
 }
 
 /* A value of so many bytes 0xff; the answer's errno. */
@@ -206,10 +277,53 @@ static int read_flood(struct peer *p)
 	return 0;
 }
 
+static int bind_to(struct peer *p, u32 index, const char *text, u32 flags)
+{
+	struct inbound in;
+	struct wire_msg msg;
+
+	wire_init(&msg, WIRE_BIND, index, 1);
+	msg.bind.addr.family = cpu_to_le16(4);
+	msg.bind.addr.port = htons(flags ? 81 : 5556);
+	inet_pton(AF_INET, text, msg.bind.addr.addr);
+	msg.bind.flags = cpu_to_le32(flags);
+	return host_ask(p, &msg, index, &in);
+}
+
+/*
+ * Where the node allows all classes: without the host's word none that needs a capability; and with
+ * it neither loopback, nor a port that is not listed, nor an address that is taken for any, nor
+ * another device once there is one.
+ */
+int host_classes_allowed(struct peer *p)
+{
+	u32 index = host_open(p, 0), other = host_listening(p);
+
+	return host_option(p, index, SOL_SOCKET, SO_MARK, 1, 4, true) == EPERM &&
+	       host_option(p, index, SOL_SOCKET, SO_PRIORITY, 7, 4, true) == EPERM &&
+	       host_option(p, index, IPPROTO_IP, IP_TRANSPARENT, 1, 4, true) == EPERM &&
+	       !vouched(p, index, SOL_SOCKET, SO_MARK, 1, 4, true) &&
+	       !vouched(p, index, SOL_SOCKET, SO_PRIORITY, 7, 4, true) &&
+	       !vouched(p, index, IPPROTO_IP, IP_TRANSPARENT, 1, 4, true) &&
+	       !vouched(p, index, IPPROTO_IP, IP_FREEBIND, 1, 4, true) &&
+	       !vouched(p, index, SOL_SOCKET, SO_BINDTOIFINDEX, 1, 4, true) &&
+	       !vouched(p, index, SOL_SOCKET, SO_BINDTOIFINDEX, 1, 4, true) &&
+	       !vouched(p, index, SOL_SOCKET, SO_BINDTODEVICE, 0x6f6c, 16, true) &&
+	       vouched(p, index, SOL_SOCKET, SO_BINDTOIFINDEX, 2, 4, true) == EPERM &&
+	       vouched(p, index, SOL_SOCKET, SO_BINDTOIFINDEX, 0, 4, true) == EPERM &&
+	       vouched(p, other, SOL_SOCKET, SO_BINDTOIFINDEX, 2, 4, true) == EINVAL &&
+	       bind_to(p, index, "127.0.0.1", 0) == EADDRNOTAVAIL &&
+	       bind_to(p, index, "0.1.2.3", 0) == EADDRNOTAVAIL &&
+	       bind_to(p, index, "192.0.2.77", WIRE_BIND_PRIVILEGED) == EACCES &&
+	       !bind_to(p, index, "192.0.2.77", 0) ? 0 : -1;
+}
+
 ATTACK(read_of_nobody, host_say(p, WIRE_GETOPT, 7))
 
 const struct attack option_attacks[] = {
 	{ "options of all kinds", options, LIVES },
+	{ "options vouched for", options_vouched, LIVES },
+	{ "SETOPT with an unknown flag", option_flags, WIRE_REASON_PROTOCOL },
 	{ "option of 65 bytes", option_too_long, WIRE_REASON_PROTOCOL },
 	{ "judged options of all sizes", option_sizes, LIVES },
 	{ "key of 65 bytes", key_too_long, WIRE_REASON_PROTOCOL },

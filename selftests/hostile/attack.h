@@ -72,6 +72,8 @@ void host_children(unsigned int wanted, int ms, unsigned int got[2]);
 int host_option(struct peer *p, u32 index, u32 level, u32 name, u32 value, u32 len, bool reply);
 u32 host_open(struct peer *p, u32 index);
 int host_close(struct peer *p, u32 index);
+/* An attack of as_host.c that wants a listener which allows all classes of options. */
+int host_classes_allowed(struct peer *p);
 int host_ask(struct peer *p, struct wire_msg *msg, u32 index, struct inbound *reply);
 int host_request(struct peer *p, enum wire_opcode op, u32 index, struct inbound *reply);
 u32 host_connected(struct peer *p);

@@ -229,12 +229,13 @@ static int place_of_an_orphan(struct peer *p)
 
 /*
  * Done only by name: for peers that connect and do not read, and for a listener with limits
- * (max-sockets 16 max-pages 1024) and a target. Those that end the session come first: they want
- * all indices.
+ * (max-sockets 16 max-pages 1024, or one that allows options) and a target. Those that end the
+ * session come first: they want all indices.
  */
 const struct attack hoard_attacks[] = {
 	{ "children of one peer", children_of_one_peer, LIVES },
 	{ "child in the place of an orphan", place_of_an_orphan, LIVES },
+	{ "classes of options that are allowed", host_classes_allowed, LIVES },
 	{ "hoard of requests and options", hoard_requests, WIRE_REASON_LOAD },
 	{ "hoard of lives", hoard_lives, WIRE_REASON_PROTOCOL },
 	{ "hoard of options", hoard_without_sockets, LIVES },

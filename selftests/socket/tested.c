@@ -60,6 +60,9 @@ bool tested_option(int opt, const char *arg)
 	case 1004:
 		tested.v6 = true;
 		return true;
+	case 1005:
+		tested.classes = true;
+		return true;
 	}
 	return false;
 }

@@ -16,6 +16,7 @@
 struct tested {
 	bool memnet;
 	int family;		/* AF_MEMNET's number; unused for native */
+	bool classes;		/* the node allows all classes of options */
 	bool v6;		/* the version the run is about */
 	bool have[2];		/* [v6]: addresses of that version are known */
 	union addr peer[2];	/* mnpuppet, with its port */
@@ -29,7 +30,8 @@ extern struct tested tested;
 	{ "peer", required_argument, NULL, 1001 }, \
 	{ "peer-port", required_argument, NULL, 1002 }, \
 	{ "local", required_argument, NULL, 1003 }, \
-	{ "v6", no_argument, NULL, 1004 }
+	{ "v6", no_argument, NULL, 1004 }, \
+	{ "classes", no_argument, NULL, 1005 }
 
 #define TESTED_USAGE \
 	"  --family native|memnet   what socket() is called with (native)\n" \
@@ -37,7 +39,8 @@ extern struct tested tested;
 	"  --peer-port PORT         its port (4242)\n" \
 	"  --local ADDR             where the peer reaches our listeners; once\n" \
 	"                           for each version (default: asks mnpuppet)\n" \
-	"  --v6                     IPv6\n"
+	"  --v6                     IPv6\n" \
+	"  --classes                the node allows options of all classes\n"
 
 /* True if the option was one of these and good. */
 bool tested_option(int opt, const char *arg);

@@ -85,7 +85,8 @@ static bool oracle_body(const struct wire_msg *msg)
 	case WIRE_CONNECT:
 		return oracle_addr(&msg->connect.addr);
 	case WIRE_SETOPT:
-		return le32_to_cpu(msg->setopt.len) <= sizeof(msg->setopt.value);
+		return le32_to_cpu(msg->setopt.len) <= sizeof(msg->setopt.value) &&
+		       le32_to_cpu(msg->setopt.flags) <= 1;
 	case WIRE_GETOPT:
 		return le32_to_cpu(msg->getopt.room) <= 1024;
 	case WIRE_QUERY:

@@ -204,6 +204,8 @@ TEST(setopt)
 		msg.setopt.len = cpu_to_le32(bad[i]);
 		judge(false);
 	}
+	msg.setopt.len = cpu_to_le32(4);
+	judge_bits(&msg.setopt.flags, WIRE_SETOPT_VOUCHED);
 }
 
 TEST(getopt)

@@ -21,6 +21,31 @@
 #define MEMNET_PORT_RANGES_MAX	32
 
 /**
+ * enum memnet_option_class - Socket options that a node lets the programs of a
+ *   host set only where its administrator says so, by class.
+ * @MEMNET_OPTION_CLASS_PRIO: SO_PRIORITY above 6, of callers the host vouches
+ *   for.
+ * @MEMNET_OPTION_CLASS_MARK: SO_MARK, of callers the host vouches for.
+ * @MEMNET_OPTION_CLASS_ROUTE: SO_DONTROUTE.
+ * @MEMNET_OPTION_CLASS_DEVICE: SO_BINDTODEVICE and SO_BINDTOIFINDEX; the
+ *   devices are the node's.
+ * @MEMNET_OPTION_CLASS_FREEBIND: IP_FREEBIND and IPV6_FREEBIND.
+ * @MEMNET_OPTION_CLASS_TRANSPARENT: IP_TRANSPARENT and IPV6_TRANSPARENT, of
+ *   callers the host vouches for.
+ */
+enum memnet_option_class {
+	MEMNET_OPTION_CLASS_PRIO = 1,
+	MEMNET_OPTION_CLASS_MARK = 2,
+	MEMNET_OPTION_CLASS_ROUTE = 4,
+	MEMNET_OPTION_CLASS_DEVICE = 8,
+	MEMNET_OPTION_CLASS_FREEBIND = 16,
+	MEMNET_OPTION_CLASS_TRANSPARENT = 32,
+
+	/* private: */
+	MEMNET_OPTION_CLASS_MASK = 63,
+};
+
+/**
  * enum memnet_link_state - State of a link, as its host sees it.
  * @MEMNET_LINK_STATE_DOWN: Not connected, and not trying (being deleted).
  * @MEMNET_LINK_STATE_CONNECTING: Trying; between two attempts too.
@@ -146,6 +171,7 @@ enum {
 	MEMNET_A_TCPS_MAX_CHANNELS,
 	MEMNET_A_TCPS_MAX_ENDPOINTS,
 	MEMNET_A_TCPS_MAX_PAGES,
+	MEMNET_A_TCPS_OPTIONS,
 	MEMNET_A_TCPS_HAS_SECRET,
 	MEMNET_A_TCPS_SESSIONS,
 	MEMNET_A_TCPS_REFUSED,

@@ -22,7 +22,7 @@
 
 #define LINK_OPTIONS "port, channels, secret-file, host-id"
 #define LISTEN_OPTIONS "port, allow, secret-file, privileged-ports, max-hosts, max-channels, " \
-		       "max-sockets, max-pages"
+		       "max-sockets, max-pages, options"
 #define NETNS_DIR "/run/netns"
 
 struct address {
@@ -175,6 +175,43 @@ static int read_ports(struct words *w, struct memnet_port_range *out)
 	if (n < 0)
 		word_wrong_at(w, (size_t)(where - word), why);
 	return n;
+}
+
+static void wrong_class(const struct words *w, size_t offset) __attribute__((noreturn));
+
+static void wrong_class(const struct words *w, size_t offset)
+{
+	char why[256] = "no such class of options; there are";
+	size_t len;
+	int i;
+
+	for (i = 0; option_classes[i]; i++) {
+		len = strlen(why);
+		snprintf(why + len, sizeof(why) - len, "%s %s", i ? "," : "", option_classes[i]);
+	}
+	word_wrong_at(w, offset, why);
+}
+
+/* Comma-separated names of bits. */
+static uint32_t read_classes(struct words *w)
+{
+	const char *word = word_take(w, "a list of classes of options");
+	size_t offset = 0, len;
+	uint32_t classes = 0;
+	int i;
+
+	do {
+		len = strcspn(word + offset, ",");
+		for (i = 0; option_classes[i]; i++)
+			if (strlen(option_classes[i]) == len &&
+			    !memcmp(option_classes[i], word + offset, len))
+				break;
+		if (!option_classes[i])
+			wrong_class(w, offset);
+		classes |= 1U << i;
+		offset += len;
+	} while (word[offset++] == ',');
+	return classes;
 }
 
 static uint16_t read_port(struct words *w)
@@ -393,6 +430,7 @@ struct listen_request {
 	int n_ports;
 	uint32_t max_sessions, max_channels, max_endpoints;
 	uint64_t max_pages;
+	uint32_t options;
 };
 
 static void read_listen_option(struct words *w, struct listen_request *r)
@@ -423,6 +461,9 @@ static void read_listen_option(struct words *w, struct listen_request *r)
 	} else if (is_option(w, "max-pages")) {
 		once(w, r->max_pages);
 		r->max_pages = word_number(w, "the number of pages", 1, INT64_MAX);
+	} else if (is_option(w, "options")) {
+		once(w, r->options);
+		r->options = read_classes(w);
 	} else {
 		word_wrong(w, "no such option; there are " LISTEN_OPTIONS);
 	}
@@ -486,6 +527,8 @@ void tcps_listen(struct words *w)
 		must(nla_put_u32(msg, MEMNET_A_TCPS_MAX_ENDPOINTS, r.max_endpoints));
 	if (r.max_pages)
 		must(nla_put_u64(msg, MEMNET_A_TCPS_MAX_PAGES, r.max_pages));
+	if (r.options)
+		must(nla_put_u32(msg, MEMNET_A_TCPS_OPTIONS, r.options));
 	request_change(msg, "tcps listen");
 }
 

@@ -126,6 +126,7 @@ bool socket_destroy(uint64_t cookie);
 
 /* decode.c */
 json_t *decode_link(const struct nlmsghdr *hdr);
+extern const char *const option_classes[];
 json_t *decode_listener(const struct nlmsghdr *hdr);
 json_t *decode_session(const struct nlmsghdr *hdr);
 json_t *decode_socket(const struct nlmsghdr *hdr);

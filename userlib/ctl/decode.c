@@ -22,6 +22,7 @@ enum kind {
 	SCOPE,		/* completes the address before it */
 	FLAG,
 	NAME,		/* a number with names */
+	BITS,		/* a number whose bits have names */
 	OBJECT,		/* a nest */
 	LIST,		/* of nests: an attribute that repeats */
 };
@@ -70,6 +71,11 @@ static const char *const served[] = {
 static const char *const tcp_states[] = {
 	"UNKNOWN", "ESTAB", "SYN-SENT", "SYN-RECV", "FIN-WAIT-1", "FIN-WAIT-2", "TIME-WAIT",
 	"UNCONN", "CLOSE-WAIT", "LAST-ACK", "LISTEN", "CLOSING", "NEW-SYN-RECV", NULL
+};
+
+/* In the order of enum memnet_option_class. */
+const char *const option_classes[] = {
+	"prio", "mark", "route", "device", "freebind", "transparent", NULL
 };
 
 static const struct field counter_fields[] = {
@@ -130,6 +136,7 @@ static const struct field listener_fields[] = {
 	{ MEMNET_A_TCPS_MAX_CHANNELS, "max_channels", NUMBER },
 	{ MEMNET_A_TCPS_MAX_ENDPOINTS, "max_endpoints", NUMBER },
 	{ MEMNET_A_TCPS_MAX_PAGES, "max_pages", NUMBER },
+	{ MEMNET_A_TCPS_OPTIONS, "options", BITS, .names = option_classes },
 	{ MEMNET_A_TCPS_SESSIONS, "sessions", NUMBER },
 	{ MEMNET_A_TCPS_REFUSED, "refused", NUMBER },
 	{}
@@ -253,6 +260,24 @@ static json_t *decode_name(const struct nlattr *attr, const char *const *names)
 	return json_string(text);
 }
 
+static json_t *decode_bits(const struct nlattr *attr, const char *const *names)
+{
+	uint64_t value = number(attr);
+	json_t *list = json_array();
+	char text[32];
+	int i;
+
+	for (i = 0; names[i]; i++, value >>= 1)
+		if (value & 1)
+			json_array_append_new(list, json_string(names[i]));
+	/* of a newer kernel */
+	if (value) {
+		snprintf(text, sizeof(text), "0x%llx", (unsigned long long)value << i);
+		json_array_append_new(list, json_string(text));
+	}
+	return list;
+}
+
 static json_t *decode_attrs(struct nlattr *head, int len, const struct field *fields);
 
 static json_t *decode_list(struct nlattr *head, int len, const struct field *field)
@@ -287,6 +312,8 @@ static json_t *decode_field(const struct field *field, const struct nlattr *attr
 		return decode_scope(json_object_get(object, field->key), attr);
 	case NAME:
 		return decode_name(attr, field->names);
+	case BITS:
+		return decode_bits(attr, field->names);
 	case OBJECT:
 		return decode_attrs(nla_data(attr), nla_len(attr), field->fields);
 	default:

@@ -98,6 +98,7 @@ CELL(cell_rx, snprintf(text, size, "%" JSON_INTEGER_FORMAT, counter(row, "rx_byt
 CELL(cell_pages, cell_text(row, "pages", text, size))
 CELL(cell_allow, cell_list(row, "allow", text, size))
 CELL(cell_privileged, cell_list(row, "privileged_ports", text, size))
+CELL(cell_options, cell_list(row, "options", text, size))
 CELL(cell_secret, cell_flag(row, "secret", text, size))
 CELL(cell_authenticated, cell_flag(row, "authenticated", text, size))
 CELL(cell_sessions, cell_text(row, "sessions", text, size))
@@ -168,6 +169,7 @@ static const struct column listener_columns[] = {
 	{ "HOSTS", true, cell_sessions },
 	{ "REFUSED", true, cell_refused },
 	{ "PRIVILEGED PORTS", false, cell_privileged },
+	{ "OPTIONS", false, cell_options },
 	{ "ALLOWED", false, cell_allow },
 };
 
@@ -435,7 +437,7 @@ static const struct command {
 	{ "tcps", "listen", tcps_listen,
 	  "tcps listen ADDR [port P] allow CIDR[,CIDR...] [secret-file F]\n"
 	  "                           [privileged-ports LIST] [max-hosts N] [max-channels N]\n"
-	  "                           [max-sockets N] [max-pages N]" },
+	  "                           [max-sockets N] [max-pages N] [options CLASS[,CLASS...]]" },
 	{ "tcps", "unlisten", tcps_unlisten, "tcps unlisten ADDR [port P]" },
 	{ "tcps", "show", tcps_show, "tcps show" },
 	{ "socket", "show", socket_show, "socket show [-e] [-p] [FILTER...]" },

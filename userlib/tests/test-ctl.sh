@@ -79,7 +79,7 @@ wrong "link set, too much" 'one word too many' link set l0 netns 1 2
 right "tcps listen" tcps listen 10.0.0.1 allow 10.0.0.0/24
 right "tcps listen, everything" tcps listen :: port 7471 allow 10.0.0.0/8,fd00::/64,10.1.1.1 \
 	secret-file "$tmp/secret" privileged-ports 80,443 max-hosts 1 max-channels 2 \
-	max-sockets 3 max-pages 4 allow ::/0
+	max-sockets 3 max-pages 4 options prio,mark,route,device,freebind,transparent allow ::/0
 wrong "tcps listen, nobody allowed" '"allow".*is missing' tcps listen 10.0.0.1
 wrong "tcps listen, long prefix" 'the length is 0 to 32' tcps listen 10.0.0.1 allow 10.0.0.0/33
 wrong "tcps listen, long IPv6 prefix" 'the length is 0 to 128' tcps listen 10.0.0.1 allow fd00::/129
@@ -89,6 +89,11 @@ wrong "tcps listen, comma at the end" 'a prefix is missing' tcps listen 10.0.0.1
 wrong "tcps listen, 33 prefixes" 'too many' tcps listen 10.0.0.1 allow \
 	"$(seq -s, -f '10.0.0.%g' 1 33)"
 wrong "tcps listen, bad ports" 'a port is' tcps listen 10.0.0.1 allow ::/0 privileged-ports 0
+wrong "tcps listen, a class there is not" 'no such class of options; there are prio, mark' \
+	tcps listen 10.0.0.1 allow ::/0 options mark,marks
+wrong "tcps listen, half a class" 'no such class' tcps listen 10.0.0.1 allow ::/0 options pri
+wrong "tcps listen, comma behind a class" 'no such class' tcps listen 10.0.0.1 allow ::/0 options prio,
+wrong "tcps listen, classes twice" 'said before' tcps listen 10.0.0.1 allow ::/0 options prio options mark
 right "tcps unlisten" tcps unlisten 10.0.0.1
 right "tcps unlisten, port" tcps unlisten 10.0.0.1 port 1
 wrong "tcps unlisten, too much" 'here belongs' tcps unlisten 10.0.0.1 allow
