@@ -291,6 +291,9 @@ int tcps_control_option(struct tcps_endpoint *ep, u32 level, u32 name, const u8 
 	else
 		ret = ep->sock->ops->setsockopt(ep->sock, level, name, KERNEL_SOCKPTR(&host), len);
 	revert_creds(old);
+	/* What announced more may be over: a record that waits for it is not to. */
+	if (ep->ulp && level == SOL_TCP && name == TCP_CORK)
+		tcps_ktls_push(ep->sock);
 	if (!ret && level == SOL_SOCKET && (name == SO_RCVBUF || name == SO_BUF_LOCK))
 		ep->rx.fixed = name == SO_RCVBUF || host.number & SOCK_RCVBUF_LOCK;
 	return ret;
@@ -333,6 +336,43 @@ static int read_option(struct tcps_endpoint *ep, const struct wire_getopt *get,
 	return min(ret, 0);
 }
 
+static int set_option(struct tcps_endpoint *ep, const struct wire_msg *msg)
+{
+	u32 level = le32_to_cpu(msg->setopt.level), name = le32_to_cpu(msg->setopt.name);
+
+	if (tcps_is_ktls(level, name))
+		return tcps_ktls_option(ep, msg);
+	return tcps_control_option(ep, level, name, msg->setopt.value,
+				   le32_to_cpu(msg->setopt.len));
+}
+
+static void forget_request(struct tcps_endpoint *ep)
+{
+	spin_lock_bh(&ep->lock);
+	ep->in.requests--;
+	spin_unlock_bh(&ep->lock);
+}
+
+/**
+ * tcps_control_ordered() - the turn of an option has come whose place in the stream matters
+ * @ep: endpoint
+ * @msg: SETOPT
+ *
+ * Return: false if its answer has to wait for another one to be sent.
+ */
+bool tcps_control_ordered(struct tcps_endpoint *ep, const struct wire_msg *msg)
+{
+	if (!(msg->hdr.flags & WIRE_F_REPLY)) {
+		set_option(ep, msg);
+		return true;
+	}
+	if (ep->owed & (TCPS_OWE_REPLY | TCPS_OWE_CONNECT_REPLY))
+		return false;
+	forget_request(ep);
+	answer(ep, msg, set_option(ep, msg), 0);
+	return true;
+}
+
 static void handle(struct tcps_endpoint *ep, const struct wire_msg *msg, u64 pos)
 {
 	struct sk_buff *skb = NULL;
@@ -362,9 +402,7 @@ static void handle(struct tcps_endpoint *ep, const struct wire_msg *msg, u64 pos
 			ret = 0;
 			break;
 		default:
-			ret = tcps_control_option(ep, le32_to_cpu(msg->setopt.level),
-						  le32_to_cpu(msg->setopt.name), msg->setopt.value,
-						  le32_to_cpu(msg->setopt.len));
+			ret = set_option(ep, msg);
 			if (!(msg->hdr.flags & WIRE_F_REPLY))
 				return;
 		}
