@@ -6,15 +6,16 @@
  * there, and are not kept here. TLS_TX goes in its place among what is sent.
  *
  * TLS_RX tells the node up to where the application has read. What is behind that has perhaps come
- * and is not to be read any more: until the answer is here it is held back (rx.held), and then either
- * dropped, for it comes again decrypted, or given free. Between TCP_ULP and TLS_RX the node's TCP
- * keeps what is unread, so it is told at once when all that came has been read (rx.telling).
+ * and is not to be read any more: until the answer is here it is held back (rx.held), and then
+ * either dropped, for it comes again decrypted, or given free. Between TCP_ULP and TLS_RX the
+ * node's TCP keeps what is unread, so it is told at once when all that came has been read
+ * (rx.telling).
  *
  * A record that is not of application's data has its type. The node sends nothing behind one before
  * it has been read, so there is at most one, at the end of the receive queue: rx.record from
- * rx.record_at on. It is delivered whole (rx.record_open: not all of it has come), and never together
- * with anything else. In the other direction one that is sent is a buffer of its own, or several, and
- * nothing is sent behind one before TCP has taken it (transmit.c).
+ * rx.record_at on. It is delivered whole (rx.record_open: not all of it has come), and never
+ * together with anything else. In the other direction one that is sent is a buffer of its own, or
+ * several, and nothing is sent behind one before TCP has taken it (transmit.c).
  *
  * Locks: endpoint.lock, but for what is said otherwise.
  */

@@ -225,7 +225,7 @@ struct memnet_endpoint {
 		u64			asked;	/* limit + 1 of WANT_WINDOW, 0 if answered */
 		u64			tell;	/* position the node is to tell of, 0 for none */
 		u64			urgent;	/* position after an urgent byte, 0 for none */
-		u64			record_end;	/* of a TLS record that TCP is to take first */
+		u64			record_end;	/* of a TLS record TCP is to take first */
 		u32			n_jobs;		/* of @jobs */
 		u32			n_waited;	/* of them: somebody waits for it */
 		u32			n_controls;	/* messages in @queue */
@@ -266,7 +266,7 @@ struct memnet_endpoint {
 		int			error;		/* of the connection's death */
 		u64			placed;		/* bytes written by the node */
 
-		u8			record;		/* type of the record at the end, see ktls.c */
+		u8			record;		/* type of the last record, see ktls.c */
 		bool			record_open;	/* the rest is to come */
 		bool			held;		/* what is unread may be TLS's */
 		bool			telling;	/* the node is to know what has been read */

@@ -67,6 +67,9 @@ static int set_rx(struct tcps_endpoint *ep, u64 consumed, void *value, u32 len)
 	bool jobs = !skb_queue_empty_lockless(&ep->in.jobs) || !skb_queue_empty(&ep->rx.over);
 	int ret;
 
+	/* The end of what was sent has been told. */
+	if (ep->state != TCPS_CONNECTED)
+		return -ENOTCONN;
 	if (!ep->rx.kept || jobs || consumed < ep->rx.eaten || consumed > ep->rx.pos)
 		return -EBUSY;
 	drop_pending(ep);

@@ -4,9 +4,9 @@
  *
  * tcps_native_adopt() and detach() are the one pair that swaps and restores a socket's callbacks
  * and sk_user_data, under its sk_callback_lock; the callbacks take it for reading, so after
- * detach() none runs that knows the endpoint. They only kick. TLS may put its own over them (ktls.c). Children of a listener inherit its
- * callbacks, though not its sk_user_data, and are quiet until they are adopted; what they restore
- * in the end is what the listener saved.
+ * detach() none runs that knows the endpoint. They only kick. TLS may put its own over them
+ * (ktls.c). Children of a listener inherit its callbacks, though not its sk_user_data, and are
+ * quiet until they are adopted; what they restore in the end is what the listener saved.
  *
  * Sockets are made under their owner's credentials (cred.c) and hold their network namespace,
  * since TCP keeps them for a while after we let go.

@@ -25,10 +25,10 @@
  * recvmsg() reads on, for native sockets have SO_OOBINLINE. The host is told of the mark, by
  * URGENT, before anything is read that could be it, and again when its byte is there.
  *
- * With TCP_ULP "tls" (ktls.c) what is read first stays in TCP, too; the end of the stream is not told
- * before the application has read all of it, for then it may yet be decrypted. What is decrypted
- * comes by read_sock() as well, but for records that are not of application's data: they have their
- * type with them, and nothing is read behind one before the application has read it.
+ * With TCP_ULP "tls" (ktls.c) what is read first stays in TCP, too; the end of the stream is not
+ * told before the application has read all of it, for then it may yet be decrypted. What is
+ * decrypted comes by read_sock() as well, but for records that are not of application's data: they
+ * have their type with them, and nothing is read behind one before the application has read it.
  *
  * The end of the stream is told from the socket's state, never from a read of nothing; that both
  * directions have ended, and TCP has let go of the socket, by FINISHED; an error by RESET, which
@@ -228,8 +228,8 @@ u32 tcps_rx_unread(const struct tcps_endpoint *ep)
 }
 
 /*
- * Decrypted data; returns 1 at the end of the stream, 0, or a negative errno: -EINVAL at a record of
- * another type. The socket is locked.
+ * Decrypted data; returns 1 at the end of the stream, 0, or a negative errno: -EINVAL at a record
+ * of another type. The socket is locked.
  */
 static int read_tls(struct tcps_endpoint *ep, read_descriptor_t *desc, struct round *round)
 {

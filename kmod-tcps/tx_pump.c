@@ -8,9 +8,9 @@
  * and would hold a page for each. What TCP does not take stays in tx.sending with its offset, and
  * sk_write_space() resumes. An option in the queue is set between the payload before and after
  * it; the host's FIN is shut down when all before it is taken. A TLS record that is not of
- * application's data goes alone; nothing comes behind one before it is taken. An urgent byte goes alone, for TCP
- * puts the mark behind whatever it takes of a call; of several that wait the last one counts, as
- * in TCP's own queue.
+ * application's data goes alone; nothing comes behind one before it is taken. An urgent byte goes
+ * alone, for TCP puts the mark behind whatever it takes of a call; of several that wait the last
+ * one counts, as in TCP's own queue.
  *
  * The window: the host may send up to in.limit. As TCP takes bytes the limit moves to tx.taken +
  * tx.window, published when enough has opened, by an RDMA write that interrupts nobody, or by

@@ -576,6 +576,33 @@ static int want_taken(struct peer *p, u32 index, u64 pos)
 	return index ? peer_say(p, &msg, 0) : -1;
 }
 
+static int record(struct peer *p, u32 len, u8 flags)
+{
+	struct wire_msg msg;
+
+	wire_init(&msg, WIRE_DATA, host_connected(p), 1);
+	msg.hdr.flags = flags;
+	msg.data.record = 21;
+	return msg.hdr.index ? peer_say(p, &msg, len) : -1;
+}
+
+ATTACK(record_unencrypted, record(p, 100, WIRE_F_TELL))
+ATTACK(record_of_nothing, record(p, 0, WIRE_F_FIN))
+ATTACK(record_urgent, record(p, 100, WIRE_F_URGENT))
+
+/* TLS, which nobody has allowed, answered or not, as it may or may not be. */
+static int tls_options(struct peer *p)
+{
+	u32 index = host_connected(p), name, len;
+
+	for (name = 0; name < 5; name++)
+		for (len = 0; len <= WIRE_OPT_MAX; len++)
+			if (option_bytes(p, index, 282, name, len) <= 0 ||
+			    host_option(p, index, 282, name, 1, len, false))
+				return -1;
+	return 0;
+}
+
 ATTACK(want_taken_unconnected, want_taken(p, host_open(p, 0), 0))
 ATTACK(want_taken_unsent, want_taken(p, host_connected(p), 1))
 
@@ -821,6 +848,10 @@ static const struct attack attacks[] = {
 	{ "RECV_JOB for what is not yet there", recv_job_ahead, WIRE_REASON_PROTOCOL },
 	{ "a RECV_JOB too many", recv_jobs_too_many, WIRE_REASON_PROTOCOL },
 	{ "RECV_CANCEL of no job", recv_cancel_nobody, LIVES },
+	{ "TLS options without TLS", tls_options, LIVES },
+	{ "DATA of a record, unencrypted", record_unencrypted, LIVES },
+	{ "DATA of a record of nothing", record_of_nothing, DIES },
+	{ "DATA of a record, urgent", record_urgent, DIES },
 	{ "jobs cancelled in any order", recv_jobs_cancelled, LIVES },
 	{ "CLOSE with jobs under way", recv_jobs_closed, LIVES },
 	{ "WANT_WINDOW unconnected", want_unconnected, LIVES },
