@@ -197,6 +197,9 @@ static int check_body(const struct wire_msg *msg)
 		return msg->urgent.valid > 1 ? -EPROTO : 0;
 	case WIRE_CLOSED:
 		return check_errno(msg->closed.error);
+	case WIRE_DATA:
+		return msg->data.record && (!msg->hdr.len || msg->hdr.flags & WIRE_F_URGENT) ?
+			       -EPROTO : 0;
 	default:
 		return 0;
 	}

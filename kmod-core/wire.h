@@ -65,7 +65,7 @@ typedef __u64 u64;
  * @WIRE_LISTEN:	host: request, start or change listening
  * @WIRE_CONNECT:	host: request; REPLY when established or failed
  * @WIRE_SETOPT:	host: set an option, TCP_NODELAY and TCP_CORK in stream order unless
- *			asked to REPLY
+ *			asked to REPLY, TLS_TX always
  * @WIRE_QUERY:		host: request, ask for a value of the native socket
  * @WIRE_ACCEPTED:	host: so many children of a listener were collected
  * @WIRE_CLOSE:		host: last message of an endpoint without an heir
@@ -136,7 +136,8 @@ enum wire_opcode {
  * @gen: generation of @index
  * @seq: number of a request, echoed by its REPLY
  * @pos: DATA: stream position of the payload's first byte; RECV_JOB: of the memory's first byte;
- *	RECV_DONE: of the first byte that was written by RDMA; URGENT: of the urgent byte
+ *	RECV_DONE: of the first byte that was written by RDMA; URGENT: of the urgent byte; SETOPT of
+ *	TLS_RX: the one up to which the application has read
  */
 struct wire_hdr {
 	u8	opcode;
@@ -285,6 +286,12 @@ struct wire_closed {
 	__le64	taken;		/* as in RESET */
 };
 
+#define WIRE_RECORD_DATA	23	/* TLS: a record of application's data; travels as 0 */
+struct wire_data {
+	u8	record;		/* kTLS: type of the record the payload is of */
+	u8	reserved[7];
+};
+
 /**
  * struct wire_window - a window slot: as a message, and as an entry of the window table
  * @limit: generation << 48 | position up to which the reader of this word may send
@@ -353,6 +360,7 @@ struct wire_msg {
 		struct wire_urgent urgent;
 		struct wire_finished finished;
 		struct wire_closed closed;
+		struct wire_data data;
 		struct wire_window window;
 		struct wire_want want;
 		struct wire_taken taken;
@@ -381,6 +389,7 @@ static_assert(sizeof(struct wire_reply) == 64);
 static_assert(sizeof(struct wire_new_connection) == 56);
 static_assert(sizeof(struct wire_reset) == 24);
 static_assert(sizeof(struct wire_closed) == 16);
+static_assert(sizeof(struct wire_data) == 8);
 static_assert(sizeof(struct wire_window) == 16);
 static_assert(sizeof(struct wire_want) == 8);
 static_assert(sizeof(struct wire_taken) == 8);

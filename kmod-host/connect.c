@@ -116,7 +116,7 @@ static bool leaves_reset(const struct sock *sk)
  * As tcp_disconnect(): a connection that was, or was being made, leaves ECONNRESET behind. The
  * socket stays bound where a port was asked for, or where it was bound after its connection's end.
  *
- * Return: 0.
+ * Return: 0, or -EOPNOTSUPP where TLS is in between.
  */
 int memnet_disconnect(struct socket *sock)
 {
@@ -125,6 +125,8 @@ int memnet_disconnect(struct socket *sock)
 	bool bound = sk->sk_userlocks & SOCK_BINDPORT_LOCK ||
 		     (sk->sk_state == TCP_CLOSE && inet_sk(sk)->inet_num);
 
+	if (memnet_has_ktls(mn, MEMNET_KTLS_ULP))
+		return -EOPNOTSUPP;
 	if (!mn->delegated)	/* by another thread, while this one waited for the node */
 		memnet_native_unlisten(mn);
 	if (leaves_reset(sk))

@@ -36,6 +36,7 @@
  *   option.c      options that are integers, and their copies on the node
  *   inherit.c     what accepted sockets have of their listeners
  *   judged.c      options that TCP may refuse
+ *   ktls.c        sockets whose bytes the node encrypts and decrypts
  *   native.c      sockets that stay in the host's own stack: loopback and excluded ports
  *   sockets.c     all sockets of a namespace, for who looks from outside
  *   netlink.c     links and sockets for memnetctl
@@ -52,6 +53,7 @@
 #include <linux/ipv6.h>
 #include <linux/memnet.h>
 #include <linux/net.h>
+#include <linux/tls.h>
 #include <linux/wait.h>
 #include <linux/xarray.h>
 #include <net/inet_sock.h>
@@ -117,6 +119,18 @@ struct memnet_answer {
 };
 
 /**
+ * enum memnet_ktls - what is set of kTLS, as bits
+ * @MEMNET_KTLS_ULP:	TCP_ULP "tls"
+ * @MEMNET_KTLS_TX:	TLS_TX
+ * @MEMNET_KTLS_RX:	TLS_RX
+ */
+enum memnet_ktls {
+	MEMNET_KTLS_ULP = 1,
+	MEMNET_KTLS_TX = 2,
+	MEMNET_KTLS_RX = 4,
+};
+
+/**
  * struct memnet_request - CONNECT, and the one other request of an endpoint, that wait for answers
  * @skb:	the message while it is not sent and not in the stream's order
  * @last:	number of the last request
@@ -127,6 +141,7 @@ struct memnet_answer {
  * @busy:	sent or about to be, not answered
  * @connecting:	so is CONNECT
  * @late:	the answer to @late_seq may come yet, for nobody
+ * @ktls:	what it sets of enum memnet_ktls, or 0
  * @answer:	of who waits for it, NULL where nobody does
  * @wait:	woken with the answer
  */
@@ -140,6 +155,7 @@ struct memnet_request {
 	bool			busy;
 	bool			connecting;
 	bool			late;
+	u8			ktls;
 	struct memnet_answer	*answer;
 	wait_queue_head_t	wait;
 };
@@ -157,6 +173,8 @@ struct memnet_request {
  * @connected:	was established once: DATA may come
  * @gone:	off the table for good
  * @aborted:	reset by an administrator: what comes of the stream is passed over
+ * @ktls:	enum memnet_ktls, what the node has said yes to
+ * @crypto:	version and cipher of TLS_TX and TLS_RX; under lock_sock()
  * @dying:	its channel is dead, and somebody sees to what that means for it
  * @lost:	its channel is dead, and the device perhaps not done with the memory of its jobs:
  *		they end when it is
@@ -190,6 +208,8 @@ struct memnet_endpoint {
 	bool			connected;
 	bool			gone;
 	bool			aborted;
+	u8			ktls;
+	struct tls_crypto_info	crypto[2];
 	bool			dying;
 	bool			lost;
 	struct list_head	lost_node;
@@ -205,6 +225,7 @@ struct memnet_endpoint {
 		u64			asked;	/* limit + 1 of WANT_WINDOW, 0 if answered */
 		u64			tell;	/* position the node is to tell of, 0 for none */
 		u64			urgent;	/* position after an urgent byte, 0 for none */
+		u64			record_end;	/* of a TLS record TCP is to take first */
 		u32			n_jobs;		/* of @jobs */
 		u32			n_waited;	/* of them: somebody waits for it */
 		u32			n_controls;	/* messages in @queue */
@@ -244,6 +265,13 @@ struct memnet_endpoint {
 		bool			jobs_due;	/* the node is to be told of some */
 		int			error;		/* of the connection's death */
 		u64			placed;		/* bytes written by the node */
+
+		u8			record;		/* type of the last record, see ktls.c */
+		bool			record_open;	/* the rest is to come */
+		bool			held;		/* what is unread may be TLS's */
+		bool			telling;	/* the node is to know what has been read */
+		bool			tell_due;
+		u64			record_at;	/* where @record begins */
 
 		u16			urg;		/* see urgent.c */
 		u8			urg_byte;
@@ -293,11 +321,13 @@ enum memnet_entry_kind {
  * @node:	on the queue
  * @kind:	enum memnet_entry_kind
  * @more:	the application announced more
+ * @record:	data: type of the TLS record, 0 for application's data
  */
 struct memnet_entry {
 	struct list_head	node;
 	u8			kind;
 	bool			more;
+	u8			record;
 };
 
 /**
@@ -644,6 +674,7 @@ void memnet_transmit(struct memnet_endpoint *ep);
 static inline bool memnet_transmit_idle(const struct memnet_endpoint *ep)
 {
 	return list_empty(&ep->tx.queue) && !ep->tx.options && !ep->tx.n_waited &&
+	       ep->tx.record_end <= ep->tx.consumed &&
 	       !ep->request.skb && !ep->rx.tell && !ep->rx.jobs_due && !ep->rx.publish &&
 	       !ep->tx.fin && !ep->tx.close && !ep->tx.want && !ep->tx.waiting && ep->lc;
 }
@@ -807,6 +838,37 @@ int memnet_judged_sync(struct sock *sk, struct memnet_endpoint *ep, bool all);
 void memnet_judged_copy(struct sock *sk, struct socket *native);
 void memnet_judged_inherit(struct memnet_sock *mn, const struct memnet_sock *from);
 void memnet_judged_free(struct memnet_sock *mn);
+
+/* ktls.c */
+int memnet_ktls_set_ulp(struct sock *sk, sockptr_t value, unsigned int len);
+int memnet_ktls_set(struct sock *sk, int name, sockptr_t value, unsigned int len);
+int memnet_ktls_get_ulp(struct sock *sk, char __user *value, int __user *len, int room);
+int memnet_ktls_get(struct sock *sk, int name, char __user *value, int __user *len);
+void memnet_ktls_begin(struct memnet_endpoint *ep, struct wire_msg *msg);
+void memnet_ktls_answered(struct memnet_endpoint *ep, int error);
+int memnet_ktls_come(struct memnet_endpoint *ep, const struct memnet_rx *rx);
+void __memnet_ktls_read(struct memnet_endpoint *ep);
+u64 memnet_ktls_ahead(const struct memnet_endpoint *ep, u64 from);
+int memnet_ktls_type(struct memnet_endpoint *ep, struct msghdr *msg, u32 from, u8 *type);
+int memnet_ktls_send(struct msghdr *msg, u8 *record);
+
+/* Not all that is unread can be read, or not at once. */
+static inline bool memnet_ktls_is_special(const struct memnet_endpoint *ep)
+{
+	return unlikely(READ_ONCE(ep->rx.held) || READ_ONCE(ep->rx.record));
+}
+
+static inline bool memnet_has_ktls(const struct memnet_sock *mn, u8 what)
+{
+	return unlikely(mn->ep && READ_ONCE(mn->ep->ktls) & what);
+}
+
+/* Called whenever rx.copied has grown. */
+static inline void memnet_ktls_read(struct memnet_endpoint *ep)
+{
+	if (unlikely(ep->rx.telling || ep->rx.record))
+		__memnet_ktls_read(ep);
+}
 
 /* native.c */
 

@@ -51,7 +51,8 @@ static void grant(struct memnet_endpoint *ep)
 
 static void announce(struct memnet_endpoint *ep)
 {
-	ep->rx.tell = ep->rx.peer_wants;
+	ep->rx.tell = ep->rx.peer_wants || ep->rx.tell_due;
+	ep->rx.tell_due = false;
 	ep->rx.publish = !ep->rx.tell;
 	memnet_transmit(ep);
 }
@@ -111,6 +112,7 @@ void memnet_rcv_window_take(struct memnet_endpoint *ep, u32 bytes, struct sk_buf
 	lockdep_assert_held(&ep->lock);
 	ep->rx.copied += bytes;
 	memnet_urgent_pass(ep);
+	memnet_ktls_read(ep);
 	bytes += ep->rx.offset;
 	while ((skb = skb_peek(&ep->rx.queue)) && bytes >= skb->len) {
 		bytes -= skb->len;
@@ -134,8 +136,8 @@ void memnet_rcv_window_open(struct memnet_endpoint *ep)
 	u64 limit = ep->rx.copied + ep->rx.window;
 
 	lockdep_assert_held(&ep->lock);
-	if (limit >= ep->rx.limit + min_t(u32, WIRE_INITIAL_WINDOW, ep->rx.window / 2) &&
-	    more_to_come(ep)) {
+	if ((limit >= ep->rx.limit + min_t(u32, WIRE_INITIAL_WINDOW, ep->rx.window / 2) ||
+	     ep->rx.tell_due) && more_to_come(ep)) {
 		grow(ep);
 		grant(ep);
 		announce(ep);

@@ -40,6 +40,8 @@ static int receive_data(struct memnet_endpoint *ep, struct memnet_rx *rx)
 		return -EPROTO;
 	if (ep->rx.end && ep->rx.received + rx->len > ep->rx.end)
 		return -EPROTO;
+	if (unlikely(rx->msg.data.record || ep->rx.record) && rx->len && memnet_ktls_come(ep, rx))
+		return -EPROTO;
 	ep->rx.received += rx->len;
 	if (ep->sk)
 		sk_incoming_cpu_update(ep->sk);

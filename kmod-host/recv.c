@@ -20,6 +20,14 @@ static u64 readable(struct memnet_endpoint *ep)
 {
 	u64 bytes;
 
+	if (memnet_ktls_is_special(ep)) {
+		spin_lock_bh(&ep->lock);
+		bytes = memnet_ktls_ahead(ep, 0);
+		if (!ep->rx.held && !ep->rx.record_open)
+			bytes = ep->rx.received - ep->rx.copied;
+		spin_unlock_bh(&ep->lock);
+		return bytes;
+	}
 	if (list_empty_careful(&ep->rx.jobs))
 		return READ_ONCE(ep->rx.received) - READ_ONCE(ep->rx.copied);
 	/* What has just come may be a job's. */
@@ -76,7 +84,7 @@ int memnet_set_rcvlowat(struct sock *sk, int bytes)
 
 /*
  * Copies up to @len bytes from position @skip of what is unread, but not past the mark of urgent
- * data. Returns bytes or a negative errno.
+ * data, nor from one TLS record to one of another type. Returns bytes or a negative errno.
  */
 static int copy_out(struct memnet_endpoint *ep, struct msghdr *msg, u32 skip, u32 len, bool trunc)
 {
@@ -92,6 +100,8 @@ static int copy_out(struct memnet_endpoint *ep, struct msghdr *msg, u32 skip, u3
 		if (ahead || !sock_flag(ep->sk, SOCK_URGINLINE))
 			len = min(len, ahead);
 	}
+	if (memnet_ktls_is_special(ep))
+		len = min_t(u64, len, memnet_ktls_ahead(ep, skip));
 	skip += ep->rx.offset;
 	skb = skb_peek(&ep->rx.queue);
 	while (skb && skip >= skb->len) {
@@ -136,6 +146,7 @@ static int recv_locked(struct sock *sk, struct msghdr *msg, size_t len, int flag
 	struct sk_buff_head done;
 	int ret = 0, copied = 0;
 	bool gone;
+	u8 type = 0;
 
 	if (sk->sk_state == TCP_LISTEN)
 		return -ENOTCONN;
@@ -161,9 +172,19 @@ static int recv_locked(struct sock *sk, struct msghdr *msg, size_t len, int flag
 				__skb_queue_purge(&done);
 			}
 		}
+		if (unlikely(READ_ONCE(ep->ktls) & MEMNET_KTLS_RX) && len) {
+			ret = memnet_ktls_type(ep, msg, from, &type);
+			if (ret)
+				break;
+		}
 		ret = copy_out(ep, msg, from, len - copied, flags & MSG_TRUNC);
 		if (ret > 0) {
 			copied += ret;
+			if (unlikely(type) && type != WIRE_RECORD_DATA) {
+				target = 0;
+				if (readable(ep) == from + ret)
+					msg->msg_flags |= MSG_EOR;
+			}
 			if (flags & MSG_PEEK) {
 				sk_peek_offset_fwd(sk, ret);
 				from += ret;

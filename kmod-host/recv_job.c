@@ -440,6 +440,9 @@ static int check(struct sock *sk, long *timeo)
 	ep = memnet_sk(sk)->ep;
 	if (!ep || !ep->connected || !ep->lc)
 		return sock_error(sk) ?: -ENOTCONN;
+	/* A record's type has no place there. */
+	if (unlikely(READ_ONCE(ep->ktls) & MEMNET_KTLS_RX || READ_ONCE(ep->rx.held)))
+		return -EOPNOTSUPP;
 	return 0;
 }
 

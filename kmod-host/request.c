@@ -83,6 +83,7 @@ int memnet_request_start(struct memnet_endpoint *ep, struct wire_msg *msg, bool 
 			ep->request.answer = answer;
 			ep->request.room = msg->hdr.opcode == WIRE_GETOPT ?
 						   le32_to_cpu(msg->getopt.room) : 0;
+			memnet_ktls_begin(ep, (struct wire_msg *)skb->data);
 		}
 		if (ordered)
 			memnet_transmit_add(ep, skb);
@@ -189,6 +190,8 @@ static void finish(struct memnet_endpoint *ep, const struct memnet_answer *answe
 	struct memnet_answer *to = ep->request.answer;
 
 	ep->request.answer = NULL;
+	if (unlikely(ep->request.ktls))
+		memnet_ktls_answered(ep, answer->error);
 	WRITE_ONCE(ep->request.busy, false);
 	if (to) {
 		to->error = answer->error;

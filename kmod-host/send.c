@@ -105,7 +105,7 @@ static struct sk_buff *tail_buffer(struct memnet_endpoint *ep)
 	if (list_empty(&ep->tx.queue))
 		return NULL;
 	last = list_last_entry(&ep->tx.queue, struct memnet_entry, node);
-	if (last->kind != MEMNET_ENTRY_DATA ||
+	if (last->kind != MEMNET_ENTRY_DATA || last->record ||
 	    (ep->tx.offset && list_is_first(&last->node, &ep->tx.queue)))
 		return NULL;
 	skb = memnet_entry_skb(last);
@@ -134,11 +134,12 @@ static struct sk_buff *tail_get(struct memnet_endpoint *ep, gfp_t gfp)
 
 /* Returns false when the connection has died meanwhile; the buffer is then gone. */
 static bool tail_put(struct memnet_endpoint *ep, struct sk_buff *skb, u32 added, bool more,
-		     bool urgent)
+		     bool urgent, u8 record)
 {
 	bool ok;
 
-	memnet_cb(skb)->entry.more = more;
+	memnet_cb(skb)->entry.more = more && !record;
+	memnet_cb(skb)->entry.record = record;
 	spin_lock_bh(&ep->lock);
 	ok = ep->state != TCP_CLOSE && !ep->gone;
 	if (ok && skb->len) {
@@ -243,6 +244,7 @@ static int send_locked(struct sock *sk, struct msghdr *msg, struct ubuf_info *to
 	struct memnet_endpoint *ep;
 	bool fresh = !!told;
 	size_t sent = 0;
+	u8 record = 0;
 	int ret = 0;
 
 	if (sk->sk_state == TCP_SYN_SENT) {
@@ -256,7 +258,12 @@ static int send_locked(struct sock *sk, struct msghdr *msg, struct ubuf_info *to
 		goto out;
 	if (sk->sk_err || sk->sk_shutdown & SEND_SHUTDOWN)
 		goto out;
-	if (msg->msg_controllen) {
+	if (memnet_has_ktls(mn, MEMNET_KTLS_TX)) {
+		ret = memnet_ktls_send(msg, &record);
+		if (ret)
+			goto out;
+		fresh = fresh || record;
+	} else if (msg->msg_controllen) {
 		ret = check_control(sk, msg);
 		if (ret)
 			goto out;
@@ -290,7 +297,7 @@ static int send_locked(struct sock *sk, struct msghdr *msg, struct ubuf_info *to
 		} while (ret > 0 && msg_data_left(msg) && skb->len < WIRE_MAX_PAYLOAD);
 		sent += added;
 		if (!tail_put(ep, skb, added, more || msg_data_left(msg),
-			      msg->msg_flags & MSG_OOB && !msg_data_left(msg))) {
+			      msg->msg_flags & MSG_OOB && !msg_data_left(msg), record)) {
 			ret = -EPIPE;
 			goto out;
 		}
@@ -300,7 +307,7 @@ static int send_locked(struct sock *sk, struct msghdr *msg, struct ubuf_info *to
 		if (!added && fresh)
 			goto out;
 		/* The last one takes no more, though it looks as if: net.core.max_skb_frags. */
-		fresh = !added || told;
+		fresh = !added || told || record;
 	}
 	return sent;
 out:
@@ -432,7 +439,7 @@ ssize_t memnet_sendpage(struct socket *sock, struct page *page, int offset, size
 	i = skb_shinfo(skb)->nr_frags;
 	if (i == MAX_SKB_FRAGS || skb->len + size > WIRE_MAX_PAYLOAD) {
 		/* Full for this page: bring it back and begin another. */
-		if (!tail_put(ep, skb, 0, true, false)) {
+		if (!tail_put(ep, skb, 0, true, false, 0)) {
 			ret = -EPIPE;
 			goto out;
 		}
@@ -450,7 +457,7 @@ ssize_t memnet_sendpage(struct socket *sock, struct page *page, int offset, size
 	skb->truesize += size;
 	memnet_transmit_charge(skb, size);
 	memnet_stat_add(MEMNET_STAT_HOST_SPLICED, size);
-	ret = tail_put(ep, skb, size, more, flags & MSG_OOB) ? size : -EPIPE;
+	ret = tail_put(ep, skb, size, more, flags & MSG_OOB, 0) ? size : -EPIPE;
 out:
 	if (ret < 0)
 		ret = sk_stream_error(sk, flags, ret);

@@ -184,6 +184,8 @@ static int write_option(struct sock *sk, int level, int name, sockptr_t from, un
 	ret = copy_value(level, name, from, len, &value) ?: refuse_membership(level, name, len);
 	if (ret)
 		return ret;
+	if (level == SOL_TCP && name == TCP_ULP)
+		return memnet_ktls_set_ulp(sk, from, len);
 	i = memnet_judged_find(level, name);
 	if (i >= 0 && level == SOL_IP)
 		ret = copy_int(from, len, &value);
@@ -237,7 +239,7 @@ int memnet_setsockopt(struct socket *sock, int level, int name, sockptr_t value,
 	if (level == SOL_TCP || level == SOL_IP ||
 	    (level == SOL_IPV6 && sk->sk_family == AF_INET6))
 		return write_option(sk, level, name, value, len);
-	return -ENOPROTOOPT;
+	return level == SOL_TLS ? memnet_ktls_set(sk, name, value, len) : -ENOPROTOOPT;
 }
 
 static int get_info(struct sock *sk, char __user *value, int __user *len, int room)
@@ -393,6 +395,8 @@ int memnet_getsockopt(struct socket *sock, int level, int name, char __user *val
 
 	if (level != SOL_MEMNET && memnet_delegated(mn))
 		return mn->native->ops->getsockopt(mn->native, level, name, value, len);
+	if (level == SOL_TLS && memnet_has_ktls(mn, MEMNET_KTLS_ULP))
+		return memnet_ktls_get(sk, name, value, len);
 	if (level != SOL_MEMNET && level != SOL_TCP && level != SOL_IP &&
 	    (level != SOL_IPV6 || sk->sk_family != AF_INET6))
 		return sk->sk_family == AF_INET6 ? -ENOPROTOOPT : -EOPNOTSUPP;
@@ -402,5 +406,7 @@ int memnet_getsockopt(struct socket *sock, int level, int name, char __user *val
 		return -EINVAL;
 	if (level == SOL_MEMNET)
 		return name == MEMNET_INFO ? get_info(sk, value, len, room) : -ENOPROTOOPT;
+	if (level == SOL_TCP && name == TCP_ULP)
+		return memnet_ktls_get_ulp(sk, value, len, room);
 	return read_option(sk, level, name, value, len, room);
 }

@@ -217,6 +217,22 @@ static bool payload_follows(const struct memnet_endpoint *ep, const struct memne
 	       list_next_entry(entry, node)->kind != MEMNET_ENTRY_CONTROL;
 }
 
+/* Nothing is sent behind a record before TCP has taken it, which the node tells. */
+static bool has_to_wait(struct memnet_endpoint *ep)
+{
+	if (likely(ep->tx.record_end <= ep->tx.consumed))
+		return false;
+	memnet_transmit_refresh(ep);
+	return ep->tx.record_end > ep->tx.consumed;
+}
+
+static void mark_record(struct memnet_endpoint *ep, const struct memnet_entry *entry,
+			struct wire_msg *msg)
+{
+	msg->data.record = entry->record;
+	msg->hdr.flags |= WIRE_F_TELL;
+}
+
 /* One message of what is at the head of the queue. Returns 1 when the window is dry. */
 static int send_data(struct memnet_endpoint *ep, struct memnet_entry *entry)
 {
@@ -228,7 +244,8 @@ static int send_data(struct memnet_endpoint *ep, struct memnet_entry *entry)
 	u8 flags;
 	int ret;
 
-	if (!len)
+	/* A record that is not of data may be cut, but an alert is not. */
+	if (!len || (unlikely(entry->record) && len < min_t(u64, left, WIRE_PAGE)))
 		return 1;
 	wire_init(&msg, WIRE_DATA, ep->index, ep->gen);
 	msg.hdr.pos = cpu_to_le64(ep->tx.sent);
@@ -241,10 +258,16 @@ static int send_data(struct memnet_endpoint *ep, struct memnet_entry *entry)
 		len = min_t(u64, len, ep->tx.urgent - from);
 	flags = last && ep->tx.fin ? WIRE_F_FIN :
 		payload_follows(ep, entry) || entry->more ? WIRE_F_MORE : 0;
+	if (unlikely(entry->record))
+		mark_record(ep, entry, &msg);
 	ret = send_buffer(ep, memnet_entry_skb(entry), &msg, len, flags);
 	if (ret < 0)
 		return ret;
 	ep->tx.sent += ret;
+	if (unlikely(msg.data.record)) {
+		ep->tx.record_end = ep->tx.sent;
+		ep->tx.tell = ep->tx.sent;
+	}
 	ep->tx.offset += ret;
 	if (unlikely(ep->tx.urgent == ep->tx.sent))
 		ep->tx.urgent = 0;
@@ -288,9 +311,13 @@ static int send_queue(struct memnet_endpoint *ep)
 {
 	struct wire_msg msg __uninitialized;
 	struct memnet_entry *entry;
+	bool waits = false;
 	int ret;
 
 	while ((entry = list_first_entry_or_null(&ep->tx.queue, struct memnet_entry, node))) {
+		waits = has_to_wait(ep);
+		if (waits)
+			break;
 		if (entry->kind == MEMNET_ENTRY_CONTROL) {
 			struct sk_buff *skb = memnet_entry_skb(entry);
 
@@ -324,7 +351,7 @@ static int send_queue(struct memnet_endpoint *ep)
 			return ret;
 		ep->tx.fin_sent = true;
 	}
-	if ((entry || ep->tx.want) && ep->tx.asked != ep->tx.limit + 1) {
+	if (((entry && !waits) || ep->tx.want) && ep->tx.asked != ep->tx.limit + 1) {
 		memset(&msg, 0, sizeof(msg));
 		msg.want.limit = cpu_to_le64(ep->tx.limit);
 		ret = memnet_transmit_message(ep, WIRE_WANT_WINDOW, &msg);

@@ -64,12 +64,14 @@ static void linger_over(struct tcps_endpoint *ep)
 	mod_timer(&ep->timer, jiffies + READ_ONCE(tcps_orphan_s) * HZ);
 }
 
+/* Where the application has read all that was sent. */
 static u32 unread(struct tcps_endpoint *ep)
 {
 	struct sock *sk = ep->sock->sk;
 	u32 bytes;
 
 	lock_sock(sk);
+	tcps_ktls_eat(ep, ep->rx.read);
 	bytes = tcps_native_unread(sk);
 	release_sock(sk);
 	return bytes;

@@ -388,6 +388,9 @@ int tcps_control_option(struct tcps_endpoint *ep, const struct wire_setopt *opt,
 	ret = set_option(ep, class, cred, level, name, &value, len);
 	if (own)
 		put_cred(own);
+	/* What announced more may be over: a record that waits for it is not to. */
+	if (ep->ulp && level == SOL_TCP && name == TCP_CORK)
+		tcps_ktls_push(ep->sock);
 	if (!ret)
 		ep->refused &= ~class;
 	else if (!answered && ep->state == TCPS_IDLE)
@@ -432,10 +435,43 @@ static int read_option(struct tcps_endpoint *ep, const struct wire_getopt *get,
 	return min(ret, 0);
 }
 
+static int apply(struct tcps_endpoint *ep, const struct wire_msg *msg)
+{
+	if (tcps_is_ktls(le32_to_cpu(msg->setopt.level), le32_to_cpu(msg->setopt.name)))
+		return tcps_ktls_option(ep, msg);
+	return tcps_control_option(ep, &msg->setopt, msg->hdr.flags & WIRE_F_REPLY);
+}
+
+static void forget_request(struct tcps_endpoint *ep)
+{
+	spin_lock_bh(&ep->lock);
+	ep->in.requests--;
+	spin_unlock_bh(&ep->lock);
+}
+
+/**
+ * tcps_control_ordered() - the turn of an option has come whose place in the stream matters
+ * @ep: endpoint
+ * @msg: SETOPT
+ *
+ * Return: false if its answer has to wait for another one to be sent.
+ */
+bool tcps_control_ordered(struct tcps_endpoint *ep, const struct wire_msg *msg)
+{
+	if (!(msg->hdr.flags & WIRE_F_REPLY)) {
+		apply(ep, msg);
+		return true;
+	}
+	if (ep->owed & (TCPS_OWE_REPLY | TCPS_OWE_CONNECT_REPLY))
+		return false;
+	forget_request(ep);
+	answer(ep, msg, apply(ep, msg), 0);
+	return true;
+}
+
 static void handle(struct tcps_endpoint *ep, const struct wire_msg *msg, u64 pos)
 {
 	struct sk_buff *skb = NULL;
-	bool answered;
 	u64 value = 0;
 	int ret;
 
@@ -462,9 +498,8 @@ static void handle(struct tcps_endpoint *ep, const struct wire_msg *msg, u64 pos
 			ret = 0;
 			break;
 		default:
-			answered = msg->hdr.flags & WIRE_F_REPLY;
-			ret = tcps_control_option(ep, &msg->setopt, answered);
-			if (!answered)
+			ret = apply(ep, msg);
+			if (!(msg->hdr.flags & WIRE_F_REPLY))
 				return;
 		}
 	}

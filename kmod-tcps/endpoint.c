@@ -358,6 +358,18 @@ void tcps_endpoint_unlist(struct tcps_endpoint *ep)
 	feed_starved(s);
 }
 
+/* Those that wait for their turn in the stream. */
+static u16 count_requests(const struct sk_buff_head *queue)
+{
+	const struct sk_buff *skb;
+	u16 n = 0;
+
+	skb_queue_walk(queue, skb)
+		if (TCPS_CB(skb)->marker)
+			n += !!(((const struct wire_msg *)skb->data)->hdr.flags & WIRE_F_REPLY);
+	return n;
+}
+
 /**
  * tcps_endpoint_purge() - return all buffers and window
  * @ep: endpoint; called in its channel's worker, or when that is halted
@@ -374,6 +386,8 @@ void tcps_endpoint_purge(struct tcps_endpoint *ep)
 	ep->in.dead = true;
 	ep->in.wanted = false;
 	ep->in.late = 0;
+	ep->in.record = 0;
+	ep->in.requests -= count_requests(&ep->in.queue) + count_requests(&ep->tx.sending);
 	skb_queue_splice_init(&ep->in.queue, &list);
 	skb_queue_splice_tail_init(&ep->in.jobs, &list);
 	spin_unlock_bh(&ep->lock);
@@ -415,7 +429,7 @@ void tcps_endpoint_died(struct tcps_endpoint *ep, int error)
 	tcps_endpoint_change_state(ep, TCPS_DEAD);
 	ep->reset_error = error;
 	lock_sock(sk);
-	ep->rx.end = ep->rx.read + tcps_native_unread(sk);
+	ep->rx.end = ep->rx.read + (ep->rx.tls ? 0 : tcps_rx_unread(ep));
 	ep->rx.ended = sock_flag(sk, SOCK_DONE);
 	release_sock(sk);
 	ep->owed |= TCPS_OWE_RESET;

@@ -73,6 +73,9 @@ static int send_payload(struct tcps_endpoint *ep, struct sk_buff *skb, const str
 	make(ep, &msg, WIRE_DATA);
 	msg.hdr.pos = cpu_to_le64(ep->rx.pos);
 	msg.hdr.flags = fin ? WIRE_F_FIN : 0;
+	msg.data.record = cb->record;
+	if (cb->record && (cb->more || len < cb->len))
+		msg.hdr.flags |= WIRE_F_MORE;
 	return send(ep, &msg, skb, cb->offset, len, fin ? TCPS_OWE_FIN : 0);
 }
 
@@ -284,6 +287,7 @@ void tcps_endpoint_flush(struct tcps_endpoint *ep)
 	}
 	if (ret)
 		tcps_stall(ep, ret);
-	else if (answered && !skb_queue_empty_lockless(&ep->in.control))
+	else if (answered && (!skb_queue_empty_lockless(&ep->in.control) ||
+			      !skb_queue_empty(&ep->tx.sending)))
 		tcps_kick(ep, TCPS_EV_HOST);
 }

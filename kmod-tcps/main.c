@@ -38,7 +38,7 @@ MODULE_PARM_DESC(privileged,
 
 /* In the order of the bits. */
 static const char *const class_names[] = {
-	"prio", "mark", "route", "device", "freebind", "transparent",
+	"prio", "mark", "route", "device", "freebind", "transparent", "tls",
 };
 
 static_assert(BIT(ARRAY_SIZE(class_names)) - 1 == MEMNET_OPTION_CLASS_MASK);
@@ -47,7 +47,7 @@ static char *options[ARRAY_SIZE(class_names)];
 static int n_options;
 module_param_array(options, charp, &n_options, 0444);
 MODULE_PARM_DESC(options,
-		 "Classes of socket options hosts may set: prio,mark,route,device,freebind,transparent (default: none)");
+		 "Classes of socket options hosts may set: prio,mark,route,device,freebind,transparent,tls (default: none)");
 
 unsigned int tcps_heartbeat_ms = 5000;
 module_param_named(heartbeat_ms, tcps_heartbeat_ms, uint, 0444);

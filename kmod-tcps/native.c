@@ -4,9 +4,9 @@
  *
  * tcps_native_adopt() and detach() are the one pair that swaps and restores a socket's callbacks
  * and sk_user_data, under its sk_callback_lock; the callbacks take it for reading, so after
- * detach() none runs that knows the endpoint. They only kick. Children of a listener inherit its
- * callbacks, though not its sk_user_data, and are quiet until they are adopted; what they restore
- * in the end is what the listener saved.
+ * detach() none runs that knows the endpoint. They only kick. TLS may put its own over them
+ * (ktls.c). Children of a listener inherit its callbacks, though not its sk_user_data, and are
+ * quiet until they are adopted; what they restore in the end is what the listener saved.
  *
  * Sockets are made under their owner's credentials (cred.c) and hold their network namespace,
  * since TCP keeps them for a while after we let go.
@@ -88,11 +88,18 @@ void tcps_native_adopt(struct tcps_endpoint *ep, struct socket *sock,
 
 static void detach(struct tcps_endpoint *ep)
 {
+	static const struct tcps_callbacks ours = { .data_ready = data_ready,
+						    .write_space = write_space };
 	struct sock *sk = ep->sock->sk;
 
 	write_lock_bh(&sk->sk_callback_lock);
-	sk->sk_data_ready = ep->saved.data_ready;
-	sk->sk_write_space = ep->saved.write_space;
+	/* With TCP_ULP others may be in their place, which restore what they have found. */
+	if (sk->sk_data_ready == data_ready)
+		sk->sk_data_ready = ep->saved.data_ready;
+	if (sk->sk_write_space == write_space)
+		sk->sk_write_space = ep->saved.write_space;
+	if (ep->ulp)
+		tcps_ktls_restore(sk, &ours, &ep->saved);
 	sk->sk_state_change = ep->saved.state_change;
 	sk->sk_error_report = ep->saved.error_report;
 	rcu_assign_sk_user_data(sk, NULL);
@@ -153,7 +160,8 @@ int tcps_native_inherit(struct tcps_endpoint *ep, struct tcps_endpoint *from)
 	struct socket *sock = from->sock;
 	int ret;
 
-	if (!sock)
+	/* With TCP_ULP a connection has no way back. */
+	if (!sock || from->ulp)
 		return -ECONNRESET;
 	/* What was tied to a device by the address it connected to, as in control.c. */
 	if (from->state >= TCPS_CONNECTING && sock->sk->sk_bound_dev_if != from->bound_dev)

@@ -21,6 +21,7 @@
 #include <linux/inetdevice.h>
 #include <linux/slab.h>
 #include <linux/tcp.h>
+#include <linux/tls.h>
 #include <net/addrconf.h>
 #include <net/dst.h>
 #include <net/ip6_fib.h>
@@ -367,6 +368,7 @@ static const struct {
 	{ SOL_TCP, TCP_CONGESTION, .size = TCP_CA_NAME_MAX },
 	{ SOL_TCP, TCP_FASTOPEN },
 	{ SOL_TCP, TCP_FASTOPEN_NO_COOKIE },
+	{ SOL_TCP, TCP_ULP, .size = sizeof("tls") },
 	{ SOL_TCP, TCP_FASTOPEN_KEY, .size = TCP_FASTOPEN_KEY_LENGTH, .twice = true },
 	{ SOL_IP, IP_TOS },
 	{ SOL_IP, IP_TTL },
@@ -409,6 +411,11 @@ int tcps_policy_option(u32 level, u32 name, u32 len, bool *ordered)
 	int i = find_option(level, name);
 	u32 size;
 
+	/* Its values are of several sizes: TLS looks at them. */
+	if (level == SOL_TLS) {
+		*ordered = name == TLS_TX;
+		return 0;
+	}
 	if (i < 0)
 		return i;
 	size = options[i].size ?: sizeof(__le32);

@@ -8,7 +8,8 @@
  * endpoint. Nothing here touches a native socket. -EPROTO ends the session; -ENOMEM, always
  * before any effect, has the message come again.
  *
- * Payload and the options whose place in the stream matters go to in.queue; other requests to
+ * Payload and the options whose place in the stream matters go to in.queue, those that are to be
+ * answered only while there is a stream; other requests to
  * in.control, which TCP's back-pressure does not hold up; what concerns windows, quotas and CLOSE
  * is noted at once. What an endpoint can have us hold is bounded: payload by the limit it was
  * granted; requests by MAX_REQUESTS, since a correct host has one outstanding beside CONNECT;
@@ -62,8 +63,13 @@ static int receive_data(struct tcps_endpoint *ep, struct memnet_rx *rx)
 	unsigned int copied, pages;
 
 	if (!ep->in.open || ep->in.fin || pos != ep->in.pos || rx->len > ep->in.limit - pos ||
-	    (!rx->len && !(rx->msg.hdr.flags & WIRE_F_FIN)))
+	    (!rx->len && !(rx->msg.hdr.flags & WIRE_F_FIN)) || (rx->len && ep->in.record))
 		return -EPROTO;
+	if (unlikely(rx->msg.data.record) && !ep->in.dead) {
+		ep->in.record_at = pos;
+		ep->in.record_end = pos + rx->len;
+		WRITE_ONCE(ep->in.record, rx->msg.data.record);
+	}
 	ep->in.pos += rx->len;
 	ep->in.fin = rx->msg.hdr.flags & WIRE_F_FIN;
 	if (rx->msg.hdr.flags & WIRE_F_TELL)
@@ -108,6 +114,12 @@ static bool replace_option(struct tcps_endpoint *ep, const struct wire_msg *msg)
 	return false;
 }
 
+static bool is_ktls(const struct wire_msg *msg)
+{
+	return msg->hdr.opcode == WIRE_SETOPT &&
+	       tcps_is_ktls(le32_to_cpu(msg->setopt.level), le32_to_cpu(msg->setopt.name));
+}
+
 /*
  * An option whose place in the stream matters; takes @marker over and sets it to NULL, or does
  * without.
@@ -136,6 +148,7 @@ static int receive_request(struct tcps_endpoint *ep, const struct wire_msg *msg,
 			   struct sk_buff **marker, bool ordered)
 {
 	bool answered = msg->hdr.opcode != WIRE_SETOPT || msg->hdr.flags & WIRE_F_REPLY;
+	bool in_stream = is_ktls(msg) && ordered && ep->in.open && !ep->in.dead;
 
 	if (ordered && !answered) {
 		receive_ordered(ep, msg, marker);
@@ -148,7 +161,9 @@ static int receive_request(struct tcps_endpoint *ep, const struct wire_msg *msg,
 			return -EPROTO;
 		ep->in.requests++;
 	}
-	__skb_queue_tail(&ep->in.control, *marker);
+	if (in_stream)
+		ep->in.markers++;
+	__skb_queue_tail(in_stream ? &ep->in.queue : &ep->in.control, *marker);
 	*marker = NULL;
 	return 0;
 }
@@ -312,7 +327,7 @@ int tcps_receive(struct memnet_channel *ch, struct memnet_rx *rx, gfp_t gfp)
 		ret = tcps_policy_option(le32_to_cpu(msg->setopt.level),
 					 le32_to_cpu(msg->setopt.name),
 					 le32_to_cpu(msg->setopt.len), &ordered);
-		if (ret && !(msg->hdr.flags & WIRE_F_REPLY))
+		if ((ret || is_ktls(msg)) && !(msg->hdr.flags & WIRE_F_REPLY))
 			return 0;
 		fallthrough;
 	case WIRE_BIND:

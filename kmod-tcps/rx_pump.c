@@ -25,6 +25,11 @@
  * recvmsg() reads on, for native sockets have SO_OOBINLINE. The host is told of the mark, by
  * URGENT, before anything is read that could be it, and again when its byte is there.
  *
+ * With TCP_ULP "tls" (ktls.c) what is read first stays in TCP, too; the end of the stream is not
+ * told before the application has read all of it, for then it may yet be decrypted. What is
+ * decrypted comes by read_sock() as well, but for records that are not of application's data: they
+ * have their type with them, and nothing is read behind one before the application has read it.
+ *
  * The end of the stream is told from the socket's state, never from a read of nothing; that both
  * directions have ended, and TCP has let go of the socket, by FINISHED; an error by RESET, which
  * names the position up to which bytes still follow, because what came before the error can still
@@ -199,6 +204,90 @@ static void want_window(struct tcps_endpoint *ep)
 	ep->tc->window_stalls++;
 }
 
+/* The position up to which the application has read, as far as we were told. */
+static u64 read_by_application(const struct tcps_endpoint *ep)
+{
+	return ep->rx.consumed + ep->rx.placed;
+}
+
+/**
+ * tcps_rx_unread() - is there more to be read
+ * @ep: endpoint, its native socket locked
+ *
+ * Return: bytes, or, where they have to be decrypted, not 0 if there are any.
+ */
+u32 tcps_rx_unread(const struct tcps_endpoint *ep)
+{
+	struct sock *sk = ep->sock->sk;
+
+	/* With the end behind it a part of a record counts: it is read to find that out. */
+	if (ep->rx.tls)
+		return sk_is_readable(sk) ||
+		       (sk->sk_shutdown & RCV_SHUTDOWN && tcps_native_unread(sk));
+	return tcps_native_unread(sk) - (ep->rx.kept ? (u32)(ep->rx.read - ep->rx.eaten) : 0);
+}
+
+/*
+ * Decrypted data; returns 1 at the end of the stream, 0, or a negative errno: -EINVAL at a record
+ * of another type. The socket is locked.
+ */
+static int read_tls(struct tcps_endpoint *ep, read_descriptor_t *desc, struct round *round)
+{
+	int ret = ep->sock->ops->read_sock(ep->sock->sk, desc, actor);
+
+	if (ret > 0 || ret == -EAGAIN || round->failed)
+		return 0;
+	return ret ?: 1;
+}
+
+/* A record of another type; the socket is not locked. Returns as read_tls(). */
+static int read_record(struct tcps_endpoint *ep, u32 room)
+{
+	struct sk_buff *skb = copy_buffer(ep, COPY_SIZE, GFP_KERNEL);
+	int ret;
+
+	if (!skb)
+		return -ENOMEM;
+	ret = tcps_ktls_record(ep, skb, room);
+	if (ret <= 0) {
+		__skb_unlink(skb, &ep->rx.pending);
+		kfree_skb(skb);
+		/* It was not a record that read_sock() has stopped at. */
+		return ret == -EAGAIN ? -EINVAL : ret ?: 1;
+	}
+	ep->rx.read += ret;
+	if (TCPS_CB(skb)->record && !TCPS_CB(skb)->more)
+		ep->rx.record_end = ep->rx.read;
+	memnet_stat_add(MEMNET_STAT_TCPS_RX_COPIED, ret);
+	return 0;
+}
+
+/* What TCP has, for the host; the socket is locked. Returns as read_tls(). */
+static int read_tcp(struct tcps_endpoint *ep, read_descriptor_t *desc, struct round *round)
+{
+	struct sock *sk = ep->sock->sk;
+	int ret = 0;
+
+	/* Jobs are written to at once, and urgent data is not TLS's. */
+	if (ep->rx.kept && !round->job && !tcp_sk(sk)->urg_data) {
+		if (desc->count)
+			tcps_ktls_peek(ep, desc, actor);
+		return 0;
+	}
+	tcps_ktls_eat(ep, ep->rx.read);
+	if (ep->state == TCPS_CONNECTED)
+		look_for_mark(ep, sk);
+	if (desc->count)
+		ep->sock->ops->read_sock(sk, desc, actor);
+	if (desc->count && !round->failed && at_mark(sk)) {
+		release_sock(sk);
+		ret = read_mark(ep, round->job, desc->count);
+		lock_sock(sk);
+	}
+	ep->rx.eaten = ep->rx.read;
+	return ret;
+}
+
 /* The socket is locked. */
 static void moderate(struct tcps_endpoint *ep, struct sock *sk)
 {
@@ -233,12 +322,12 @@ void tcps_rx_pump(struct tcps_endpoint *ep, int events)
 	struct sock *sk = ep->sock->sk;
 	read_descriptor_t desc = { .arg.data = &round };
 	u64 room, before = ep->rx.read;
-	bool over = false, finished;
+	bool over = false, finished, stop;
 	u32 unread;
-	int error;
+	int error, ret;
 
 	if (!(events & (TCPS_EV_DATA | TCPS_EV_STATE | TCPS_EV_AGAIN) || ep->rx.blocked ||
-	      !skb_queue_empty_lockless(&ep->in.jobs)))
+	      ep->rx.kept || ep->rx.record_end || !skb_queue_empty_lockless(&ep->in.jobs)))
 		return;
 	if (!skb_queue_empty(&ep->rx.pending) || !skb_queue_empty(&ep->rx.over))
 		return; /* stalled; comes again when it was sent */
@@ -251,6 +340,8 @@ void tcps_rx_pump(struct tcps_endpoint *ep, int events)
 		return;
 	}
 	error = tcps_recv_job_begin(ep, &round.job);
+	if (round.job && ep->rx.tls)
+		error = -EPROTO;
 	if (error == -EPROTO) {
 		memnet_stat_inc(MEMNET_STAT_PROTOCOL_ERRORS);
 		memnet_channel_fail(ep->tc->ch, WIRE_REASON_PROTOCOL);
@@ -258,28 +349,37 @@ void tcps_rx_pump(struct tcps_endpoint *ep, int events)
 	if (error)
 		return;
 	room = round.job ? tcps_recv_job_room(ep, round.job) : window_room(ep);
-	desc.count = ep->rx.eof ? 0 : min_t(u64, room, BUDGET);
+	if (read_by_application(ep) >= ep->rx.record_end)
+		ep->rx.record_end = 0;
+	/* How much there is to be decrypted RESET could not say. */
+	stop = ep->rx.eof || ep->rx.record_end || (ep->rx.tls && ep->state != TCPS_CONNECTED);
+	desc.count = stop ? 0 : min_t(u64, room, BUDGET);
 	ep->rx.blocked = false;
 
 	lock_sock(sk);
 	moderate(ep, sk);
-	if (ep->state == TCPS_CONNECTED)
-		look_for_mark(ep, sk);
-	if (desc.count)
-		ep->sock->ops->read_sock(sk, &desc, actor);
-	if (desc.count && !round.failed && at_mark(sk)) {
+	tcps_ktls_eat(ep, read_by_application(ep));
+	ret = 0;
+	if (!ep->rx.tls)
+		ret = read_tcp(ep, &desc, &round);
+	else if (desc.count)
+		ret = read_tls(ep, &desc, &round);
+	if (ret == -EINVAL && ep->rx.tls) {
 		release_sock(sk);
-		round.failed = read_mark(ep, round.job, desc.count);
+		ret = read_record(ep, desc.count);
 		lock_sock(sk);
 	}
+	if (ret < 0 && !round.failed)
+		round.failed = ret;
 	ep->tc->unsent += ep->rx.read - before;
-	unread = tcps_native_unread(sk);
+	unread = tcps_rx_unread(ep);
 	ep->rx.behind = unread;
 	error = 0;
-	if (!unread &&
-	    (sk->sk_shutdown & RCV_SHUTDOWN || sk->sk_state == TCP_CLOSE))
+	if (ret == 1 || (!unread && !(ep->rx.kept && ep->rx.read != ep->rx.eaten) &&
+			 (sk->sk_shutdown & RCV_SHUTDOWN || sk->sk_state == TCP_CLOSE)))
 		ep->rx.eof = true;
-	if (ep->state == TCPS_CONNECTED)
+	/* Records that are whole can be read whatever came behind them. */
+	if (ep->state == TCPS_CONNECTED && !(ep->rx.tls && unread))
 		error = -sock_error(sk);
 	finished = !error && ep->rx.eof && ep->tx.shut && sk->sk_state == TCP_CLOSE;
 	release_sock(sk);
@@ -298,7 +398,7 @@ void tcps_rx_pump(struct tcps_endpoint *ep, int events)
 	}
 	if (round.failed == -ENOMEM)
 		tcps_stall(ep, -ENOMEM);
-	else if (unread && !round.job && room == ep->rx.read - before)
+	else if (unread && !round.job && !stop && room == ep->rx.read - before)
 		want_window(ep);
 	else if (unread && ep->rx.read != before && !over)
 		tcps_kick(ep, TCPS_EV_DATA);

@@ -10,6 +10,7 @@
  *   receive.c    messages of the host: judged and queued, in softirq
  *   control.c    bind, listen, connect, options, queries
  *   getopt.c     options of native sockets, read
+ *   ktls.c       native sockets that encrypt and decrypt
  *   native.c     native sockets: making, callbacks, releasing
  *   accept.c     accept pump: children of native listeners become endpoints
  *   tx_pump.c    bytes of the host to TCP, and the window the host gets for them
@@ -39,6 +40,7 @@
 #include <linux/llist.h>
 #include <linux/net.h>
 #include <linux/socket.h>
+#include <linux/tcp.h>
 #include <linux/timer.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
@@ -354,6 +356,7 @@ struct tcps_callbacks {
  *		options; @in.control the other requests; @in.jobs memory it receives to.
  *		@in.limit is what the host was promised
  * @sock:	worker: native socket or NULL
+ * @ulp:	worker: it has TCP_ULP "tls"
  * @saved:	its callbacks
  * @from:	whose native socket it is to have, with a reference, until its first turn
  * @state:	worker: enum tcps_endpoint_state
@@ -406,6 +409,8 @@ struct tcps_endpoint {
 		u64			tell;		/* tell when this is taken, 0 for nothing */
 		u64			count;		/* write the counter until this is taken */
 		u64			urgent;		/* position after the urgent byte */
+		u64			record_at;	/* with @record: its bytes in the stream */
+		u64			record_end;
 		u64			counter_addr;	/* where it is */
 		u32			counter_key;	/* 0: there is none */
 		u64			consumed;	/* of CLOSE */
@@ -416,6 +421,7 @@ struct tcps_endpoint {
 		u16			requests;	/* requests in @control */
 		u8			late;		/* values to be set later */
 		u8			close_flags;	/* of CLOSE */
+		u8			record;		/* type of the record that came last */
 		bool			grow;		/* has used all it was promised */
 		bool			open;		/* may send DATA */
 		bool			fin;		/* has sent FIN */
@@ -426,6 +432,7 @@ struct tcps_endpoint {
 
 	struct tcps_endpoint		*from;
 	struct socket			*sock;
+	bool				ulp;
 	struct tcps_callbacks		saved;
 	enum tcps_endpoint_state	state;
 	u32				owed;
@@ -453,6 +460,8 @@ struct tcps_endpoint {
 		u64			consumed;	/* bytes the application has read */
 		u64			want;		/* limit for which we asked */
 		u64			end;		/* of RESET */
+		u64			eaten;		/* with @kept: bytes TCP no longer has */
+		u64			record_end;	/* of the last record, 0 once it was read */
 		u64			urg_pos;	/* of URGENT */
 		u16			urg;		/* tcp_sock.urg_data then */
 		bool			fixed;		/* set by the application */
@@ -462,6 +471,8 @@ struct tcps_endpoint {
 		bool			ended;		/* before the error the peer had sent FIN */
 		bool			fin;		/* and told */
 		bool			finished;	/* FINISHED is or was owed */
+		bool			kept;		/* TCP has what the host has not read */
+		bool			tls;		/* what is read was decrypted */
 	} rx;
 
 	struct {
@@ -499,9 +510,10 @@ struct tcps_endpoint {
  * @offset:	in.queue: bytes given to TCP. rx.pending: where the payload starts
  * @len:	rx.pending: bytes of payload
  * @marker:	in.queue: not payload but a message
- * @more:	in.queue: the application announced more
+ * @more:	in.queue: the application announced more. rx.pending: the record goes on
  * @copied:	rx.pending: small pieces are copied into it
  * @placed:	rx.pending: goes by RDMA write
+ * @record:	rx.pending: type of the TLS record, 0 for application's data
  * @key:	rx.pending: where to
  * @addr:	rx.pending: where to. in.control: bytes that had come before QUERY
  */
@@ -514,6 +526,7 @@ struct tcps_cb {
 	bool	more;
 	bool	copied;
 	bool	placed;
+	u8	record;
 };
 
 #define TCPS_CB(skb)	((struct tcps_cb *)(skb)->cb)
@@ -547,11 +560,28 @@ static inline bool tcps_endpoint_is_hosts(const struct tcps_endpoint *ep)
 /* control.c */
 void tcps_control_run(struct tcps_endpoint *ep);
 int tcps_control_option(struct tcps_endpoint *ep, const struct wire_setopt *opt, bool answered);
+bool tcps_control_ordered(struct tcps_endpoint *ep, const struct wire_msg *msg);
 bool tcps_connect_progress(struct tcps_endpoint *ep);
 void tcps_endpoint_grant(struct tcps_endpoint *ep);
 
 /* getopt.c */
 int tcps_getopt(struct tcps_endpoint *ep, u32 level, u32 name, u8 *value, u32 *room);
+
+/* ktls.c */
+int tcps_ktls_option(struct tcps_endpoint *ep, const struct wire_msg *msg);
+void tcps_ktls_eat(struct tcps_endpoint *ep, u64 pos);
+void tcps_ktls_peek(struct tcps_endpoint *ep, read_descriptor_t *desc, sk_read_actor_t actor);
+void tcps_ktls_push(struct socket *sock);
+int tcps_ktls_record(struct tcps_endpoint *ep, struct sk_buff *skb, u32 room);
+void tcps_ktls_control(struct msghdr *msg, void *buffer, u8 record);
+void tcps_ktls_restore(struct sock *sk, const struct tcps_callbacks *ours,
+		       const struct tcps_callbacks *saved);
+
+/* Options that have to do with it. */
+static inline bool tcps_is_ktls(u32 level, u32 name)
+{
+	return level == SOL_TLS || (level == SOL_TCP && name == TCP_ULP);
+}
 
 /* native.c */
 int tcps_native_create(struct tcps_endpoint *ep);
@@ -571,6 +601,7 @@ void tcps_tx_window(struct tcps_endpoint *ep);
 void tcps_tx_window_release(struct tcps_endpoint *ep);
 bool tcps_under_pressure(const struct tcps_session *s);
 bool tcps_admits(const struct tcps_session *s);
+u32 tcps_rx_unread(const struct tcps_endpoint *ep);
 void tcps_rx_purge(struct tcps_endpoint *ep);
 void tcps_rx_pump(struct tcps_endpoint *ep, int events);
 

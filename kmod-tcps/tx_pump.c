@@ -7,9 +7,10 @@
  * Pages go to TCP by reference; payload up to the copybreak is copied, since TCP accounts bytes
  * and would hold a page for each. What TCP does not take stays in tx.sending with its offset, and
  * sk_write_space() resumes. An option in the queue is set between the payload before and after
- * it; the host's FIN is shut down when all before it is taken. An urgent byte goes alone, for TCP
- * puts the mark behind whatever it takes of a call; of several that wait the last one counts, as
- * in TCP's own queue.
+ * it; the host's FIN is shut down when all before it is taken. A TLS record that is not of
+ * application's data goes alone; nothing comes behind one before it is taken. An urgent byte goes
+ * alone, for TCP puts the mark behind whatever it takes of a call; of several that wait the last
+ * one counts, as in TCP's own queue.
  *
  * The window: the host may send up to in.limit. As TCP takes bytes the limit moves to tx.taken +
  * tx.window, published when enough has opened, by an RDMA write that interrupts nobody, or by
@@ -96,6 +97,21 @@ static int bvecs_of(struct bio_vec *bvec, size_t len)
 	return n + 1;
 }
 
+/* A record that is not of application's data. */
+static int send_record(struct socket *sock, struct bio_vec *bvec, int n, size_t len, int flags,
+		       u8 record)
+{
+	struct msghdr msg = { .msg_flags = flags & ~MSG_MORE };
+	union {
+		struct cmsghdr head;
+		u8 bytes[CMSG_SPACE(1)];
+	} control;
+
+	tcps_ktls_control(&msg, &control, record);
+	iov_iter_bvec(&msg.msg_iter, ITER_SOURCE, bvec, n, len);
+	return sock_sendmsg(sock, &msg);
+}
+
 #ifdef MEMNET_HAVE_splice_pages
 static int send_bvec(struct socket *sock, struct bio_vec *bvec, int n, size_t len, int flags,
 		     bool copy)
@@ -148,6 +164,28 @@ static size_t up_to_mark(struct tcps_endpoint *ep, size_t len, int *flags)
 	return urgent - ep->tx.taken - 1;
 }
 
+/* Bytes before the record that came last, or of it, may go in one call; which is in @record. */
+static size_t up_to_record(struct tcps_endpoint *ep, size_t len, u8 *record)
+{
+	size_t before;
+
+	spin_lock_bh(&ep->lock);
+	before = ep->in.record_at > ep->tx.taken ? ep->in.record_at - ep->tx.taken : 0;
+	if (!before)
+		*record = ep->in.record;
+	spin_unlock_bh(&ep->lock);
+	return before ? min(len, before) : len;
+}
+
+/* TCP has taken more: with all of a record the host may go on behind it. */
+static void pass_record(struct tcps_endpoint *ep)
+{
+	spin_lock_bh(&ep->lock);
+	if (ep->tx.taken >= ep->in.record_end)
+		ep->in.record = 0;
+	spin_unlock_bh(&ep->lock);
+}
+
 /* Gives tx.sending, a batch of payload, to TCP; returns bytes taken or a negative errno. */
 static int send_batch(struct tcps_endpoint *ep, bool more)
 {
@@ -156,6 +194,7 @@ static int send_batch(struct tcps_endpoint *ep, bool more)
 	struct bio_vec bvec[BATCH_PAGES];
 	struct sk_buff *skb;
 	size_t len = 0;
+	u8 record = 0;
 	int n = 0;
 
 	skb_queue_walk(&ep->tx.sending, skb)
@@ -183,7 +222,14 @@ static int send_batch(struct tcps_endpoint *ep, bool more)
 		len = up_to_mark(ep, len, &flags);
 		n = bvecs_of(bvec, len);
 	}
-	n = send_bvec(ep->sock, bvec, n, len, flags, copy);
+	if (unlikely(READ_ONCE(ep->in.record))) {
+		len = up_to_record(ep, len, &record);
+		n = bvecs_of(bvec, len);
+	}
+	if (unlikely(record))
+		n = send_record(ep->sock, bvec, n, len, flags, record);
+	else
+		n = send_bvec(ep->sock, bvec, n, len, flags, copy);
 	if (n > 0)
 		memnet_stat_add(copy ? MEMNET_STAT_TCPS_TX_COPIED : MEMNET_STAT_TCPS_TX_SPLICED, n);
 	return n;
@@ -195,6 +241,8 @@ static void advance(struct tcps_endpoint *ep, u32 taken)
 	struct sk_buff *skb;
 
 	ep->tx.taken += taken;
+	if (unlikely(READ_ONCE(ep->in.record)))
+		pass_record(ep);
 	while (taken) {
 		u32 left;
 
@@ -210,13 +258,16 @@ static void advance(struct tcps_endpoint *ep, u32 taken)
 	}
 }
 
-static void set_marked_option(struct tcps_endpoint *ep)
+/* Returns false if it has to wait until an answer is sent. */
+static bool set_marked_option(struct tcps_endpoint *ep)
 {
-	struct sk_buff *skb = __skb_dequeue(&ep->tx.sending);
-	const struct wire_msg *msg = (const struct wire_msg *)skb->data;
+	struct sk_buff *skb = skb_peek(&ep->tx.sending);
 
-	tcps_control_option(ep, &msg->setopt, false);
+	if (!tcps_control_ordered(ep, (const struct wire_msg *)skb->data))
+		return false;
+	__skb_unlink(skb, &ep->tx.sending);
 	tcps_skb_free(ep, skb);
+	return true;
 }
 
 /* Values that found the queue full of markers. */
@@ -281,7 +332,8 @@ void tcps_tx_pump(struct tcps_endpoint *ep)
 			spin_unlock_bh(&ep->lock);
 		}
 		if (TCPS_CB(skb_peek(&ep->tx.sending))->marker) {
-			set_marked_option(ep);
+			if (!set_marked_option(ep))
+				break;
 			continue;
 		}
 		if (!budget--) {

@@ -318,6 +318,19 @@ int host_classes_allowed(struct peer *p)
 	       !bind_to(p, index, "192.0.2.77", 0) ? 0 : -1;
 }
 
+/* TLS, which nobody has allowed, answered or not, as it may or may not be. */
+static int tls_options(struct peer *p)
+{
+	u32 index = host_connected(p), name, len;
+
+	for (name = 0; name < 5; name++)
+		for (len = 0; len <= WIRE_OPT_MAX; len++)
+			if (option_bytes(p, index, 282, name, len) <= 0 ||
+			    host_option(p, index, 282, name, 1, len, false))
+				return -1;
+	return 0;
+}
+
 ATTACK(read_of_nobody, host_say(p, WIRE_GETOPT, 7))
 
 const struct attack option_attacks[] = {
@@ -328,6 +341,7 @@ const struct attack option_attacks[] = {
 	{ "judged options of all sizes", option_sizes, LIVES },
 	{ "key of 65 bytes", key_too_long, WIRE_REASON_PROTOCOL },
 	{ "preferences against each other", preferences_against_each_other, LIVES },
+	{ "TLS options without TLS", tls_options, LIVES },
 	{ "names of modules", option_module, LIVES },
 	{ "1000 options in the stream", option_flood, LIVES },
 	{ "every option read", read_all, LIVES },

@@ -128,6 +128,20 @@ static int want_taken(struct peer *p, u32 index, u64 pos)
 	return index ? peer_say(p, &msg, 0) : -1;
 }
 
+static int record(struct peer *p, u32 len, u8 flags)
+{
+	struct wire_msg msg;
+
+	wire_init(&msg, WIRE_DATA, host_connected(p), 1);
+	msg.hdr.flags = flags;
+	msg.data.record = 21;
+	return msg.hdr.index ? peer_say(p, &msg, len) : -1;
+}
+
+ATTACK(record_unencrypted, record(p, 100, WIRE_F_TELL))
+ATTACK(record_of_nothing, record(p, 0, WIRE_F_FIN))
+ATTACK(record_urgent, record(p, 100, WIRE_F_URGENT))
+
 ATTACK(want_taken_unconnected, want_taken(p, host_open(p, 0), 0))
 ATTACK(want_taken_unsent, want_taken(p, host_connected(p), 1))
 
@@ -228,6 +242,9 @@ const struct attack stream_attacks[] = {
 	{ "WANT_TAKEN before connected", want_taken_unconnected, WIRE_REASON_PROTOCOL },
 	{ "WANT_TAKEN of what was not sent", want_taken_unsent, WIRE_REASON_PROTOCOL },
 	{ "1000 WANT_TAKENs", want_taken_flood, LIVES },
+	{ "DATA of a record, unencrypted", record_unencrypted, LIVES },
+	{ "DATA of a record of nothing", record_of_nothing, DIES },
+	{ "DATA of a record, urgent", record_urgent, DIES },
 	{ "WANT_WINDOW unconnected", want_unconnected, LIVES },
 	{ "connections left alone", connect_many, LIVES },
 };

@@ -48,6 +48,20 @@ static int data(struct peer *p, enum guest_state state, int pos, u32 len, u8 fla
 	return g ? 0 : -1;
 }
 
+/* Of a TLS record, though nobody has asked for any. */
+static int record(struct peer *p)
+{
+	struct guest *g = node_guest(p, CONNECTED, NODE_MS);
+	struct wire_msg msg;
+
+	if (!g)
+		return -1;
+	msg = about(g, WIRE_DATA);
+	msg.hdr.pos = cpu_to_le64(g->out);
+	msg.data.record = 21;
+	return peer_say(p, &msg, 2) && !p->dead ? -1 : 0;
+}
+
 ATTACK(reply_unasked, with_guest(p, CONNECTED, WIRE_REPLY, 1))
 
 static int reply_other_seq(struct peer *p)
@@ -595,6 +609,7 @@ static const struct attack attacks[] = {
 	{ "FIN twice", fin_twice, DIES },
 	{ "DATA after FIN", data_after_fin, DIES },
 	{ "CLOSED nobody asked for", closed_unasked, DIES },
+	{ "DATA of a record nobody decrypts", record, DIES },
 	{ "URGENT of a listener", urgent_listener, DIES },
 	{ "URGENT behind what was sent", urgent_behind, DIES },
 	{ "URGENT that goes back", urgent_back, DIES },

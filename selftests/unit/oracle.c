@@ -116,6 +116,8 @@ static bool oracle_body(const struct wire_msg *msg)
 		return msg->urgent.valid <= 1;
 	case WIRE_CLOSED:
 		return le32_to_cpu(msg->closed.error) <= MAX_ERRNO;
+	case WIRE_DATA:
+		return !msg->data.record || (msg->hdr.len && !(msg->hdr.flags & 0x80));
 	default:
 		return true;
 	}

@@ -32,6 +32,8 @@
  * @MEMNET_OPTION_CLASS_FREEBIND: IP_FREEBIND and IPV6_FREEBIND.
  * @MEMNET_OPTION_CLASS_TRANSPARENT: IP_TRANSPARENT and IPV6_TRANSPARENT, of
  *   callers the host vouches for.
+ * @MEMNET_OPTION_CLASS_TLS: TCP_ULP "tls" and the options of SOL_TLS, whose
+ *   keys the host sends.
  */
 enum memnet_option_class {
 	MEMNET_OPTION_CLASS_PRIO = 1,
@@ -40,9 +42,10 @@ enum memnet_option_class {
 	MEMNET_OPTION_CLASS_DEVICE = 8,
 	MEMNET_OPTION_CLASS_FREEBIND = 16,
 	MEMNET_OPTION_CLASS_TRANSPARENT = 32,
+	MEMNET_OPTION_CLASS_TLS = 64,
 
 	/* private: */
-	MEMNET_OPTION_CLASS_MASK = 63,
+	MEMNET_OPTION_CLASS_MASK = 127,
 };
 
 /**

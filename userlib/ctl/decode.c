@@ -75,7 +75,7 @@ static const char *const tcp_states[] = {
 
 /* In the order of enum memnet_option_class. */
 const char *const option_classes[] = {
-	"prio", "mark", "route", "device", "freebind", "transparent", NULL
+	"prio", "mark", "route", "device", "freebind", "transparent", "tls", NULL
 };
 
 static const struct field counter_fields[] = {

@@ -79,7 +79,7 @@ wrong "link set, too much" 'one word too many' link set l0 netns 1 2
 right "tcps listen" tcps listen 10.0.0.1 allow 10.0.0.0/24
 right "tcps listen, everything" tcps listen :: port 7471 allow 10.0.0.0/8,fd00::/64,10.1.1.1 \
 	secret-file "$tmp/secret" privileged-ports 80,443 max-hosts 1 max-channels 2 \
-	max-sockets 3 max-pages 4 options prio,mark,route,device,freebind,transparent allow ::/0
+	max-sockets 3 max-pages 4 options prio,mark,route,device,freebind,transparent,tls allow ::/0
 wrong "tcps listen, nobody allowed" '"allow".*is missing' tcps listen 10.0.0.1
 wrong "tcps listen, long prefix" 'the length is 0 to 32' tcps listen 10.0.0.1 allow 10.0.0.0/33
 wrong "tcps listen, long IPv6 prefix" 'the length is 0 to 128' tcps listen 10.0.0.1 allow fd00::/129
