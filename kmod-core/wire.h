@@ -181,7 +181,7 @@ struct wire_goodbye {
 struct wire_open {
 	__le32	uid;		/* owner of the socket on the host, in the initial user namespace */
 	__le32	flags;
-	__le32	from;		/* with HEIR: an endpoint of the host's half, else 0 */
+	__le32	from;		/* with HEIR: an endpoint, else 0 */
 	__le16	from_gen;	/* its generation */
 	__le16	reserved;
 };

@@ -194,13 +194,10 @@ static bool is_beyond(const struct tcps_session *s)
 /* Whose heir an endpoint is to be, with a reference, or NULL. */
 static struct tcps_endpoint *find_testator(struct tcps_channel *tc, const struct wire_open *open)
 {
-	u32 index = le32_to_cpu(open->from);
-	struct tcps_endpoint *from = NULL;
+	struct tcps_endpoint *from;
 
-	if (index >= tc->ch->cfg.slots / 2)
-		return NULL;
 	rcu_read_lock();
-	from = xa_load(&tc->endpoints, index);
+	from = xa_load(&tc->endpoints, le32_to_cpu(open->from));
 	if (from && (from->gen != le16_to_cpu(open->from_gen) || READ_ONCE(from->in.closed) ||
 		     !refcount_inc_not_zero(&from->refs)))
 		from = NULL;

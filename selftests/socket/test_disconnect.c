@@ -246,3 +246,29 @@ TEST(disconnect_accepted_after_reset, "connect.unspec.reset-before-accept")
 	call(port, "echo");
 	OK(close(accept_one(fd)));
 }
+
+/* Bound after its end, one that came keeps the port when what it was is undone. */
+TEST(disconnect_accepted_and_bound, "connect.unspec.bound-after-end")
+{
+	union addr addr, again;
+	socklen_t len = sizeof(addr);
+	unsigned int port;
+	int fd = listener(&port);
+	int conn;
+	char byte;
+
+	call(port, "rst");
+	conn = accept_one(fd);
+	FAILS(recv(conn, &byte, 1, 0), ECONNRESET);
+	addr_any(&addr, tested.v6, 0);
+	OK(bind(conn, &addr.sa, addr_len(&addr)));
+	OK(getsockname(conn, &addr.sa, &len));
+	OK(undo(conn));
+	len = sizeof(again);
+	OK(getsockname(conn, &again.sa, &len));
+	EQ(addr_port(&again), addr_port(&addr));
+	FAILS(bind(conn, &addr.sa, addr_len(&addr)), EINVAL);
+	OK(reach(conn, puppet_port()));
+	call(port, "echo");
+	OK(close(accept_one(fd)));
+}
