@@ -83,6 +83,7 @@ static void change_mildly(struct wire_msg *msg)
 		msg->setopt.level = cpu_to_le32(below(4) ? below(50) : x);
 		msg->setopt.name = cpu_to_le32(below(4) ? below(60) : x);
 		msg->setopt.len = cpu_to_le32(below(WIRE_OPT_MAX + 1));
+		msg->setopt.flags = cpu_to_le32(below(2));
 		memcpy(msg->setopt.value, &x, sizeof(x));
 		break;
 	case WIRE_CLOSE:
