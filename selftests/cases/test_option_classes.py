@@ -47,7 +47,7 @@ def seen(lab):
 
 
 def does(lab, words):
-    return lab.host.sh(f"python3 /tmp/socket.py {words}", timeout=40).strip()
+    return lab.host.sh(f"userland python3 /tmp/socket.py {words}", timeout=40).strip()
 
 
 class Staying:
@@ -58,7 +58,7 @@ class Staying:
 
     def __enter__(self):
         self.lab.host.sh("rm -f /tmp/staying")
-        self.job = self.lab.host.bg(f"exec python3 -u /tmp/socket.py {self.words} stay >/tmp/staying")
+        self.job = self.lab.host.bg(f"exec userland python3 -u /tmp/socket.py {self.words} stay >/tmp/staying")
         self.lab.host.until("grep -q ready /tmp/staying", what=f"{self.words} to be done")
         return self
 
