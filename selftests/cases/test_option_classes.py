@@ -12,7 +12,7 @@ import errno, socket, sys, time
 options = {"mark": (socket.SOL_SOCKET, 36), "priority": (socket.SOL_SOCKET, 12), "dontroute": (socket.SOL_SOCKET, 5),
            "device": (socket.SOL_SOCKET, 25), "ifindex": (socket.SOL_SOCKET, 62),
            "freebind": (socket.SOL_IP, 15), "transparent": (socket.SOL_IP, 19)}
-s = socket.socket(25)
+s = socket.socket()
 s.settimeout(20)
 try:
     for word in sys.argv[1:]:
@@ -38,7 +38,7 @@ ECHO = f"{CLIENT_EXT}:4242"     # mnpuppet's port
 
 def setup(lab):
     offload.up(lab, tcps=f"options={CLASSES}")
-    lab.host.put("/tmp/socket.py", SOCKET)
+    lab.host.put("/tmp/optioned.py", SOCKET)
 
 
 def seen(lab):
@@ -47,7 +47,7 @@ def seen(lab):
 
 
 def does(lab, words):
-    return lab.host.sh(f"python3 /tmp/socket.py {words}", timeout=40).strip()
+    return lab.host.sh(f"userland memnet-run python3 /tmp/optioned.py {words}", timeout=40).strip()
 
 
 class Staying:
@@ -58,7 +58,7 @@ class Staying:
 
     def __enter__(self):
         self.lab.host.sh("rm -f /tmp/staying")
-        self.job = self.lab.host.bg(f"exec python3 -u /tmp/socket.py {self.words} stay >/tmp/staying")
+        self.job = self.lab.host.bg(f"exec userland memnet-run python3 -u /tmp/optioned.py {self.words} stay >/tmp/staying")
         self.lab.host.until("grep -q ready /tmp/staying", what=f"{self.words} to be done")
         return self
 
