@@ -226,6 +226,16 @@ static bool has_to_wait(struct memnet_endpoint *ep)
 	return ep->tx.record_end > ep->tx.consumed;
 }
 
+/* Somebody who waits for a job has asked for another position since. */
+static bool record_untold(const struct memnet_endpoint *ep, struct wire_msg *msg)
+{
+	if (likely(ep->tx.record_end <= ep->tx.consumed) || ep->tx.tell)
+		return false;
+	memset(msg, 0, sizeof(*msg));
+	msg->taken.pos = cpu_to_le64(ep->tx.record_end);
+	return true;
+}
+
 static void mark_record(struct memnet_endpoint *ep, const struct memnet_entry *entry,
 			struct wire_msg *msg)
 {
@@ -405,7 +415,7 @@ static int send_aside(struct memnet_endpoint *ep)
 	ret = memnet_recv_jobs_transmit(ep);
 	if (ret)
 		return ret;
-	if (memnet_job_untold(ep, &msg)) {
+	if (memnet_job_untold(ep, &msg) || record_untold(ep, &msg)) {
 		ret = memnet_transmit_message(ep, WIRE_WANT_TAKEN, &msg);
 		if (ret)
 			return ret;
