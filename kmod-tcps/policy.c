@@ -154,12 +154,6 @@ static bool is_own(struct net *net, const struct target *t)
 	return ipv6_chk_addr(net, &t->in6, NULL, 0);
 }
 
-/* All of 0.0.0.0/8 is taken for "any address" here, and but one of them is. */
-static bool is_odd(const struct target *t)
-{
-	return t->v4 && ipv4_is_zeronet(t->in) && t->in;
-}
-
 /**
  * tcps_policy_bind() - whether a host may bind to a local address
  * @addr: the address
@@ -170,7 +164,7 @@ int tcps_policy_bind(const struct sockaddr_storage *addr)
 {
 	struct target t = target_of(addr);
 
-	if (!is_loopback(&t) && !is_odd(&t))
+	if (!is_loopback(&t))
 		return 0;
 	memnet_stat_inc(MEMNET_STAT_TCPS_DENIED);
 	return -EADDRNOTAVAIL;

@@ -46,8 +46,10 @@ def seen(lab):
     return lab.kernel.name != "6.1"
 
 
-def does(lab, words):
-    return lab.host.sh(f"userland memnet-run python3 /tmp/optioned.py {words}", timeout=40).strip()
+def answers(lab, words, *wanted):
+    """What the last word comes to, one of these."""
+    got = lab.host.sh(f"userland memnet-run python3 /tmp/optioned.py {words}", timeout=40).strip()
+    assert got in wanted, f"{words}: {got}, not {wanted}"
 
 
 class Staying:
@@ -104,27 +106,26 @@ def test_effects(lab):
     index = lab.node.sh("cat /sys/class/net/ext0/ifindex").strip()
     with Staying(lab, f"ifindex={index} connect={ECHO}"):
         assert "%ext0" in lab.node.sh("ss -Htn dport = 4242")
-    assert does(lab, "device=mn-none") == "ENODEV"
-    assert does(lab, f"ifindex={index} device=lo") == "EPERM"
+    answers(lab, "device=mn-none", "ENODEV")
+    answers(lab, f"ifindex={index} device=lo", "EPERM")
     # a mark chooses the way
     lab.node.sh("ip rule add fwmark 9 unreachable")
     try:
-        assert does(lab, f"mark=9 connect={ECHO}") in ("EHOSTUNREACH", "ENETUNREACH", "EACCES")
-        assert does(lab, f"mark=8 connect={ECHO}") == "OK"
+        answers(lab, f"mark=9 connect={ECHO}", "EHOSTUNREACH", "ENETUNREACH", "EACCES")
+        answers(lab, f"mark=8 connect={ECHO}", "OK")
     finally:
         lab.node.sh("ip rule del fwmark 9 unreachable")
 
 
 def test_nothing_else(lab):
-    """No option opens what is closed: loopback, what is taken for any address, other hosts' and the node's own services."""
-    assert does(lab, "freebind=1 bind=0.1.2.3:5584") == "EADDRNOTAVAIL"
+    """No option opens what is closed: loopback, other hosts' and the node's own services."""
     with Staying(lab, f"bind={NODE_EXT}:5585 listen"):
-        assert does(lab, f"connect={NODE_EXT}:5585") == "OK"
-        assert does(lab, f"freebind=1 connect={NODE_EXT}:5585") == "ECONNREFUSED"
+        answers(lab, f"connect={NODE_EXT}:5585", "OK")
+        answers(lab, f"freebind=1 connect={NODE_EXT}:5585", "ECONNREFUSED")
         if seen(lab):
-            assert does(lab, f"mark=1 connect={NODE_EXT}:5585") == "ECONNREFUSED"
-            assert does(lab, f"mark=1 mark=0 connect={NODE_EXT}:5585") == "OK"
-            assert does(lab, f"device=ext0 connect={NODE_EXT}:5585") == "ECONNREFUSED"
+            answers(lab, f"mark=1 connect={NODE_EXT}:5585", "ECONNREFUSED")
+            answers(lab, f"mark=1 mark=0 connect={NODE_EXT}:5585", "OK")
+            answers(lab, f"device=ext0 connect={NODE_EXT}:5585", "ECONNREFUSED")
     lab.node.sh(f"memnetctl tcps listen {NODE_SAN} port 7474 allow {HOST_SAN}/32 options {CLASSES}")
     rc, out = lab.host.sh(f"mnhostile --as-host {NODE_SAN}:7474 --target {ECHO} --only 'classes of options'", timeout=100, check=False)
     lab.node.sh(f"memnetctl tcps unlisten {NODE_SAN} port 7474")
@@ -139,10 +140,12 @@ def test_another_node(lab):
         offload.wait_link(lab)
         lab.host.until("dmesg | grep -q 'cannot listen on port 5586 again: error -95'", what="the listener to be refused")
         assert "5586" not in lab.node.sh("ss -Htln")
-    assert does(lab, "freebind=1") == "ENOPROTOOPT"
+    answers(lab, "freebind=1", "ENOPROTOOPT")
     if seen(lab):
-        assert does(lab, "mark=1") == does(lab, "device=ext0") == does(lab, "dontroute=1") == "ENOPROTOOPT"
-        assert does(lab, "priority=7") == "EPERM" and does(lab, "priority=6") == "OK"
+        for words in ("mark=1", "device=ext0", "dontroute=1"):
+            answers(lab, words, "ENOPROTOOPT")
+        answers(lab, "priority=7", "EPERM")
+        answers(lab, "priority=6", "OK")
     offload.idle(lab)
 
 

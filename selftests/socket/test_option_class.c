@@ -88,8 +88,10 @@ TEST_FOR(option_freebind_names, ONLY_V6, 0, "option.freebind")
 {
 	int fd = fresh();
 
+	OK(listen(fd, 1));
 	if (no_classes()) {
 		EQ(try_set(fd, IPPROTO_IP, IP_FREEBIND, 1), ENOPROTOOPT);
+		EQ(get_int(fd, IPPROTO_IP, IP_FREEBIND), 0);
 		return;
 	}
 	set_int(fd, IPPROTO_IP, IP_FREEBIND, 1);
