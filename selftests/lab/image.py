@@ -20,7 +20,7 @@ MODULES = """
  veth dummy bridge macvlan vrf tun ifb tls inet_diag tcp_diag udp_diag raw_diag af_packet_diag unix_diag
  sch_netem sch_fq sch_tbf sch_ingress sch_prio cls_u32 cls_matchall act_mirred act_gact tcp_bbr
  crc32_generic crc32_pclmul crc32c_generic crc32c_intel libcrc32c
- hmac sha256_generic sha256_ssse3 gcm aesni_intel ccm
+ hmac sha256_generic sha256_ssse3 gcm aesni_intel aes_generic ccm
 """.split()
 
 PROGRAMS = """bash ip ss tc bridge rdma ethtool kmod rping ucmatose udaddy mckey rstream riostream ibv_devinfo ibv_devices
