@@ -155,7 +155,7 @@ int memnet_ktls_get_ulp(struct sock *sk, char __user *value, int __user *len, in
 }
 
 /**
- * memnet_ktls_get() - getsockopt(SOL_TLS), with TCP_ULP
+ * memnet_ktls_get() - getsockopt(SOL_TLS)
  * @sk: socket, not locked
  * @name: option
  * @value: where version and cipher go; keys are not told
@@ -168,7 +168,13 @@ int memnet_ktls_get(struct sock *sk, int name, char __user *value, int __user *l
 	struct memnet_sock *mn = memnet_sk(sk);
 	struct tls_crypto_info info = {};
 	int room, ret = 0;
+	bool has;
 
+	lock_sock(sk);
+	has = memnet_has_ktls(mn, MEMNET_KTLS_ULP);
+	release_sock(sk);
+	if (!has)
+		return sk->sk_family == AF_INET6 ? -ENOPROTOOPT : -EOPNOTSUPP;
 	if (name != TLS_TX && name != TLS_RX)
 		return -ENOPROTOOPT;
 	if (get_user(room, len))

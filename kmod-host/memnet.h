@@ -858,6 +858,7 @@ static inline bool memnet_ktls_is_special(const struct memnet_endpoint *ep)
 	return unlikely(READ_ONCE(ep->rx.held) || READ_ONCE(ep->rx.record));
 }
 
+/* The socket is locked. */
 static inline bool memnet_has_ktls(const struct memnet_sock *mn, u8 what)
 {
 	return unlikely(mn->ep && READ_ONCE(mn->ep->ktls) & what);

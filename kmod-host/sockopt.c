@@ -395,7 +395,7 @@ int memnet_getsockopt(struct socket *sock, int level, int name, char __user *val
 
 	if (level != SOL_MEMNET && memnet_delegated(mn))
 		return mn->native->ops->getsockopt(mn->native, level, name, value, len);
-	if (level == SOL_TLS && memnet_has_ktls(mn, MEMNET_KTLS_ULP))
+	if (level == SOL_TLS)
 		return memnet_ktls_get(sk, name, value, len);
 	if (level != SOL_MEMNET && level != SOL_TCP && level != SOL_IP &&
 	    (level != SOL_IPV6 || sk->sk_family != AF_INET6))
