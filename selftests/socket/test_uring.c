@@ -456,6 +456,7 @@ TEST_BOTH(uring_outq_many, "uring.queued")
 	char out[32];
 
 	begin_asking(false);
+	await_acknowledged(fd);	/* what the peer was told */
 	pattern_fill(1, 0, out, sizeof(out));
 	ask = entry(IORING_OP_URING_CMD, fd, NULL, 0);
 	ask.cmd_op = RING_SIOCOUTQ;
