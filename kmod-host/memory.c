@@ -34,7 +34,7 @@ static long limits[3] = { LONG_MAX, LONG_MAX, LONG_MAX };
 
 static LLIST_HEAD(unsettled);	/* of memnet_sock.unsettled, held */
 
-/* With it no charge fails. */
+/* No charge fails with the flag, but by version 1 of cgroups. */
 static void charge_anyway(struct sock *sk, int bytes)
 {
 	unsigned int flags = memalloc_noreclaim_save();
@@ -81,7 +81,7 @@ static void settle_work(struct work_struct *work)
 	llist_for_each_entry_safe(mn, next, list, unsettled) {
 		struct sock *sk = &mn->inet.sk;
 
-		smp_store_release(&mn->settling, 0);	/* it may be on the list again */
+		smp_store_mb(mn->settling, 0);	/* on the list again is who finds it 0 */
 		memnet_memory_came(sk);
 		sock_put(sk);
 	}
@@ -123,6 +123,7 @@ void memnet_memory_freed(struct sock *sk, int bytes)
 	struct memnet_sock *mn = memnet_sk(sk);
 
 	atomic_sub(bytes, &mn->held);
+	smp_mb__after_atomic();	/* pairs with settle_work(), which looks at it later */
 	if (is_settled(sk) || cmpxchg(&mn->settling, 0, 1))
 		return;
 	sock_hold(sk);
