@@ -100,12 +100,14 @@ static int set_crypto(struct sock *sk, int name, sockptr_t value, unsigned int l
 		return -EINVAL;
 	if (bit == MEMNET_KTLS_RX && !list_empty_careful(&ep->rx.jobs))
 		return -EBUSY;
+	ret = -EFAULT;
 	if (copy_from_sockptr(&crypto, value, len))
-		return -EFAULT;
+		goto out;
 	info = crypto.info;
 	crypto.wire[0] = cpu_to_le16(info.version);
 	crypto.wire[1] = cpu_to_le16(info.cipher_type);
 	ret = ask_node(sk, SOL_TLS, name, &crypto, len);
+out:
 	memzero_explicit(&crypto, sizeof(crypto));
 	if (!ret)
 		ep->crypto[name == TLS_RX] = info;

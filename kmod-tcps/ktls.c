@@ -97,11 +97,11 @@ static int set_option(struct tcps_endpoint *ep, const struct wire_msg *msg)
 	} value;
 	int ret;
 
+	if (level == SOL_TLS && (!ep->ulp || (name != TLS_TX && name != TLS_RX)))
+		return -ENOPROTOOPT;
 	memcpy(value.bytes, msg->setopt.value, sizeof(value.bytes));
 	if (level == SOL_TCP)
 		return set_ulp(ep, value.bytes, len);
-	if (!ep->ulp || (name != TLS_TX && name != TLS_RX))
-		return -ENOPROTOOPT;
 	value.info.version = le16_to_cpu(value.wire[0]);
 	value.info.cipher_type = le16_to_cpu(value.wire[1]);
 	ret = name == TLS_TX ? set(ep, level, name, value.bytes, len) :
