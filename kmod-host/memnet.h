@@ -123,11 +123,15 @@ struct memnet_answer {
  * @MEMNET_KTLS_ULP:	TCP_ULP "tls"
  * @MEMNET_KTLS_TX:	TLS_TX
  * @MEMNET_KTLS_RX:	TLS_RX
+ * @MEMNET_KTLS_ZEROCOPY: TLS_TX_ZEROCOPY_RO is 1
+ * @MEMNET_KTLS_NO_PAD:	TLS_RX_EXPECT_NO_PAD is 1
  */
 enum memnet_ktls {
 	MEMNET_KTLS_ULP = 1,
 	MEMNET_KTLS_TX = 2,
 	MEMNET_KTLS_RX = 4,
+	MEMNET_KTLS_ZEROCOPY = 8,
+	MEMNET_KTLS_NO_PAD = 16,
 };
 
 /**
@@ -760,6 +764,7 @@ int memnet_accept(struct socket *sock, struct socket *newsock, int flags, bool k
 
 /* connect.c */
 int memnet_disconnect(struct socket *sock);
+void memnet_unconnect(struct socket *sock);
 int memnet_connect_to_send(struct socket *sock, struct msghdr *msg);
 int memnet_connect(struct socket *sock, memnet_sockaddr *uaddr, int len, int flags);
 
@@ -844,6 +849,7 @@ int memnet_ktls_set_ulp(struct sock *sk, sockptr_t value, unsigned int len);
 int memnet_ktls_set(struct sock *sk, int name, sockptr_t value, unsigned int len);
 int memnet_ktls_get_ulp(struct sock *sk, char __user *value, int __user *len, int room);
 int memnet_ktls_get(struct sock *sk, int name, char __user *value, int __user *len);
+void memnet_ktls_keep(struct sock *sk, const struct memnet_endpoint *old);
 void memnet_ktls_begin(struct memnet_endpoint *ep, struct wire_msg *msg);
 void memnet_ktls_answered(struct memnet_endpoint *ep, int error);
 int memnet_ktls_come(struct memnet_endpoint *ep, const struct memnet_rx *rx);

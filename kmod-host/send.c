@@ -313,6 +313,9 @@ static int send_locked(struct sock *sk, struct msghdr *msg, struct ubuf_info *to
 out:
 	if (sent)
 		return sent;
+	/* As tls_sw_sendmsg(), which leaves it to be told again. */
+	if (ret == -EPIPE && sk->sk_err && memnet_has_ktls(mn, MEMNET_KTLS_TX))
+		return -sk->sk_err;
 	return sk_stream_error(sk, msg->msg_flags, ret);
 }
 

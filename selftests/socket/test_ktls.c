@@ -4,11 +4,13 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <linux/tls.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <unistd.h>
@@ -21,6 +23,12 @@
 #endif
 #ifndef TCP_ULP
 #define TCP_ULP 31
+#endif
+#ifndef TLS_TX_ZEROCOPY_RO
+#define TLS_TX_ZEROCOPY_RO 3
+#endif
+#ifndef TLS_RX_EXPECT_NO_PAD
+#define TLS_RX_EXPECT_NO_PAD 4
 #endif
 
 #define DATA		23	/* types of records */
@@ -53,12 +61,16 @@ static void set_tls(int fd, int name, unsigned int version, unsigned char seed)
 	OK(setsockopt(fd, SOL_TLS, name, &info, sizeof(info)));
 }
 
+static int room;	/* for what is not read, if not as usual */
+
 /* @fd[0] was made by connect(), @fd[1] is the other end of it. */
 static void connect_pair(int fd[2])
 {
 	unsigned int port;
 	int at = listener(&port);
 
+	if (room)
+		set_int(at, SOL_SOCKET, SO_RCVBUF, room);
 	fd[0] = fresh();
 	OK(connect(fd[0], &local_at(port)->sa, addr_len(local_at(port))));
 	fd[1] = accept_one(at);
@@ -582,4 +594,217 @@ TEST(ktls_end, "ktls.end")
 	EQ(recv_record(fd[0], buf, sizeof(buf), 0, &type, &told), 2);
 	EQ(type, ALERT);
 	expect_eof(fd[0]);
+}
+
+/* All that was sent has come to the other end. */
+static void await_outq(int fd)
+{
+	long until = now_ms() + LONG_MS;
+	int left = 1;
+
+	while (left && now_ms() < until) {
+		nap_ms(5);
+		OK(ioctl(fd, SIOCOUTQ, &left));
+	}
+	EQ(left, 0);
+}
+
+static void reset_by(int fd)
+{
+	struct linger linger = { 1, 0 };
+
+	OK(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)));
+	OK(close(fd));
+}
+
+/* What is not read yet has come, and then the connection is reset. */
+static void reset_behind(int fd[2], size_t len)
+{
+	room = 200000;
+	tls_pair(fd, TLS_1_3_VERSION);
+	send_pattern(fd[0], 1, 0, len);
+	await_outq(fd[0]);
+	reset_by(fd[0]);
+}
+
+TEST(ktls_reset, "ktls.reset")
+{
+	int fd[2];
+
+	reset_behind(fd, 150000);
+	CHECK(wait_fd(fd[1], POLLERR, LONG_MS) & POLLERR);
+	recv_pattern(fd[1], 1, 0, 150000);
+	FAILS(recv(fd[1], (char [1]){}, 1, 0), ECONNRESET);
+	expect_eof(fd[1]);
+}
+
+TEST(ktls_reset_small, "ktls.reset")
+{
+	int fd[2];
+
+	reset_behind(fd, 1000);
+	CHECK(wait_fd(fd[1], POLLERR, LONG_MS) & POLLERR);
+	recv_pattern(fd[1], 1, 0, 1000);
+	FAILS(recv(fd[1], (char [1]){}, 1, 0), ECONNRESET);
+	expect_eof(fd[1]);
+}
+
+/* Who sends is told first, each time, and what has come is still there. */
+TEST(ktls_reset_send, "ktls.reset")
+{
+	int fd[2], i;
+
+	reset_behind(fd, 150000);
+	CHECK(wait_fd(fd[1], POLLERR, LONG_MS) & POLLERR);
+	count_sigpipe();
+	for (i = 0; i < 3; i++)
+		FAILS(send(fd[1], "x", 1, 0), ECONNRESET);
+	EQ(pipes, 0);
+	recv_pattern(fd[1], 1, 0, 150000);
+	FAILS(recv(fd[1], (char [1]){}, 1, 0), ECONNRESET);
+	expect_eof(fd[1]);
+}
+
+TEST(ktls_shut_send, "ktls.send.shut")
+{
+	int fd[2];
+
+	tls_pair(fd, TLS_1_2_VERSION);
+	OK(shutdown(fd[1], SHUT_WR));
+	if (differs("tls-shut"))
+		FAILS(send(fd[1], "x", 1, MSG_NOSIGNAL), EPIPE);
+	else
+		EQ(send(fd[1], "x", 1, MSG_NOSIGNAL), 1);
+}
+
+static void has_eor(int told, bool ends)
+{
+	if (ends && differs("tls-records"))
+		ends = false;
+	EQ(!!(told & MSG_EOR), ends);
+}
+
+TEST(ktls_eor, "ktls.eor")
+{
+	unsigned char buf[1000], type;
+	int fd[2], told, i;
+
+	tls_pair(fd, TLS_1_2_VERSION);
+	pattern_fill(1, 0, buf, sizeof(buf));
+	EQ(send(fd[0], buf, 100, MSG_EOR), 100);
+	EQ(recv_record(fd[1], buf, sizeof(buf), 0, &type, &told), 100);
+	EQ(type, DATA);
+	has_eor(told, true);
+	/* of one that is read in parts the last has it */
+	EQ(send(fd[0], buf, 100, 0), 100);
+	EQ(recv_record(fd[1], buf, 40, 0, &type, &told), 40);
+	has_eor(told, false);
+	EQ(recv_record(fd[1], buf, sizeof(buf), 0, &type, &told), 60);
+	has_eor(told, true);
+	/* and where one ends, whatever comes of the next */
+	for (i = 0; i < 2; i++)
+		EQ(send(fd[0], buf, 100, MSG_EOR), 100);
+	await_outq(fd[0]);
+	EQ(recv_record(fd[1], buf, 150, MSG_WAITALL, &type, &told), 150);
+	has_eor(told, true);
+	EQ(recv_record(fd[1], buf, sizeof(buf), 0, &type, &told), 50);
+	has_eor(told, true);
+}
+
+/* A bind() that fails behind the end of a connection leaves no port behind. */
+TEST(ktls_bind, "ktls.bind")
+{
+	struct sockaddr none = { .sa_family = AF_UNSPEC };
+	union addr addr;
+	socklen_t len = 16;
+	char name[16];
+	unsigned int port;
+	int fd[2], taken, other;
+
+	ulp_pair(fd);
+	reset_by(fd[1]);
+	await_error(fd[0]);
+	EQ(get_int(fd[0], SOL_SOCKET, SO_ERROR), ECONNRESET);
+	taken = fresh();
+	CHECK(addr_parse(&addr, tested.v6 ? "::1" : "127.0.0.1", 0));
+	OK(bind(taken, &addr.sa, addr_len(&addr)));
+	port = port_of(taken);
+	addr_any(&addr, tested.v6, port);
+	FAILS(bind(fd[0], &addr.sa, addr_len(&addr)), EADDRINUSE);
+	OK(close(taken));
+	other = fresh();
+	OK(bind(other, &addr.sa, addr_len(&addr)));
+	OK(close(other));
+	OK(getsockopt(fd[0], IPPROTO_TCP, TCP_ULP, name, &len));
+	EQ(len, 16);
+	EQ(strcmp(name, "tls"), 0);
+	FAILS(set_ulp(fd[0]), EEXIST);
+	FAILS(connect(fd[0], &none, sizeof(none)), EOPNOTSUPP);
+	expect_eof(fd[0]);
+	OK(bind(fd[0], &addr.sa, addr_len(&addr)));
+	EQ(port_of(fd[0]), port);
+	FAILS(set_ulp(fd[0]), EEXIST);
+	FAILS(listen(fd[0], 1), EINVAL);
+	FAILS(connect(fd[0], &none, sizeof(none)), EOPNOTSUPP);
+	other = fresh();
+	FAILS(bind(other, &addr.sa, addr_len(&addr)), EADDRINUSE);
+}
+
+static int set_flag(int fd, int name, int value)
+{
+	return setsockopt(fd, SOL_TLS, name, &value, sizeof(value));
+}
+
+TEST(ktls_flags, "ktls.flags")
+{
+	int longer[2] = { 1, 0 }, shorter = 1, read = 7;
+	socklen_t len = sizeof(read);
+	int fd[2];
+
+	ulp_pair(fd);
+	OK(getsockopt(fd[0], SOL_TLS, TLS_TX_ZEROCOPY_RO, &read, &len));
+	EQ(read, 0);
+	OK(set_flag(fd[0], TLS_TX_ZEROCOPY_RO, 1));
+	OK(getsockopt(fd[0], SOL_TLS, TLS_TX_ZEROCOPY_RO, &read, &len));
+	EQ(read, 1);
+	OK(set_flag(fd[0], TLS_TX_ZEROCOPY_RO, 0));
+	OK(getsockopt(fd[0], SOL_TLS, TLS_TX_ZEROCOPY_RO, &read, &len));
+	EQ(read, 0);
+	FAILS(set_flag(fd[0], TLS_TX_ZEROCOPY_RO, 2), EINVAL);
+	FAILS(setsockopt(fd[0], SOL_TLS, TLS_TX_ZEROCOPY_RO, longer, 8), EINVAL);
+	FAILS(setsockopt(fd[0], SOL_TLS, TLS_TX_ZEROCOPY_RO, &shorter, 3), EINVAL);
+	FAILS(setsockopt(fd[0], SOL_TLS, TLS_TX_ZEROCOPY_RO, NULL, 4), EINVAL);
+	FAILS(setsockopt(fd[0], SOL_TLS, TLS_TX_ZEROCOPY_RO, bad_memory(), 4), EFAULT);
+	FAILS(getsockopt(fd[0], SOL_TLS, TLS_TX_ZEROCOPY_RO, bad_memory(), &len), EFAULT);
+	len = 8;
+	FAILS(getsockopt(fd[0], SOL_TLS, TLS_TX_ZEROCOPY_RO, longer, &len), EINVAL);
+
+	len = sizeof(read);
+	FAILS(set_flag(fd[0], TLS_RX_EXPECT_NO_PAD, 1), EINVAL);
+	FAILS(getsockopt(fd[0], SOL_TLS, TLS_RX_EXPECT_NO_PAD, &read, &len), EINVAL);
+	set_tls(fd[0], TLS_TX, TLS_1_3_VERSION, 1);
+	set_tls(fd[1], TLS_RX, TLS_1_3_VERSION, 1);
+	FAILS(set_flag(fd[0], TLS_RX_EXPECT_NO_PAD, 1), EINVAL);
+	FAILS(getsockopt(fd[0], SOL_TLS, TLS_RX_EXPECT_NO_PAD, &read, &len), EINVAL);
+	OK(getsockopt(fd[1], SOL_TLS, TLS_RX_EXPECT_NO_PAD, &read, &len));
+	EQ(read, 0);
+	FAILS(set_flag(fd[1], TLS_RX_EXPECT_NO_PAD, 2), EINVAL);
+	FAILS(setsockopt(fd[1], SOL_TLS, TLS_RX_EXPECT_NO_PAD, &shorter, 3), EINVAL);
+	FAILS(setsockopt(fd[1], SOL_TLS, TLS_RX_EXPECT_NO_PAD, NULL, 4), EINVAL);
+	FAILS(setsockopt(fd[1], SOL_TLS, TLS_RX_EXPECT_NO_PAD, bad_memory(), 4), EFAULT);
+	OK(setsockopt(fd[1], SOL_TLS, TLS_RX_EXPECT_NO_PAD, longer, 8));
+	longer[1] = 1;
+	FAILS(setsockopt(fd[1], SOL_TLS, TLS_RX_EXPECT_NO_PAD, longer, 8), EINVAL);
+	len = 8;
+	OK(getsockopt(fd[1], SOL_TLS, TLS_RX_EXPECT_NO_PAD, longer, &len));
+	EQ(len, 4);
+	EQ(longer[0], 1);
+	len = 3;
+	FAILS(getsockopt(fd[1], SOL_TLS, TLS_RX_EXPECT_NO_PAD, &read, &len), EINVAL);
+	send_pattern(fd[0], 1, 0, 50000);
+	recv_pattern(fd[1], 1, 0, 50000);
+
+	/* TLS 1.2 may not be padded */
+	tls_pair(fd, TLS_1_2_VERSION);
+	FAILS(set_flag(fd[1], TLS_RX_EXPECT_NO_PAD, 1), EINVAL);
 }
