@@ -14,7 +14,7 @@
 #include <net/ipv6.h>
 #include <net/tcp.h>
 
-#include "memnet.h"
+#include "ktls.h"
 
 static long wait_connected(struct sock *sk, long timeo)
 {

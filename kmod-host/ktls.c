@@ -23,7 +23,7 @@
 #include <linux/tls.h>
 #include <net/tcp.h>
 
-#include "memnet.h"
+#include "ktls.h"
 
 static int ask_node(struct sock *sk, int level, int name, const void *value, u32 len)
 {

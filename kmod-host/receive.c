@@ -7,7 +7,7 @@
  * message that cannot be is answered with -EPROTO, and the core ends the link; one for an
  * endpoint that is gone is counted and dropped.
  */
-#include "memnet.h"
+#include "ktls.h"
 
 /*
  * As tcp_fin() and tcp_data_ready(): who waits for more than has come, by SO_RCVLOWAT, is told when

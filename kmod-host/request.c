@@ -10,7 +10,7 @@
  * thread's request may have been answered. RESET ends a request, whose answer may come yet. All
  * fields are under the endpoint's lock.
  */
-#include "memnet.h"
+#include "ktls.h"
 
 /**
  * memnet_post_control() - say something that has no answer, in stream order

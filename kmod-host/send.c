@@ -12,7 +12,7 @@
 #include <linux/highmem.h>
 #include <net/tcp.h>
 
-#include "memnet.h"
+#include "ktls.h"
 
 /* The socket is unlocked meanwhile, and another thread may have taken its endpoint: -EPIPE. */
 static int wait_for_room(struct sock *sk, long *timeo)
