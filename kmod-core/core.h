@@ -25,6 +25,7 @@
 #include <linux/list.h>
 #include <linux/refcount.h>
 #include <linux/skbuff.h>
+#include <linux/socket.h>
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
 #include <rdma/ib_verbs.h>
