@@ -5,7 +5,8 @@
  * A socket is local until bind, listen or connect needs the node; memnet_open() then chooses a
  * channel, opens an endpoint there and tells the options set so far. Loopback addresses and
  * ports the user excluded never go to the node (native.c); a listener on the wildcard address
- * has both an endpoint and a native socket on loopback, whose port is reserved by bind().
+ * has both an endpoint and a native socket on loopback, whose port is reserved by bind(). That does
+ * not listen where the first is tied to a device of the node.
  *
  * A listening socket whose link died keeps its place: memnet_listener_restore(), called from
  * listener.c, opens a new endpoint with the address the old one really had. If the node
@@ -591,7 +592,8 @@ int memnet_listen(struct socket *sock, int backlog)
 		ret = enlist(mn, ep);
 	if (!ret)
 		ret = request_listen(sk, ep);
-	if (!ret && wildcard(sk))
+	/* Who is tied to a device has the port on loopback, but is not to be reached there. */
+	if (!ret && wildcard(sk) && !memnet_judged_tied(mn))
 		ret = memnet_native_listen_loopback(sk, backlog);
 	if (!ret)
 		memnet_stat_inc(MEMNET_STAT_HOST_LISTENS);

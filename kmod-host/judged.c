@@ -353,6 +353,9 @@ int memnet_judged_set(struct sock *sk, int i, sockptr_t value, unsigned int len,
 		/* The one on loopback does what it can, or what the socket became meanwhile. */
 		if (mn->native && !(judged[i].how & DEVICE))
 			set_native(mn->native, i, mn->kept[i]);
+		/* Of a listen() that came between the node's answer and this. */
+		if (!mn->delegated && memnet_judged_tied(mn))
+			memnet_native_unlisten(mn);
 	}
 	release_sock(sk);
 	put(kept);
@@ -373,6 +376,20 @@ bool memnet_judged_get(const struct memnet_sock *mn, int i, int *value)
 		return false;
 	*value = mn->kept[i] ? mn->kept[i]->value.number : 0;
 	return true;
+}
+
+/**
+ * memnet_judged_tied() - is the socket tied to a device of the node
+ * @mn: socket, locked
+ *
+ * Once it is it stays so. Nothing reaches it then by loopback.
+ */
+bool memnet_judged_tied(const struct memnet_sock *mn)
+{
+	const struct memnet_kept *name = mn->kept[MEMNET_JUDGED_DEVICE];
+	const struct memnet_kept *index = mn->kept[MEMNET_JUDGED_IFINDEX];
+
+	return (name && name->value.device[0]) || (index && index->value.number);
 }
 
 /* SO_MAX_PACING_RATE has changed, which the core keeps; returns 0 or -ENOMEM. */

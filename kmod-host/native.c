@@ -7,7 +7,7 @@
  * hand the descriptor to epoll before connect(), the AF_MEMNET socket keeps its descriptor and
  * gets a private native socket inside. From then on every call is delegated
  * (memnet_sock.delegated, which never changes back). A listener on the wildcard address is
- * offloaded and has a native socket on loopback besides.
+ * offloaded and has a native socket on loopback besides, unless it is tied to a device of the node.
  *
  * Waiting needs no forwarding: the native socket wakes the outer socket's wait queue, since its
  * sk_wq is made to point there. Pollers and sleepers of both therefore meet on one queue.

@@ -120,6 +120,7 @@ int memnet_set_socket(struct socket *sock, int name, sockptr_t value, unsigned i
 int memnet_judged_find(int level, int name);
 int memnet_judged_set(struct sock *sk, int i, sockptr_t value, unsigned int len, int number);
 bool memnet_judged_get(const struct memnet_sock *mn, int i, int *value);
+bool memnet_judged_tied(const struct memnet_sock *mn);
 int memnet_judged_pace(struct sock *sk);
 int memnet_judged_sync(struct sock *sk, struct memnet_endpoint *ep, bool all);
 void memnet_judged_copy(struct sock *sk, struct socket *native);

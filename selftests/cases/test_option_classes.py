@@ -2,7 +2,7 @@
 """Options that the node's administrator allows by class: what they do on the node, and to whom they open nothing."""
 from selftests.cases import offload
 from selftests.lab import tap
-from selftests.lab.lab import CLIENT_EXT, HOST_SAN, NODE_EXT, NODE_SAN
+from selftests.lab.lab import CLIENT_EXT, HOST_SAN, NODE_EXT, NODE_EXT6, NODE_SAN
 
 CLASSES = "prio,mark,route,device,freebind,transparent"
 
@@ -12,7 +12,7 @@ import errno, socket, sys, time
 options = {"mark": (socket.SOL_SOCKET, 36), "priority": (socket.SOL_SOCKET, 12), "dontroute": (socket.SOL_SOCKET, 5),
            "device": (socket.SOL_SOCKET, 25), "ifindex": (socket.SOL_SOCKET, 62),
            "freebind": (socket.SOL_IP, 15), "transparent": (socket.SOL_IP, 19)}
-s = socket.socket()
+s = socket.socket(socket.AF_INET6 if "v6" in sys.argv else socket.AF_INET)
 s.settimeout(20)
 try:
     for word in sys.argv[1:]:
@@ -20,11 +20,11 @@ try:
         if what in options:
             s.setsockopt(*options[what], value.encode() + b"\\0" if what == "device" else int(value))
         elif what == "bind":
-            s.bind((value.split(":")[0], int(value.split(":")[1])))
+            s.bind((value.rsplit(":", 1)[0], int(value.rsplit(":", 1)[1])))
         elif what == "listen":
             s.listen(5)
         elif what == "connect":
-            s.connect((value.split(":")[0], int(value.split(":")[1])))
+            s.connect((value.rsplit(":", 1)[0], int(value.rsplit(":", 1)[1])))
         elif what == "stay":
             print("ready", flush=True)
             time.sleep(60)
@@ -46,21 +46,21 @@ def seen(lab):
     return lab.kernel.name != "6.1"
 
 
-def answers(lab, words, *wanted):
+def answers(lab, words, *wanted, run="memnet-run"):
     """What the last word comes to, one of these."""
-    got = lab.host.sh(f"userland memnet-run python3 /tmp/optioned.py {words}", timeout=40).strip()
+    got = lab.host.sh(f"userland {run} python3 /tmp/optioned.py {words}", timeout=40).strip()
     assert got in wanted, f"{words}: {got}, not {wanted}"
 
 
 class Staying:
     """A socket in the state that the words bring it to."""
 
-    def __init__(self, lab, words):
-        self.lab, self.words = lab, words
+    def __init__(self, lab, words, run="memnet-run"):
+        self.lab, self.words, self.run = lab, words, run
 
     def __enter__(self):
         self.lab.host.sh("rm -f /tmp/staying")
-        self.job = self.lab.host.bg(f"exec userland memnet-run python3 -u /tmp/optioned.py {self.words} stay >/tmp/staying")
+        self.job = self.lab.host.bg(f"exec userland {self.run} python3 -u /tmp/optioned.py {self.words} stay >/tmp/staying")
         self.lab.host.until("grep -q ready /tmp/staying", what=f"{self.words} to be done")
         return self
 
@@ -115,6 +115,29 @@ def test_effects(lab):
         answers(lab, f"mark=8 connect={ECHO}", "OK")
     finally:
         lab.node.sh("ip rule del fwmark 9 unreachable")
+
+
+def test_tied_listener(lab):
+    """One on the wildcard address that is tied to a device is not reached by loopback, as TCP's is not; that is when it is tied."""
+    if not seen(lab):
+        raise tap.Skip("options of SOL_SOCKET are the kernel's")
+    index = lab.node.sh("cat /sys/class/net/ext0/ifindex").strip()
+    for version, wild, lo, ext in (("", "0.0.0.0", "127.0.0.1", NODE_EXT), ("v6 ", "::", "::1", NODE_EXT6)):
+        def tried(words, run, *wanted):
+            with Staying(lab, f"{version}{words}", run):
+                answers(lab, f"{version}connect={lo}:5590", *wanted, run="")
+                if run:     # the client comes by that device
+                    lab.client.sh(f"python3 -c 'import socket; socket.create_connection((\"{ext}\", 5590), 20)'")
+        natively, over_memnet = ("", "device=san0"), ("memnet-run", "device=ext0")
+        for run, device in (natively, over_memnet, ("memnet-run", f"ifindex={index}")):
+            tried(f"bind={wild}:5590 listen", run, "OK")
+            for words in (f"{device} bind={wild}:5590 listen", f"bind={wild}:5590 {device} listen"):
+                tried(words, run, "ECONNREFUSED")
+        # but it has the port
+        for run, device in (natively, over_memnet):
+            with Staying(lab, f"{version}{device} bind={wild}:5590 listen", run):
+                answers(lab, f"{version}bind={lo}:5590 listen", "EADDRINUSE", run="")
+    offload.idle(lab)
 
 
 def test_nothing_else(lab):

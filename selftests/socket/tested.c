@@ -117,11 +117,16 @@ bool tested_complete(const char *program)
 	return true;
 }
 
-int tested_socket_raw(bool v6, int type, int protocol)
+int tested_family(bool v6)
 {
 	if (tested.memnet)
-		return socket(tested.family, type, protocol);
-	return socket(v6 ? AF_INET6 : AF_INET, type, protocol);
+		return tested.family;
+	return v6 ? AF_INET6 : AF_INET;
+}
+
+int tested_socket_raw(bool v6, int type, int protocol)
+{
+	return socket(tested_family(v6), type, protocol);
 }
 
 int tested_socket_version(bool v6, int flags)

@@ -50,6 +50,8 @@ bool tested_complete(const char *program);
 /* A stream socket of the family under test; @flags as for socket(). */
 int tested_socket(int flags);
 int tested_socket_version(bool v6, int flags);
+/* The number that socket() is called with. */
+int tested_family(bool v6);
 /* socket() with everything free. */
 int tested_socket_raw(bool v6, int type, int protocol);
 
