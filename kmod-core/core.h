@@ -25,6 +25,7 @@
 #include <linux/list.h>
 #include <linux/refcount.h>
 #include <linux/skbuff.h>
+#include <linux/socket.h>
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
 #include <rdma/ib_verbs.h>
@@ -105,6 +106,7 @@ static inline void memnet_hold_put(struct memnet_hold *hold)
  * @frag_map:	bit i: @sge[i] was mapped as a page, else as a single buffer
  * @nr_sge:	entries used; entries from 1 on are mapped for this request alone
  * @nr_hold:	references, to @hold and those behind it
+ * @secret:	the header slot is wiped when the request is complete
  */
 struct memnet_tx {
 	struct ib_cqe		cqe;
@@ -121,6 +123,7 @@ struct memnet_tx {
 	unsigned long		frag_map;
 	u8			nr_sge;
 	u8			nr_hold;
+	bool			secret;
 };
 
 /**
@@ -363,6 +366,13 @@ static inline struct memnet_channel *memnet_channel_get(struct memnet_channel *c
 static inline bool memnet_channel_is_up(const struct memnet_channel *ch)
 {
 	return READ_ONCE(ch->life.state) == MEMNET_CH_UP;
+}
+
+/* Carries keys, of which no copy is to stay behind in memory. */
+static inline bool memnet_is_secret(const struct wire_msg *msg)
+{
+	return unlikely(msg->hdr.opcode == WIRE_SETOPT) &&
+	       le32_to_cpu(msg->setopt.level) == SOL_TLS;
 }
 
 /* The driver needs help at times; what with is told where it is given. */

@@ -168,6 +168,17 @@ static int rx_dispatch(struct memnet_rx *rx, gfp_t gfp)
 	return ch->ops->receive(ch, rx, gfp);
 }
 
+/* The header slot, and the copy of it. */
+static void rx_wipe(struct memnet_rx *rx)
+{
+	struct ib_device *dev = rx->ch->rdma.dev;
+
+	ib_dma_sync_single_for_cpu(dev, rx->slot_dma, WIRE_SLOT, DMA_FROM_DEVICE);
+	memzero_explicit(rx->slot, WIRE_SLOT);
+	ib_dma_sync_single_for_device(dev, rx->slot_dma, WIRE_SLOT, DMA_FROM_DEVICE);
+	memzero_explicit(&rx->msg, sizeof(rx->msg));
+}
+
 /* Returns -ENOMEM when the message has to wait. */
 static int rx_process(struct memnet_rx *rx, gfp_t gfp)
 {
@@ -182,6 +193,8 @@ static int rx_process(struct memnet_rx *rx, gfp_t gfp)
 				    ch->number, wire_opcode_name(rx->msg.hdr.opcode), ret);
 		memnet_channel_fail(ch, WIRE_REASON_PROTOCOL);
 	}
+	if (memnet_is_secret(&rx->msg))
+		rx_wipe(rx);
 	rx_repost(rx, gfp);
 	return 0;
 }
@@ -490,7 +503,8 @@ void memnet_rx_teardown(struct memnet_channel *ch)
 		struct memnet_rx *rx = &ch->rx.ring[i];
 
 		ib_dma_unmap_single(dev, rx->slot_dma, WIRE_SLOT, DMA_FROM_DEVICE);
-		kfree(rx->slot);
+		/* What came last was perhaps not looked at any more. */
+		kfree_sensitive(rx->slot);
 		for (p = 0; p < MEMNET_RX_PAGES; p++) {
 			if (!rx->pages[p])
 				continue;
@@ -498,7 +512,7 @@ void memnet_rx_teardown(struct memnet_channel *ch)
 			__free_page(rx->pages[p]);
 		}
 	}
-	kvfree(ch->rx.ring);
+	kvfree_sensitive(ch->rx.ring, ch->rx.depth * sizeof(*ch->rx.ring));
 	ch->rx.ring = NULL;
 	while (ch->rx.reserve && ch->rx.reserve_len)
 		__free_page(ch->rx.reserve[--ch->rx.reserve_len]);

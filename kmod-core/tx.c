@@ -39,10 +39,20 @@ static u32 tx_free(const struct memnet_channel *ch)
 	return ch->tx.depth - memnet_tx_used(ch);
 }
 
+static void tx_wipe(struct memnet_channel *ch, struct memnet_tx *tx)
+{
+	ib_dma_sync_single_for_cpu(ch->rdma.dev, tx->msg_dma, WIRE_SLOT, DMA_TO_DEVICE);
+	memzero_explicit(tx->msg, WIRE_SLOT);
+	ib_dma_sync_single_for_device(ch->rdma.dev, tx->msg_dma, WIRE_SLOT, DMA_TO_DEVICE);
+	tx->secret = false;
+}
+
 static void tx_release(struct memnet_channel *ch, struct memnet_tx *tx)
 {
 	struct memnet_hold *hold, *next;
 
+	if (unlikely(tx->secret))
+		tx_wipe(ch, tx);
 	if (tx->nr_sge)
 		memnet_tx_unmap(ch, tx);
 	if (tx->skb) {
@@ -153,8 +163,12 @@ static int tx_admit(struct memnet_channel *ch, const struct wire_msg *msg)
 static struct memnet_tx *tx_message(struct memnet_channel *ch, struct wire_msg *msg, u32 nr,
 				    u32 len, unsigned int flags)
 {
-	struct memnet_tx *tx = memnet_tx_next(ch, IB_WR_SEND, flags);
+	bool secret = memnet_is_secret(msg);
+	struct memnet_tx *tx;
 
+	/* It is complete at once only if somebody waits for it. */
+	tx = memnet_tx_next(ch, IB_WR_SEND, secret ? flags | MEMNET_TX_NOTIFY : flags);
+	tx->secret = secret;
 	ch->tx.credits--;
 	msg->hdr.grant = cpu_to_le16(memnet_rx_take_owed(ch));
 	msg->hdr.len = cpu_to_le32(len);

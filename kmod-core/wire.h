@@ -262,6 +262,7 @@ struct wire_new_connection {
 	struct wire_addr peer;
 };
 
+#define WIRE_END_LATER	(~0ULL)	/* TLS: it is not known yet, and another RESET will tell */
 struct wire_reset {
 	__le32	error;		/* positive errno */
 	__le32	reserved;

@@ -388,7 +388,7 @@ static void unbind(struct sock *sk)
 	u8 shutdown = sk->sk_shutdown;
 
 	inet_sk(sk)->inet_num = 0;
-	memnet_disconnect(sk->sk_socket);
+	memnet_unconnect(sk->sk_socket);
 	sk->sk_socket->state = state;
 	WRITE_ONCE(sk->sk_shutdown, shutdown);
 	inet_sk(sk)->inet_sport = 0;

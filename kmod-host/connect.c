@@ -14,7 +14,7 @@
 #include <net/ipv6.h>
 #include <net/tcp.h>
 
-#include "memnet.h"
+#include "ktls.h"
 
 static long wait_connected(struct sock *sk, long timeo)
 {
@@ -109,24 +109,13 @@ static bool leaves_reset(const struct sock *sk)
 	return true;
 }
 
-/**
- * memnet_disconnect() - back to an unconnected socket
- * @sock: socket, locked
- *
- * As tcp_disconnect(): a connection that was, or was being made, leaves ECONNRESET behind. The
- * socket stays bound where a port was asked for, or where it was bound after its connection's end.
- *
- * Return: 0, or -EOPNOTSUPP where TLS is in between.
- */
-int memnet_disconnect(struct socket *sock)
+static void disconnect(struct socket *sock)
 {
 	struct sock *sk = sock->sk;
 	struct memnet_sock *mn = memnet_sk(sk);
 	bool bound = sk->sk_userlocks & SOCK_BINDPORT_LOCK ||
 		     (sk->sk_state == TCP_CLOSE && inet_sk(sk)->inet_num);
 
-	if (memnet_has_ktls(mn, MEMNET_KTLS_ULP))
-		return -EOPNOTSUPP;
 	if (!mn->delegated)	/* by another thread, while this one waited for the node */
 		memnet_native_unlisten(mn);
 	if (leaves_reset(sk))
@@ -151,7 +140,43 @@ int memnet_disconnect(struct socket *sock)
 	}
 	sock->state = SS_UNCONNECTED;
 	sk_error_report(sk);
+}
+
+/**
+ * memnet_disconnect() - back to an unconnected socket
+ * @sock: socket, locked
+ *
+ * As tcp_disconnect(): a connection that was, or was being made, leaves ECONNRESET behind. The
+ * socket stays bound where a port was asked for, or where it was bound after its connection's end.
+ *
+ * Return: 0, or -EOPNOTSUPP where TLS is in between.
+ */
+int memnet_disconnect(struct socket *sock)
+{
+	if (memnet_has_ktls(memnet_sk(sock->sk), MEMNET_KTLS_ULP))
+		return -EOPNOTSUPP;
+	disconnect(sock);
 	return 0;
+}
+
+/**
+ * memnet_unconnect() - the same, for who has TLS in between as well
+ * @sock: socket, locked, of a connection that is over
+ *
+ * The node has nothing of it any more, yet to its program it is a socket with TLS.
+ */
+void memnet_unconnect(struct socket *sock)
+{
+	struct memnet_endpoint *old = memnet_sk(sock->sk)->ep;
+
+	if (old)
+		memnet_endpoint_get(old);
+	disconnect(sock);
+	if (!old)
+		return;
+	if (READ_ONCE(old->ktls) && !memnet_sk(sock->sk)->ep)
+		memnet_ktls_keep(sock->sk, old);
+	memnet_endpoint_put(old);
 }
 
 /* What connect(AF_UNSPEC) does to a socket that is new, or only bound. */

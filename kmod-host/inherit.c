@@ -13,6 +13,7 @@
  */
 #include <linux/slab.h>
 
+#include "memnet.h"
 #include "option.h"
 
 /* Flags of struct sock that a child inherits, whether or not the node is told. */

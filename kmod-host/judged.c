@@ -25,6 +25,7 @@
 #include <net/ipv6.h>
 #include <net/tcp.h>
 
+#include "memnet.h"
 #include "option.h"
 
 #define ASK	0x1	/* only the node knows */

@@ -23,7 +23,7 @@
 #include <linux/tls.h>
 #include <net/tcp.h>
 
-#include "memnet.h"
+#include "ktls.h"
 
 static int ask_node(struct sock *sk, int level, int name, const void *value, u32 len)
 {
@@ -72,6 +72,8 @@ int memnet_ktls_set_ulp(struct sock *sk, sockptr_t value, unsigned int len)
 						  KERNEL_SOCKPTR(name), strlen(name) + 1);
 	else if (strcmp(name, "tls"))
 		ret = -ENOENT;
+	else if (memnet_has_ktls(mn, MEMNET_KTLS_ULP))
+		ret = -EEXIST;
 	else if (!mn->ep || !READ_ONCE(mn->ep->lc))
 		ret = -ENOTCONN;
 	else
@@ -100,16 +102,67 @@ static int set_crypto(struct sock *sk, int name, sockptr_t value, unsigned int l
 		return -EINVAL;
 	if (bit == MEMNET_KTLS_RX && !list_empty_careful(&ep->rx.jobs))
 		return -EBUSY;
+	ret = -EFAULT;
 	if (copy_from_sockptr(&crypto, value, len))
-		return -EFAULT;
+		goto out;
 	info = crypto.info;
 	crypto.wire[0] = cpu_to_le16(info.version);
 	crypto.wire[1] = cpu_to_le16(info.cipher_type);
 	ret = ask_node(sk, SOL_TLS, name, &crypto, len);
+out:
 	memzero_explicit(&crypto, sizeof(crypto));
 	if (!ret)
 		ep->crypto[name == TLS_RX] = info;
 	return ret;
+}
+
+/* The version the keys that have been set are of, 0 for none. */
+static u16 version(const struct memnet_endpoint *ep)
+{
+	return ep->crypto[0].version ?: ep->crypto[1].version;
+}
+
+/* Of the value what comes first is looked at, what follows has to be zero. */
+static int copy_flag(struct memnet_endpoint *ep, int name, sockptr_t value, unsigned int len,
+		     u32 *flag)
+{
+	int ret;
+
+	if (name == TLS_RX_EXPECT_NO_PAD && version(ep) != TLS_1_3_VERSION)
+		return -EINVAL;
+	if (sockptr_is_null(value) || len < sizeof(*flag) ||
+	    (name == TLS_TX_ZEROCOPY_RO && len != sizeof(*flag)))
+		return -EINVAL;
+	if (copy_from_sockptr(flag, value, sizeof(*flag)))
+		return -EFAULT;
+	if (*flag > 1)
+		return -EINVAL;
+	ret = check_zeroed_sockptr(value, sizeof(*flag), len - sizeof(*flag));
+	if (ret < 1)
+		return ret ?: -EINVAL;
+	return name == TLS_RX_EXPECT_NO_PAD && !(READ_ONCE(ep->ktls) & MEMNET_KTLS_RX) ? -EINVAL :
+											 0;
+}
+
+static int set_flag(struct sock *sk, int name, sockptr_t value, unsigned int len)
+{
+	u8 bit = name == TLS_TX_ZEROCOPY_RO ? MEMNET_KTLS_ZEROCOPY : MEMNET_KTLS_NO_PAD;
+	struct memnet_endpoint *ep = memnet_sk(sk)->ep;
+	__le32 wire;
+	u32 flag;
+	int ret;
+
+	ret = copy_flag(ep, name, value, len, &flag);
+	if (ret)
+		return ret;
+	wire = cpu_to_le32(flag);
+	ret = ask_node(sk, SOL_TLS, name, &wire, sizeof(wire));
+	if (ret)
+		return ret;
+	spin_lock_bh(&ep->lock);
+	WRITE_ONCE(ep->ktls, flag ? ep->ktls | bit : ep->ktls & ~bit);
+	spin_unlock_bh(&ep->lock);
+	return 0;
 }
 
 /**
@@ -127,8 +180,12 @@ int memnet_ktls_set(struct sock *sk, int name, sockptr_t value, unsigned int len
 	int ret = -ENOPROTOOPT;
 
 	lock_sock(sk);
-	if (memnet_has_ktls(mn, MEMNET_KTLS_ULP) && (name == TLS_TX || name == TLS_RX))
+	if (!memnet_has_ktls(mn, MEMNET_KTLS_ULP))
+		;
+	else if (name == TLS_TX || name == TLS_RX)
 		ret = set_crypto(sk, name, value, len);
+	else if (name == TLS_TX_ZEROCOPY_RO || name == TLS_RX_EXPECT_NO_PAD)
+		ret = set_flag(sk, name, value, len);
 	release_sock(sk);
 	return ret;
 }
@@ -154,29 +211,13 @@ int memnet_ktls_get_ulp(struct sock *sk, char __user *value, int __user *len, in
 	return put_user(room, len) || copy_to_user(value, name, room) ? -EFAULT : 0;
 }
 
-/**
- * memnet_ktls_get() - getsockopt(SOL_TLS)
- * @sk: socket, not locked
- * @name: option
- * @value: where version and cipher go; keys are not told
- * @len: room there
- *
- * Return: 0 or a negative errno.
- */
-int memnet_ktls_get(struct sock *sk, int name, char __user *value, int __user *len)
+/* Version and cipher; keys are not told. */
+static int get_crypto(struct sock *sk, int name, char __user *value, int __user *len)
 {
 	struct memnet_sock *mn = memnet_sk(sk);
 	struct tls_crypto_info info = {};
 	int room, ret = 0;
-	bool has;
 
-	lock_sock(sk);
-	has = memnet_has_ktls(mn, MEMNET_KTLS_ULP);
-	release_sock(sk);
-	if (!has)
-		return sk->sk_family == AF_INET6 ? -ENOPROTOOPT : -EOPNOTSUPP;
-	if (name != TLS_TX && name != TLS_RX)
-		return -ENOPROTOOPT;
 	if (get_user(room, len))
 		return -EFAULT;
 	if (!value || room < (int)sizeof(info))
@@ -190,6 +231,77 @@ int memnet_ktls_get(struct sock *sk, int name, char __user *value, int __user *l
 	if (!ret && room != sizeof(info))
 		ret = -EOPNOTSUPP;
 	return ret ?: copy_to_user(value, &info, sizeof(info)) ? -EFAULT : 0;
+}
+
+static int get_flag(struct sock *sk, int name, char __user *value, int __user *len)
+{
+	struct memnet_sock *mn = memnet_sk(sk);
+	bool pad = name == TLS_RX_EXPECT_NO_PAD, can = true;
+	int room, flag;
+
+	lock_sock(sk);
+	flag = memnet_has_ktls(mn, pad ? MEMNET_KTLS_NO_PAD : MEMNET_KTLS_ZEROCOPY);
+	if (pad)
+		can = memnet_has_ktls(mn, MEMNET_KTLS_RX) && version(mn->ep) == TLS_1_3_VERSION;
+	release_sock(sk);
+	if (!can)
+		return -EINVAL;
+	if (get_user(room, len))
+		return -EFAULT;
+	if (room < (int)sizeof(flag) || (!pad && room != sizeof(flag)))
+		return -EINVAL;
+	return put_user((int)sizeof(flag), len) || copy_to_user(value, &flag, sizeof(flag)) ?
+		       -EFAULT : 0;
+}
+
+/**
+ * memnet_ktls_get() - getsockopt(SOL_TLS)
+ * @sk: socket, not locked
+ * @name: option
+ * @value: where the value goes
+ * @len: room there
+ *
+ * Return: 0 or a negative errno.
+ */
+int memnet_ktls_get(struct sock *sk, int name, char __user *value, int __user *len)
+{
+	bool has;
+
+	lock_sock(sk);
+	has = memnet_has_ktls(memnet_sk(sk), MEMNET_KTLS_ULP);
+	release_sock(sk);
+	if (!has)
+		return sk->sk_family == AF_INET6 ? -ENOPROTOOPT : -EOPNOTSUPP;
+	switch (name) {
+	case TLS_TX:
+	case TLS_RX:
+		return get_crypto(sk, name, value, len);
+	case TLS_TX_ZEROCOPY_RO:
+	case TLS_RX_EXPECT_NO_PAD:
+		return get_flag(sk, name, value, len);
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
+/**
+ * memnet_ktls_keep() - a socket without its endpoint still has what TCP cannot take from it
+ * @sk: socket, locked, without an endpoint
+ * @old: the one it had, of a connection that is over
+ *
+ * It has the options and no stream, as TLS behind the end of one. Without memory for that it is an
+ * ordinary socket.
+ */
+void memnet_ktls_keep(struct sock *sk, const struct memnet_endpoint *old)
+{
+	struct memnet_endpoint *ep = memnet_endpoint_create(GFP_KERNEL);
+
+	if (!ep)
+		return;
+	ep->ktls = old->ktls;
+	memcpy(ep->crypto, old->crypto, sizeof(ep->crypto));
+	memnet_endpoint_attach(ep, sk);
+	WRITE_ONCE(memnet_sk(sk)->ep, ep);
 }
 
 /**

@@ -44,6 +44,9 @@
  *   proc.c        /proc/net/memnet
  *   diag.c        sock_diag: sockets shown, and destroyed
  *
+ * What is of options is in option.h, of kTLS in ktls.h, of registered memory and its jobs in
+ * region.h, context.h, job.h and submit.h.
+ *
  * Lock order: lock_sock(sk), then endpoint.lock (BH), then the channel's tx.lock. Messages
  * arrive in softirq and take endpoint.lock only, so they never wait for a process that sleeps
  * in a call.
@@ -65,6 +68,7 @@
 
 #include "core.h"
 #include "netlink.h"
+#include "option.h"
 
 #define MEMNET_ORPHAN_MS	60000	/* for a closed socket's bytes to leave the host */
 #define MEMNET_MAX_WINDOW	(256 * 1024)
@@ -119,18 +123,6 @@ struct memnet_answer {
 	u32			len;
 	struct wire_addr	local;
 	struct wire_addr	peer;
-};
-
-/**
- * enum memnet_ktls - what is set of kTLS, as bits
- * @MEMNET_KTLS_ULP:	TCP_ULP "tls"
- * @MEMNET_KTLS_TX:	TLS_TX
- * @MEMNET_KTLS_RX:	TLS_RX
- */
-enum memnet_ktls {
-	MEMNET_KTLS_ULP = 1,
-	MEMNET_KTLS_TX = 2,
-	MEMNET_KTLS_RX = 4,
 };
 
 /**
@@ -376,85 +368,6 @@ static inline struct sk_buff *memnet_entry_skb(struct memnet_entry *entry)
 	return container_of((void *)container_of(entry, struct memnet_cb, entry), struct sk_buff,
 			    cb);
 }
-
-/* Options that are integers: an index into memnet_sock.opt; see option.c. */
-enum memnet_opt {
-	MEMNET_OPT_REUSEADDR,
-	MEMNET_OPT_REUSEPORT,
-	MEMNET_OPT_KEEPALIVE,
-	MEMNET_OPT_SNDBUF,
-	MEMNET_OPT_RCVBUF,
-	MEMNET_OPT_BUF_LOCK,
-	MEMNET_OPT_TXREHASH,
-	MEMNET_OPT_PRIORITY,
-	MEMNET_OPT_SOCKET_END,	/* those before are of SOL_SOCKET */
-	MEMNET_OPT_NODELAY = MEMNET_OPT_SOCKET_END,
-	MEMNET_OPT_CORK,
-	MEMNET_OPT_QUICKACK,
-	MEMNET_OPT_MAXSEG,
-	MEMNET_OPT_KEEPIDLE,
-	MEMNET_OPT_KEEPINTVL,
-	MEMNET_OPT_KEEPCNT,
-	MEMNET_OPT_USER_TIMEOUT,
-	MEMNET_OPT_DEFER_ACCEPT,
-	MEMNET_OPT_SYNCNT,
-	MEMNET_OPT_LINGER2,
-	MEMNET_OPT_NOTSENT_LOWAT,
-	MEMNET_OPT_THIN_LINEAR,
-	MEMNET_OPT_SAVE_SYN,
-	MEMNET_OPT_TX_DELAY,
-	MEMNET_OPT_TOS,
-	MEMNET_OPT_TTL,
-	MEMNET_OPT_MINTTL,
-	MEMNET_OPT_MTU_DISCOVER,
-	MEMNET_OPT_V6ONLY,
-	MEMNET_OPT_HOPS,
-	MEMNET_OPT_TCLASS,
-	MEMNET_OPT_MINHOPS,
-	MEMNET_OPT_MTU_DISCOVER6,
-	MEMNET_OPT_AUTOFLOWLABEL,
-	MEMNET_OPT_THIN_DUPACK,
-	MEMNET_OPT_RECVOPTS,
-	MEMNET_OPT_RETOPTS,
-	MEMNET_OPT_PASSSEC,
-	MEMNET_OPT_ORIGDSTADDR,
-	MEMNET_OPT_CHECKSUM,
-	MEMNET_OPT_MC_LOOP,
-	MEMNET_OPT_MC_ALL,
-	MEMNET_OPT_MC_LOOP6,
-	MEMNET_OPT_MC_ALL6,
-	MEMNET_OPT_RTALERT_ISOLATE,
-	MEMNET_OPT_RECVPATHMTU,
-	MEMNET_OPT_DONTFRAG,
-	MEMNET_OPT_RECVFRAGSIZE6,
-	MEMNET_OPT_FASTOPEN_CONNECT,
-	MEMNET_OPT_INQ,
-	MEMNET_OPT_NO_PORT,
-	MEMNET_OPT_PORT_RANGE,
-	MEMNET_OPT_CNX_ADVICE,
-	MEMNET_OPT_END,
-};
-
-static_assert(MEMNET_OPT_END <= 64);	/* they are bits of a word, too */
-
-/* Options that TCP may refuse: an index into memnet_sock.kept; see judged.c. */
-enum memnet_judged {
-	MEMNET_JUDGED_CONGESTION,
-	MEMNET_JUDGED_WINDOW_CLAMP,
-	MEMNET_JUDGED_FASTOPEN,
-	MEMNET_JUDGED_NO_COOKIE,
-	MEMNET_JUDGED_FASTOPEN_KEY,
-	MEMNET_JUDGED_PREFERENCES,
-	MEMNET_JUDGED_PACING,
-	MEMNET_JUDGED_PRIORITY,
-	MEMNET_JUDGED_MARK,
-	MEMNET_JUDGED_DONTROUTE,
-	MEMNET_JUDGED_DEVICE,
-	MEMNET_JUDGED_IFINDEX,
-	MEMNET_JUDGED_FREEBIND,
-	MEMNET_JUDGED_TRANSPARENT,
-	MEMNET_JUDGED_END,
-};
 
 struct memnet_kept;
 
@@ -807,6 +720,7 @@ int memnet_accept(struct socket *sock, struct socket *newsock, int flags, bool k
 
 /* connect.c */
 int memnet_disconnect(struct socket *sock);
+void memnet_unconnect(struct socket *sock);
 int memnet_connect_to_send(struct socket *sock, struct msghdr *msg);
 int memnet_connect(struct socket *sock, memnet_sockaddr *uaddr, int len, int flags);
 
@@ -860,14 +774,6 @@ int memnet_setsockopt(struct socket *sock, int level, int name, sockptr_t value,
 int memnet_getsockopt(struct socket *sock, int level, int name, char __user *value,
 		      int __user *len);
 
-/* option.c */
-void memnet_init_options(struct sock *sk);
-void memnet_keepalive(struct sock *sk, int on);
-int memnet_sync_options(struct sock *sk, struct memnet_endpoint *ep, bool all);
-void memnet_tell_child(struct sock *sk);
-void memnet_option(int i, int *level, int *name);
-void memnet_option_message(struct sock *sk, int i, struct wire_msg *msg);
-
 /* inherit.c */
 void memnet_copy_flags(struct sock *to, const struct sock *from);
 void memnet_bequeath(struct sock *sk);
@@ -875,49 +781,6 @@ void memnet_inherit(struct memnet_endpoint *child, struct memnet_endpoint *liste
 void memnet_inherit_options(struct sock *sk, const struct sock *listener,
 			    struct memnet_endpoint *child);
 void memnet_inherited_put(struct memnet_inherited *in);
-
-/* judged.c */
-int memnet_judged_find(int level, int name);
-int memnet_judged_set(struct sock *sk, int i, sockptr_t value, unsigned int len, int number);
-bool memnet_judged_get(const struct memnet_sock *mn, int i, int *value);
-bool memnet_judged_tied(const struct memnet_sock *mn);
-int memnet_judged_pace(struct sock *sk);
-int memnet_judged_sync(struct sock *sk, struct memnet_endpoint *ep, bool all);
-void memnet_judged_copy(struct sock *sk, struct socket *native);
-void memnet_judged_inherit(struct memnet_sock *mn, const struct memnet_sock *from);
-void memnet_judged_free(struct memnet_sock *mn);
-
-/* ktls.c */
-int memnet_ktls_set_ulp(struct sock *sk, sockptr_t value, unsigned int len);
-int memnet_ktls_set(struct sock *sk, int name, sockptr_t value, unsigned int len);
-int memnet_ktls_get_ulp(struct sock *sk, char __user *value, int __user *len, int room);
-int memnet_ktls_get(struct sock *sk, int name, char __user *value, int __user *len);
-void memnet_ktls_begin(struct memnet_endpoint *ep, struct wire_msg *msg);
-void memnet_ktls_answered(struct memnet_endpoint *ep, int error);
-int memnet_ktls_come(struct memnet_endpoint *ep, const struct memnet_rx *rx);
-void __memnet_ktls_read(struct memnet_endpoint *ep);
-u64 memnet_ktls_ahead(const struct memnet_endpoint *ep, u64 from);
-int memnet_ktls_type(struct memnet_endpoint *ep, struct msghdr *msg, u32 from, u8 *type);
-int memnet_ktls_send(struct msghdr *msg, u8 *record);
-
-/* Not all that is unread can be read, or not at once. */
-static inline bool memnet_ktls_is_special(const struct memnet_endpoint *ep)
-{
-	return unlikely(READ_ONCE(ep->rx.held) || READ_ONCE(ep->rx.record));
-}
-
-/* The socket is locked. */
-static inline bool memnet_has_ktls(const struct memnet_sock *mn, u8 what)
-{
-	return unlikely(mn->ep && READ_ONCE(mn->ep->ktls) & what);
-}
-
-/* Called whenever rx.copied has grown. */
-static inline void memnet_ktls_read(struct memnet_endpoint *ep)
-{
-	if (unlikely(ep->rx.telling || ep->rx.record))
-		__memnet_ktls_read(ep);
-}
 
 /* native.c */
 

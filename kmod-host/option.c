@@ -27,6 +27,7 @@
 #include <net/route.h>
 #include <net/tcp.h>
 
+#include "memnet.h"
 #include "option.h"
 
 #define MAX_QUEUED 64 /* TCP_NODELAY and TCP_CORK among the payload that waits, as on the node */

@@ -14,7 +14,7 @@
  */
 #include <linux/log2.h>
 
-#include "memnet.h"
+#include "ktls.h"
 
 #define UNREAD_WINDOW	65536	/* what may come before anything is read, as with TCP's defaults */
 

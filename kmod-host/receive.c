@@ -7,7 +7,7 @@
  * message that cannot be is answered with -EPROTO, and the core ends the link; one for an
  * endpoint that is gone is counted and dropped.
  */
-#include "memnet.h"
+#include "ktls.h"
 
 /*
  * As tcp_fin() and tcp_data_ready(): who waits for more than has come, by SO_RCVLOWAT, is told when
@@ -89,19 +89,35 @@ static bool node_took(struct memnet_endpoint *ep, __le64 taken)
 	return true;
 }
 
+/* The end, which RESET has left open. */
+static int receive_end(struct memnet_endpoint *ep, const struct wire_msg *msg, u64 end)
+{
+	if (end == WIRE_END_LATER)
+		return -EPROTO;
+	ep->rx.end = end - ep->rx.placed;
+	if (msg->hdr.flags & WIRE_F_FIN)
+		ep->rx.ended = true;
+	memnet_endpoint_wake(ep, MEMNET_WAKE_READ);
+	return 0;
+}
+
 static int receive_reset(struct memnet_endpoint *ep, const struct wire_msg *msg,
 			 struct list_head *drop)
 {
 	u64 end = le64_to_cpu(msg->reset.end);
 
-	if (!ep->connected || ep->rx.end || end < ep->rx.received + ep->rx.placed ||
-	    !node_took(ep, msg->reset.taken))
+	if (!ep->connected || end < ep->rx.received + ep->rx.placed)
+		return -EPROTO;
+	if (unlikely(ep->rx.end == WIRE_END_LATER))
+		return receive_end(ep, msg, end);
+	if (ep->rx.end || !node_took(ep, msg->reset.taken) ||
+	    (end == WIRE_END_LATER && !(ep->ktls & MEMNET_KTLS_RX)))
 		return -EPROTO;
 	/*
 	 * Zero means "no reset" in rx.end: a stream that ends before its first byte has nothing
 	 * to wait for.
 	 */
-	ep->rx.end = end - ep->rx.placed;
+	ep->rx.end = end == WIRE_END_LATER ? end : end - ep->rx.placed;
 	if (msg->hdr.flags & WIRE_F_FIN)
 		ep->rx.ended = true;
 	memnet_recv_jobs_forgotten(ep);

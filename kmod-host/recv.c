@@ -13,7 +13,7 @@
 #include <net/inet_common.h>
 #include <net/tcp.h>
 
-#include "memnet.h"
+#include "ktls.h"
 
 /* Bytes that can be read at once. */
 static u64 readable(struct memnet_endpoint *ep)

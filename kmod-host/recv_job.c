@@ -29,6 +29,7 @@
 #include <net/sock.h>
 
 #include "job.h"
+#include "ktls.h"
 
 /**
  * struct memnet_recv_job - memory for bytes of a connection

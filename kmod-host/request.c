@@ -10,7 +10,7 @@
  * thread's request may have been answered. RESET ends a request, whose answer may come yet. All
  * fields are under the endpoint's lock.
  */
-#include "memnet.h"
+#include "ktls.h"
 
 /**
  * memnet_post_control() - say something that has no answer, in stream order
@@ -48,6 +48,11 @@ int memnet_post(struct memnet_endpoint *ep, struct wire_msg *msg, gfp_t gfp)
 	return 0;
 }
 
+static void wipe(struct sk_buff *skb)
+{
+	memzero_explicit(skb->data, skb->len);
+}
+
 /**
  * memnet_request_start() - send a request
  * @ep: endpoint, not locked
@@ -67,6 +72,8 @@ int memnet_request_start(struct memnet_endpoint *ep, struct wire_msg *msg, bool 
 	skb = memnet_transmit_control(ep, msg, GFP_KERNEL);
 	if (!skb)
 		return -ENOMEM;
+	if (memnet_is_secret(msg))
+		skb->destructor = wipe;
 	spin_lock_bh(&ep->lock);
 	if (connect ? ep->request.connecting : ep->request.busy) {
 		ret = -EALREADY;

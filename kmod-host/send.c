@@ -12,7 +12,7 @@
 #include <linux/highmem.h>
 #include <net/tcp.h>
 
-#include "memnet.h"
+#include "ktls.h"
 
 /* The socket is unlocked meanwhile, and another thread may have taken its endpoint: -EPIPE. */
 static int wait_for_room(struct sock *sk, long *timeo)
@@ -314,6 +314,9 @@ static int send_locked(struct sock *sk, struct msghdr *msg, struct ubuf_info *to
 out:
 	if (sent)
 		return sent;
+	/* As tls_sw_sendmsg(), which leaves it to be told again. */
+	if (ret == -EPIPE && sk->sk_err && memnet_has_ktls(mn, MEMNET_KTLS_TX))
+		return -sk->sk_err;
 	return sk_stream_error(sk, msg->msg_flags, ret);
 }
 

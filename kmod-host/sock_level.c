@@ -9,6 +9,7 @@
  * first. A delegated socket has all options that its native socket has; an offloaded listener
  * passes them on to the one it has on loopback.
  */
+#include "memnet.h"
 #include "option.h"
 
 /* Is an option, with this value, the node's administrator's to allow? */

@@ -13,6 +13,7 @@
 #include <linux/tcp.h>
 #include <net/ipv6.h>
 
+#include "ktls.h"
 #include "option.h"
 
 static int set_native_ports(struct memnet_sock *mn, sockptr_t value, unsigned int len)

@@ -426,9 +426,14 @@ void tcps_endpoint_died(struct tcps_endpoint *ep, int error)
 	tcps_endpoint_change_state(ep, TCPS_DEAD);
 	ep->reset_error = error;
 	lock_sock(sk);
-	ep->rx.end = ep->rx.read + (ep->rx.tls ? 0 : tcps_rx_unread(ep));
+	if (!ep->rx.tls)
+		ep->rx.end = ep->rx.read + tcps_rx_unread(ep);
+	else	/* how much there is when it is decrypted nobody knows */
+		ep->rx.end = ep->rx.eof || !tcps_rx_unread(ep) ? ep->rx.read : WIRE_END_LATER;
 	ep->rx.ended = sock_flag(sk, SOCK_DONE);
 	release_sock(sk);
+	if (ep->rx.end == WIRE_END_LATER)
+		tcps_kick(ep, TCPS_EV_DATA);
 	ep->owed |= TCPS_OWE_RESET;
 	ep->owed &= ~(TCPS_OWE_WINDOW | TCPS_OWE_PUBLISH);
 	tcps_recv_jobs_died(ep);

@@ -86,6 +86,19 @@ static int set_rx(struct tcps_endpoint *ep, u64 consumed, void *value, u32 len)
 	return 0;
 }
 
+/* One of the options of SOL_TLS that are integers. */
+static int set_flag(struct tcps_endpoint *ep, const struct wire_setopt *opt)
+{
+	__le32 wire;
+	int value;
+
+	if (le32_to_cpu(opt->len) != sizeof(wire))
+		return -EINVAL;
+	memcpy(&wire, opt->value, sizeof(wire));
+	value = le32_to_cpu(wire);
+	return set(ep, SOL_TLS, le32_to_cpu(opt->name), &value, sizeof(value));
+}
+
 static int set_option(struct tcps_endpoint *ep, const struct wire_msg *msg)
 {
 	u32 level = le32_to_cpu(msg->setopt.level), name = le32_to_cpu(msg->setopt.name);
@@ -97,11 +110,15 @@ static int set_option(struct tcps_endpoint *ep, const struct wire_msg *msg)
 	} value;
 	int ret;
 
+	if (level == SOL_TLS && !ep->ulp)
+		return -ENOPROTOOPT;
+	if (level == SOL_TLS && (name == TLS_TX_ZEROCOPY_RO || name == TLS_RX_EXPECT_NO_PAD))
+		return set_flag(ep, &msg->setopt);
+	if (level == SOL_TLS && name != TLS_TX && name != TLS_RX)
+		return -ENOPROTOOPT;
 	memcpy(value.bytes, msg->setopt.value, sizeof(value.bytes));
 	if (level == SOL_TCP)
 		return set_ulp(ep, value.bytes, len);
-	if (!ep->ulp || (name != TLS_TX && name != TLS_RX))
-		return -ENOPROTOOPT;
 	value.info.version = le16_to_cpu(value.wire[0]);
 	value.info.cipher_type = le16_to_cpu(value.wire[1]);
 	ret = name == TLS_TX ? set(ep, level, name, value.bytes, len) :

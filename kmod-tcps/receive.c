@@ -269,6 +269,8 @@ static void marker_freed(struct sk_buff *skb)
 {
 	struct tcps_session *s = skb_shinfo(skb)->destructor_arg;
 
+	if (memnet_is_secret((const struct wire_msg *)skb->data))
+		memzero_explicit(skb->data, skb->len);
 	atomic_dec(&s->messages);
 	atomic_long_dec(&tcps_messages);
 }

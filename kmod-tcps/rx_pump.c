@@ -33,7 +33,8 @@
  * The end of the stream is told from the socket's state, never from a read of nothing; that both
  * directions have ended, and TCP has let go of the socket, by FINISHED; an error by RESET, which
  * names the position up to which bytes still follow, because what came before the error can still
- * be read.
+ * be read. Where these have to be decrypted that position is not known before they are, and then
+ * told by another RESET.
  *
  * Runs in the channel's worker, whose field unsent is, too. Locks: lock_sock; endpoint.lock for
  * rx.limit.
@@ -288,6 +289,13 @@ static int read_tcp(struct tcps_endpoint *ep, read_descriptor_t *desc, struct ro
 	return ret;
 }
 
+/* Of a stream that was reset all is decrypted: RESET says now where it ends. */
+static void tell_end(struct tcps_endpoint *ep)
+{
+	ep->rx.end = ep->rx.read;
+	ep->owed |= TCPS_OWE_RESET;
+}
+
 /* The socket is locked. */
 static void moderate(struct tcps_endpoint *ep, struct sock *sk)
 {
@@ -351,8 +359,7 @@ void tcps_rx_pump(struct tcps_endpoint *ep, int events)
 	room = round.job ? tcps_recv_job_room(ep, round.job) : window_room(ep);
 	if (read_by_application(ep) >= ep->rx.record_end)
 		ep->rx.record_end = 0;
-	/* How much there is to be decrypted RESET could not say. */
-	stop = ep->rx.eof || ep->rx.record_end || (ep->rx.tls && ep->state != TCPS_CONNECTED);
+	stop = ep->rx.eof || ep->rx.record_end;
 	desc.count = stop ? 0 : min_t(u64, room, BUDGET);
 	ep->rx.blocked = false;
 
@@ -378,8 +385,10 @@ void tcps_rx_pump(struct tcps_endpoint *ep, int events)
 	if (ret == 1 || (!unread && !(ep->rx.kept && ep->rx.read != ep->rx.eaten) &&
 			 (sk->sk_shutdown & RCV_SHUTDOWN || sk->sk_state == TCP_CLOSE)))
 		ep->rx.eof = true;
-	/* Records that are whole can be read whatever came behind them. */
-	if (ep->state == TCPS_CONNECTED && !(ep->rx.tls && unread))
+	/* There is nothing behind what TLS cannot read. */
+	if (ep->rx.tls && round.failed && round.failed != -ENOMEM)
+		ep->rx.eof = true;
+	if (ep->state == TCPS_CONNECTED)
 		error = -sock_error(sk);
 	finished = !error && ep->rx.eof && ep->tx.shut && sk->sk_state == TCP_CLOSE;
 	release_sock(sk);
@@ -390,6 +399,8 @@ void tcps_rx_pump(struct tcps_endpoint *ep, int events)
 		over = tcps_recv_job_end(ep, round.job, unread);
 	if (error)
 		tcps_endpoint_died(ep, error);
+	if (ep->state == TCPS_DEAD && ep->rx.end == WIRE_END_LATER && ep->rx.eof)
+		tell_end(ep);
 	if (ep->rx.eof && !ep->rx.fin && ep->state == TCPS_CONNECTED)
 		ep->owed |= TCPS_OWE_FIN;
 	if (finished && !ep->rx.finished && ep->state == TCPS_CONNECTED) {

@@ -126,9 +126,9 @@ def differences(text=None):
 
 
 def keys_used():
-    """The keys that tests ask differs() for: {key: files}."""
+    """The keys that tests, and what they are made of, ask differs() for: {key: files}."""
     out = {}
-    for path in sorted(SOCKET.glob("test_*.c")):
+    for path in sorted(SOCKET.glob("*.c")):
         for key in re.findall(r'\bdiffers\("([^"]*)"\)', path.read_text()):
             out.setdefault(key, set()).add(path.name)
     return out

@@ -16,40 +16,21 @@ static int options(struct peer *p)
 
 	for (i = 0; i < ATTACKS(levels); i++) {
 		for (name = 0; name < 80; name++) {
-			int ret = host_option(p, index, levels[i], name, values[name % 5], 4, true);
+			int ret = host_option(p, index, levels[i], name, values[name % 5], 4, ASKS);
 
 			if (ret < 0)
 				return -1;
 			set += !ret;
-			if (host_option(p, index, levels[i], name, values[i % 5], name % 65, false))
+			if (host_option(p, index, levels[i], name, values[i % 5], name % 65, 0))
 				return -1;
 		}
 	}
 	remark("%u of 480 options could be set", set);
-	return host_option(p, index, SOL_SOCKET, SO_REUSEADDR, 1, 0, true) > 0 &&
-	       host_option(p, index, SOL_SOCKET, SO_BINDTODEVICE, 1, 4, true) > 0 &&
-	       host_option(p, index, SOL_SOCKET, SO_MARK, 1, 4, true) > 0 &&
-	       host_option(p, index, IPPROTO_TCP, TCP_REPAIR, 1, 4, true) > 0 &&
-	       host_option(p, index, IPPROTO_TCP, TCP_ULP, 1, 4, true) > 0 ? 0 : -1;
-}
-
-/* With the host's word that the caller may; the answer's errno, or 0 without one. */
-static int vouched(struct peer *p, u32 index, u32 level, u32 name, u32 value, u32 len, bool reply)
-{
-	struct inbound in;
-	struct wire_msg msg;
-	__le32 wire = cpu_to_le32(value);
-
-	wire_init(&msg, WIRE_SETOPT, index, 1);
-	msg.setopt.level = cpu_to_le32(level);
-	msg.setopt.name = cpu_to_le32(name);
-	msg.setopt.len = cpu_to_le32(len);
-	msg.setopt.flags = cpu_to_le32(WIRE_SETOPT_VOUCHED);
-	memcpy(msg.setopt.value, &wire, sizeof(wire));
-	if (!reply)
-		return peer_say(p, &msg, 0);
-	msg.hdr.flags = WIRE_F_REPLY;
-	return host_ask(p, &msg, index, &in);
+	return host_option(p, index, SOL_SOCKET, SO_REUSEADDR, 1, 0, ASKS) > 0 &&
+	       host_option(p, index, SOL_SOCKET, SO_BINDTODEVICE, 1, 4, ASKS) > 0 &&
+	       host_option(p, index, SOL_SOCKET, SO_MARK, 1, 4, ASKS) > 0 &&
+	       host_option(p, index, IPPROTO_TCP, TCP_REPAIR, 1, 4, ASKS) > 0 &&
+	       host_option(p, index, IPPROTO_TCP, TCP_ULP, 1, 4, ASKS) > 0 ? 0 : -1;
 }
 
 /* What a host says of its caller is no capability here, and no class. */
@@ -77,11 +58,11 @@ static int options_vouched(struct peer *p)
 	for (i = 0; i < ATTACKS(indices); i++)
 		for (t = 0; t < ATTACKS(tries); t++)
 			if (!indices[i] ||
-			    vouched(p, indices[i], tries[t].level, tries[t].name, tries[t].value,
-				    tries[t].len, true) != tries[t].error)
+			    host_option(p, indices[i], tries[t].level, tries[t].name,
+					tries[t].value, tries[t].len, BOTH) != tries[t].error)
 				return -1;
 	/* Who counts on what was refused gets no further. */
-	if (vouched(p, indices[0], IPPROTO_IP, IP_FREEBIND, 1, 4, false))
+	if (host_option(p, indices[0], IPPROTO_IP, IP_FREEBIND, 1, 4, VOUCHES))
 		return -1;
 	return host_request(p, WIRE_BIND, indices[0], &in) == EOPNOTSUPP &&
 	       host_request(p, WIRE_CONNECT, indices[0], &in) == EOPNOTSUPP &&
@@ -204,7 +185,7 @@ static int option_too_long(struct peer *p)
 {
 	u32 index = host_open(p, 0);
 
-	return host_option(p, index, SOL_SOCKET, SO_KEEPALIVE, 1, WIRE_OPT_MAX + 1, false);
+	return host_option(p, index, SOL_SOCKET, SO_KEEPALIVE, 1, WIRE_OPT_MAX + 1, 0);
 }
 
 /* Many options whose place in the stream matters, and nobody who takes the stream. */
@@ -213,7 +194,7 @@ static int option_flood(struct peer *p)
 	u32 index = host_connected(p), i;
 
 	for (i = 0; i < 1000; i++)
-		if (host_option(p, index, IPPROTO_TCP, i % 2 ? TCP_CORK : TCP_NODELAY, i, 4, false))
+		if (host_option(p, index, IPPROTO_TCP, i % 2 ? TCP_CORK : TCP_NODELAY, i, 4, 0))
 			return -1;
 	return index ? 0 : -1;
 }
@@ -298,19 +279,19 @@ int host_classes_allowed(struct peer *p)
 {
 	u32 index = host_open(p, 0), other = host_listening(p);
 
-	return host_option(p, index, SOL_SOCKET, SO_MARK, 1, 4, true) == EPERM &&
-	       host_option(p, index, SOL_SOCKET, SO_PRIORITY, 7, 4, true) == EPERM &&
-	       host_option(p, index, IPPROTO_IP, IP_TRANSPARENT, 1, 4, true) == EPERM &&
-	       !vouched(p, index, SOL_SOCKET, SO_MARK, 1, 4, true) &&
-	       !vouched(p, index, SOL_SOCKET, SO_PRIORITY, 7, 4, true) &&
-	       !vouched(p, index, IPPROTO_IP, IP_TRANSPARENT, 1, 4, true) &&
-	       !vouched(p, index, IPPROTO_IP, IP_FREEBIND, 1, 4, true) &&
-	       !vouched(p, index, SOL_SOCKET, SO_BINDTOIFINDEX, 1, 4, true) &&
-	       !vouched(p, index, SOL_SOCKET, SO_BINDTOIFINDEX, 1, 4, true) &&
-	       !vouched(p, index, SOL_SOCKET, SO_BINDTODEVICE, 0x6f6c, 16, true) &&
-	       vouched(p, index, SOL_SOCKET, SO_BINDTOIFINDEX, 2, 4, true) == EPERM &&
-	       vouched(p, index, SOL_SOCKET, SO_BINDTOIFINDEX, 0, 4, true) == EPERM &&
-	       vouched(p, other, SOL_SOCKET, SO_BINDTOIFINDEX, 2, 4, true) == EINVAL &&
+	return host_option(p, index, SOL_SOCKET, SO_MARK, 1, 4, ASKS) == EPERM &&
+	       host_option(p, index, SOL_SOCKET, SO_PRIORITY, 7, 4, ASKS) == EPERM &&
+	       host_option(p, index, IPPROTO_IP, IP_TRANSPARENT, 1, 4, ASKS) == EPERM &&
+	       !host_option(p, index, SOL_SOCKET, SO_MARK, 1, 4, BOTH) &&
+	       !host_option(p, index, SOL_SOCKET, SO_PRIORITY, 7, 4, BOTH) &&
+	       !host_option(p, index, IPPROTO_IP, IP_TRANSPARENT, 1, 4, BOTH) &&
+	       !host_option(p, index, IPPROTO_IP, IP_FREEBIND, 1, 4, BOTH) &&
+	       !host_option(p, index, SOL_SOCKET, SO_BINDTOIFINDEX, 1, 4, BOTH) &&
+	       !host_option(p, index, SOL_SOCKET, SO_BINDTOIFINDEX, 1, 4, BOTH) &&
+	       !host_option(p, index, SOL_SOCKET, SO_BINDTODEVICE, 0x6f6c, 16, BOTH) &&
+	       host_option(p, index, SOL_SOCKET, SO_BINDTOIFINDEX, 2, 4, BOTH) == EPERM &&
+	       host_option(p, index, SOL_SOCKET, SO_BINDTOIFINDEX, 0, 4, BOTH) == EPERM &&
+	       host_option(p, other, SOL_SOCKET, SO_BINDTOIFINDEX, 2, 4, BOTH) == EINVAL &&
 	       bind_to(p, index, "127.0.0.1", 0) == EADDRNOTAVAIL &&
 	       bind_to(p, index, "192.0.2.77", WIRE_BIND_PRIVILEGED) == EACCES &&
 	       !bind_to(p, index, "192.0.2.77", 0) ? 0 : -1;
@@ -324,7 +305,7 @@ static int tls_options(struct peer *p)
 	for (name = 0; name < 5; name++)
 		for (len = 0; len <= WIRE_OPT_MAX; len++)
 			if (option_bytes(p, index, 282, name, len) <= 0 ||
-			    host_option(p, index, 282, name, 1, len, false))
+			    host_option(p, index, 282, name, 1, len, 0))
 				return -1;
 	return 0;
 }

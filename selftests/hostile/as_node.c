@@ -378,8 +378,21 @@ static int reset_far(struct peer *p)
 	if (!g)
 		return -1;
 	msg.reset.error = cpu_to_le32(4095);
-	msg.reset.end = cpu_to_le64(~0ULL);
+	msg.reset.end = cpu_to_le64(WIRE_END_LATER - 1);
 	g->state = CLOSED;	/* nothing more of it; its CLOSE goes unanswered */
+	return peer_say(p, &msg, 0);
+}
+
+/* Only what has to be decrypted ends nobody knows where. */
+static int reset_open(struct peer *p)
+{
+	struct guest *g = node_guest(p, CONNECTED, NODE_MS);
+	struct wire_msg msg = about(g, WIRE_RESET);
+
+	if (!g)
+		return -1;
+	msg.reset.error = cpu_to_le32(104);
+	msg.reset.end = cpu_to_le64(WIRE_END_LATER);
 	return peer_say(p, &msg, 0);
 }
 
@@ -627,6 +640,7 @@ static const struct attack attacks[] = {
 	{ "DATA beyond RESET's end", data_after_reset_end, DIES },
 	{ "FIN after a RESET with FIN", fin_after_reset, DIES },
 	{ "RESET far ahead", reset_far, LIVES },
+	{ "RESET that leaves the end open", reset_open, DIES },
 	{ "WINDOW that has taken too much", window_consumed, DIES },
 	{ "absurd windows", windows_absurd, LIVES },
 	{ "WANT_WINDOW of more than was granted", want_too_much, DIES },

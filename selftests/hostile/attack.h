@@ -69,7 +69,12 @@ void session_close(struct session *s);
 u32 host_next_index(void);
 void host_pump(int ms);
 void host_children(unsigned int wanted, int ms, unsigned int got[2]);
-int host_option(struct peer *p, u32 index, u32 level, u32 name, u32 value, u32 len, bool reply);
+
+#define ASKS	1	/* it wants an answer */
+#define VOUCHES	2	/* it says that the caller may */
+#define BOTH	(ASKS | VOUCHES)
+
+int host_option(struct peer *p, u32 index, u32 level, u32 name, u32 value, u32 len, int how);
 u32 host_open(struct peer *p, u32 index);
 int host_close(struct peer *p, u32 index);
 /* An attack of as_host.c that wants a listener which allows all classes of options. */

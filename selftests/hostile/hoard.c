@@ -144,7 +144,7 @@ static int hoard_without_sockets(struct peer *p)
 			return -1;
 		for (i = 0; i < 40; i++)
 			if (host_option(p, index, IPPROTO_TCP, i % 2 ? TCP_CORK : TCP_NODELAY, i,
-					4, false))
+					4, 0))
 				return -1;
 		host_pump(0);
 	}
@@ -215,7 +215,7 @@ static int place_of_an_orphan(struct peer *p)
 	wire_init(&msg, WIRE_CLOSE, child, 1);
 	msg.hdr.flags = WIRE_F_LINGER;
 	msg.close.linger_ms = cpu_to_le32(200);
-	if (host_option(p, child, SOL_SOCKET, SO_SNDBUF, 1, 4, false) ||
+	if (host_option(p, child, SOL_SOCKET, SO_SNDBUF, 1, 4, 0) ||
 	    host_data(p, child, 0, sent, 0) || peer_say(p, &msg, 0) ||
 	    !peer_find(p, WIRE_CLOSED, child, &in, HOST_MS))
 		return -1;

@@ -184,8 +184,8 @@ bool host_works(struct peer *p)
 	return index && host_request(p, WIRE_QUERY, index, &in) == 0 && !host_close(p, index);
 }
 
-/* The answer's errno with @reply, else 0; -1 when it could not be said. */
-int host_option(struct peer *p, u32 index, u32 level, u32 name, u32 value, u32 len, bool reply)
+/* The answer's errno, or 0 without one; -1 when it could not be said. */
+int host_option(struct peer *p, u32 index, u32 level, u32 name, u32 value, u32 len, int how)
 {
 	struct inbound in;
 	struct wire_msg msg;
@@ -195,8 +195,9 @@ int host_option(struct peer *p, u32 index, u32 level, u32 name, u32 value, u32 l
 	msg.setopt.level = cpu_to_le32(level);
 	msg.setopt.name = cpu_to_le32(name);
 	msg.setopt.len = cpu_to_le32(len);
+	msg.setopt.flags = cpu_to_le32(how & VOUCHES ? WIRE_SETOPT_VOUCHED : 0);
 	memcpy(msg.setopt.value, &wire, sizeof(wire));
-	if (!reply)
+	if (!(how & ASKS))
 		return peer_say(p, &msg, 0);
 	msg.hdr.flags = WIRE_F_REPLY;
 	return host_ask(p, &msg, index, &in);

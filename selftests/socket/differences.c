@@ -70,9 +70,12 @@ static const struct {
 	  .kernels = "6.1",
 	  .stands = "net/tls/tls_main.c: ops[TLS_BASE][TLS_SW  ].splice_read\t= tls_sw_splice_read;" },
 	{ "tls-records",
-	  "bytes of two sends may share a TLS record, and those of one may be cut",
-	  "the node gives TLS at once all that has come meanwhile; a record is not cut below 4096 bytes"
-	  " that has a type of its own" },
+	  "bytes of two sends may share a TLS record, and those of one may be cut; recv() of data has no MSG_EOR",
+	  "the node gives TLS at once all that has come meanwhile, and sends on what is decrypted as bytes;"
+	  " a record is not cut below 4096 bytes that has a type of its own" },
+	{ "tls-shut",
+	  "with TLS_TX send() after SHUT_WR fails with EPIPE, as without",
+	  "nothing is reported done that was not done; TLS says that it was sent" },
 	{ "tls-keys",
 	  "getsockopt(TLS_TX, TLS_RX) tells version and cipher; with room for keys: EOPNOTSUPP",
 	  "keys are sent to the node and to nobody else" },

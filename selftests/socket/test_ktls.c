@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * kTLS: both ends of a connection are here, with keys that nobody has agreed on.
+ * kTLS: its options, and what is sent and received by it.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/tls.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -15,125 +12,7 @@
 
 #include "differences.h"
 #include "fixture.h"
-
-#ifndef SOL_TLS
-#define SOL_TLS 282
-#endif
-#ifndef TCP_ULP
-#define TCP_ULP 31
-#endif
-
-#define DATA		23	/* types of records */
-#define ALERT		21
-#define HANDSHAKE	22
-#define HEADER		5
-#define TAG		16
-
-#define crypto struct tls12_crypto_info_aes_gcm_128
-
-static crypto key(unsigned int version, unsigned char seed)
-{
-	crypto info = { .info = { version, TLS_CIPHER_AES_GCM_128 } };
-
-	memset(info.key, seed, sizeof(info.key));
-	memset(info.iv, seed + 1, sizeof(info.iv));
-	memset(info.salt, seed + 2, sizeof(info.salt));
-	return info;
-}
-
-static int set_ulp(int fd)
-{
-	return setsockopt(fd, IPPROTO_TCP, TCP_ULP, "tls", sizeof("tls"));
-}
-
-static void set_tls(int fd, int name, unsigned int version, unsigned char seed)
-{
-	crypto info = key(version, seed);
-
-	OK(setsockopt(fd, SOL_TLS, name, &info, sizeof(info)));
-}
-
-/* @fd[0] was made by connect(), @fd[1] is the other end of it. */
-static void connect_pair(int fd[2])
-{
-	unsigned int port;
-	int at = listener(&port);
-
-	fd[0] = fresh();
-	OK(connect(fd[0], &local_at(port)->sa, addr_len(local_at(port))));
-	fd[1] = accept_one(at);
-	OK(close(at));
-}
-
-static bool kernel_has_tls(void)
-{
-	int fd = OK(socket(AF_INET, SOCK_STREAM, IPPROTO_TCP));
-	bool has = set_ulp(fd) && errno == ENOTCONN;
-
-	OK(close(fd));
-	return has;
-}
-
-/* The same with TCP_ULP, of which there has to be one. */
-static void ulp_pair(int fd[2])
-{
-	if (!kernel_has_tls())
-		SKIP("this kernel has no tls");
-	connect_pair(fd);
-	if (!family_sees_socket_options()) {
-		if (differs("tls-kernel"))
-			FAILS(set_ulp(fd[0]), ENOENT);
-		SKIP("not on this kernel");
-	}
-	OK(set_ulp(fd[0]));
-	OK(set_ulp(fd[1]));
-}
-
-static void tls_pair(int fd[2], unsigned int version)
-{
-	ulp_pair(fd);
-	set_tls(fd[0], TLS_TX, version, 1);
-	set_tls(fd[1], TLS_RX, version, 1);
-	set_tls(fd[1], TLS_TX, version, 2);
-	set_tls(fd[0], TLS_RX, version, 2);
-}
-
-static void send_record(int fd, unsigned char type, const void *data, size_t len)
-{
-	union {
-		struct cmsghdr head;
-		char bytes[CMSG_SPACE(1)];
-	} control = { .head = { CMSG_LEN(1), SOL_TLS, TLS_SET_RECORD_TYPE } };
-	struct iovec iov = { (void *)data, len };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1,
-			      .msg_control = &control, .msg_controllen = sizeof(control) };
-
-	*CMSG_DATA(&control.head) = type;
-	EQ(sendmsg(fd, &msg, 0), len);
-}
-
-/* How much, and of what type. */
-static ssize_t recv_record(int fd, void *data, size_t len, int flags, unsigned char *type,
-			   int *told)
-{
-	union {
-		struct cmsghdr head;
-		char bytes[CMSG_SPACE(1)];
-	} control = { 0 };
-	struct iovec iov = { data, len };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1,
-			      .msg_control = &control, .msg_controllen = sizeof(control) };
-	ssize_t ret = recvmsg(fd, &msg, flags);
-
-	*type = 0;
-	*told = msg.msg_flags;
-	if (ret > 0) {
-		EQ(control.head.cmsg_level, SOL_TLS);
-		EQ(control.head.cmsg_type, TLS_GET_RECORD_TYPE);
-		*type = *CMSG_DATA(&control.head);
-	}
-	return ret;
-}
+#include "ktls_fixture.h"
 
 TEST(ktls_ulp, "ktls.ulp")
 {
@@ -582,4 +461,63 @@ TEST(ktls_end, "ktls.end")
 	EQ(recv_record(fd[0], buf, sizeof(buf), 0, &type, &told), 2);
 	EQ(type, ALERT);
 	expect_eof(fd[0]);
+}
+
+static int set_flag(int fd, int name, int value)
+{
+	return setsockopt(fd, SOL_TLS, name, &value, sizeof(value));
+}
+
+TEST(ktls_flags, "ktls.flags")
+{
+	int longer[2] = { 1, 0 }, shorter = 1, read = 7;
+	socklen_t len = sizeof(read);
+	int fd[2];
+
+	ulp_pair(fd);
+	OK(getsockopt(fd[0], SOL_TLS, TLS_TX_ZEROCOPY_RO, &read, &len));
+	EQ(read, 0);
+	OK(set_flag(fd[0], TLS_TX_ZEROCOPY_RO, 1));
+	OK(getsockopt(fd[0], SOL_TLS, TLS_TX_ZEROCOPY_RO, &read, &len));
+	EQ(read, 1);
+	OK(set_flag(fd[0], TLS_TX_ZEROCOPY_RO, 0));
+	OK(getsockopt(fd[0], SOL_TLS, TLS_TX_ZEROCOPY_RO, &read, &len));
+	EQ(read, 0);
+	FAILS(set_flag(fd[0], TLS_TX_ZEROCOPY_RO, 2), EINVAL);
+	FAILS(setsockopt(fd[0], SOL_TLS, TLS_TX_ZEROCOPY_RO, longer, 8), EINVAL);
+	FAILS(setsockopt(fd[0], SOL_TLS, TLS_TX_ZEROCOPY_RO, &shorter, 3), EINVAL);
+	FAILS(setsockopt(fd[0], SOL_TLS, TLS_TX_ZEROCOPY_RO, NULL, 4), EINVAL);
+	FAILS(setsockopt(fd[0], SOL_TLS, TLS_TX_ZEROCOPY_RO, bad_memory(), 4), EFAULT);
+	FAILS(getsockopt(fd[0], SOL_TLS, TLS_TX_ZEROCOPY_RO, bad_memory(), &len), EFAULT);
+	len = 8;
+	FAILS(getsockopt(fd[0], SOL_TLS, TLS_TX_ZEROCOPY_RO, longer, &len), EINVAL);
+
+	len = sizeof(read);
+	FAILS(set_flag(fd[0], TLS_RX_EXPECT_NO_PAD, 1), EINVAL);
+	FAILS(getsockopt(fd[0], SOL_TLS, TLS_RX_EXPECT_NO_PAD, &read, &len), EINVAL);
+	set_tls(fd[0], TLS_TX, TLS_1_3_VERSION, 1);
+	set_tls(fd[1], TLS_RX, TLS_1_3_VERSION, 1);
+	FAILS(set_flag(fd[0], TLS_RX_EXPECT_NO_PAD, 1), EINVAL);
+	FAILS(getsockopt(fd[0], SOL_TLS, TLS_RX_EXPECT_NO_PAD, &read, &len), EINVAL);
+	OK(getsockopt(fd[1], SOL_TLS, TLS_RX_EXPECT_NO_PAD, &read, &len));
+	EQ(read, 0);
+	FAILS(set_flag(fd[1], TLS_RX_EXPECT_NO_PAD, 2), EINVAL);
+	FAILS(setsockopt(fd[1], SOL_TLS, TLS_RX_EXPECT_NO_PAD, &shorter, 3), EINVAL);
+	FAILS(setsockopt(fd[1], SOL_TLS, TLS_RX_EXPECT_NO_PAD, NULL, 4), EINVAL);
+	FAILS(setsockopt(fd[1], SOL_TLS, TLS_RX_EXPECT_NO_PAD, bad_memory(), 4), EFAULT);
+	OK(setsockopt(fd[1], SOL_TLS, TLS_RX_EXPECT_NO_PAD, longer, 8));
+	longer[1] = 1;
+	FAILS(setsockopt(fd[1], SOL_TLS, TLS_RX_EXPECT_NO_PAD, longer, 8), EINVAL);
+	len = 8;
+	OK(getsockopt(fd[1], SOL_TLS, TLS_RX_EXPECT_NO_PAD, longer, &len));
+	EQ(len, 4);
+	EQ(longer[0], 1);
+	len = 3;
+	FAILS(getsockopt(fd[1], SOL_TLS, TLS_RX_EXPECT_NO_PAD, &read, &len), EINVAL);
+	send_pattern(fd[0], 1, 0, 50000);
+	recv_pattern(fd[1], 1, 0, 50000);
+
+	/* TLS 1.2 may not be padded */
+	tls_pair(fd, TLS_1_2_VERSION);
+	FAILS(set_flag(fd[1], TLS_RX_EXPECT_NO_PAD, 1), EINVAL);
 }
