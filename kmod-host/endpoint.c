@@ -101,6 +101,7 @@ void memnet_endpoint_put(struct memnet_endpoint *ep)
 	memnet_rcv_window_end(ep);
 	memnet_area_unbind(ep);
 	__skb_queue_purge(&ep->rx.queue);
+	memnet_memory_detach(ep);
 	WARN_ON_ONCE(!list_empty(&ep->tx.queue) || !list_empty(&ep->tx.jobs));
 	WARN_ON_ONCE(!list_empty(&ep->rx.jobs));
 	kfree_skb(ep->request.skb);
@@ -257,6 +258,7 @@ void memnet_endpoint_attach(struct memnet_endpoint *ep, struct sock *sk)
 	spin_lock_bh(&ep->lock);
 	ep->sk = sk;
 	WRITE_ONCE(ep->net_cookie, sock_net(sk)->net_cookie);
+	memnet_memory_attach(ep, sk);
 	memnet_rcv_window_bound(ep, READ_ONCE(sk->sk_rcvbuf));
 	sk->sk_state = ep->state;
 	if (ep->error)	/* else what the socket has before it is opened stays, as with TCP */
@@ -564,7 +566,7 @@ int memnet_endpoints_init(void)
 {
 	if (!memnet_max_pages)
 		memnet_max_pages = totalram_pages() / 8;
-	cache = KMEM_CACHE(memnet_endpoint, SLAB_HWCACHE_ALIGN);
+	cache = KMEM_CACHE(memnet_endpoint, SLAB_HWCACHE_ALIGN | SLAB_ACCOUNT);
 	if (!cache)
 		return -ENOMEM;
 	if (memnet_transmit_start()) {
@@ -579,6 +581,7 @@ int memnet_endpoints_init(void)
  */
 void memnet_endpoints_exit(void)
 {
+	memnet_memory_exit();
 	rcu_barrier();
 	memnet_transmit_end();
 	kmem_cache_destroy(cache);

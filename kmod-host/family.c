@@ -48,6 +48,7 @@ static void memnet_destruct(struct sock *sk)
 	__skb_queue_purge(&sk->sk_error_queue);
 	kfree(mn->native_ports);
 	memnet_judged_free(mn);
+	memnet_memory_destruct(sk);
 	memnet_stat_dec(MEMNET_STAT_HOST_SOCKETS);
 }
 
@@ -312,6 +313,8 @@ int memnet_family_init(void)
 {
 	int ret;
 
+	memnet_memory_init(&memnet_prot);
+	memnet_memory_init(&memnet6_prot);
 	ret = proto_register(&memnet_prot, 1);
 	if (ret)
 		return ret;

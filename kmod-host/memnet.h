@@ -9,6 +9,7 @@
  *   receive.c     messages from the node
  *   rcv_window.c  how far the node may send
  *   transmit.c    its outgoing queue: what is sent when
+ *   memory.c      memory, charged to the group of who made the socket
  *   job.c         jobs: bytes of registered memory on their way out
  *   send_job.c    asynchronous sends: batches of jobs
  *   direct.c      a send from registered memory that waits for its end
@@ -51,6 +52,8 @@
 #define MEMNET_HOST_H
 
 #include <linux/ipv6.h>
+#include <linux/llist.h>
+#include <linux/memcontrol.h>
 #include <linux/memnet.h>
 #include <linux/net.h>
 #include <linux/tls.h>
@@ -168,6 +171,7 @@ struct memnet_request {
  * @index:	its id there
  * @gen:	generation of @index
  * @sk:		its socket; NULL before accept() and after close()
+ * @payer:	socket that is charged for its memory, held; NULL for none; set once, see memory.c
  * @net_cookie:	of the namespace of its socket, 0 before it had one
  * @error:	errno of a death that no socket has seen yet
  * @connected:	was established once: DATA may come
@@ -203,6 +207,7 @@ struct memnet_endpoint {
 	u32			index;
 	struct link_channel	*lc;
 	struct sock		*sk;
+	struct sock		*payer;
 	u64			net_cookie;
 	int			error;
 	bool			connected;
@@ -252,6 +257,7 @@ struct memnet_endpoint {
 		u32			max_window;
 		u64			grown;		/* @copied when @window last grew */
 		u32			pages;		/* held in @queue */
+		u32			memory;		/* bytes of it */
 		bool			fin;
 		bool			ended;		/* in order: by @fin, or before the reset */
 		bool			peer_wants;	/* WANT_WINDOW is to be answered */
@@ -485,6 +491,11 @@ struct memnet_kept;
  *		what the socket is now; under lock_sock()
  * @link:	listening through a node: the link, held; NULL while there is none; see listener.c
  * @link_node:	on its list, to be set up again; the list holds the socket
+ * @held:	bytes of memory of the endpoints it pays for
+ * @unsettled:	on the list of those to be settled, which holds the socket
+ * @settling:	it is there; by cmpxchg()
+ * @out_of_memory: its group had no room for what was to be sent last; under lock_sock(), read by
+ *		pollers
  * @born:	its number among the sockets of its namespace, 0 for one not listed; see sockets.c
  */
 struct memnet_sock {
@@ -508,6 +519,10 @@ struct memnet_sock {
 	unsigned int		disconnects;
 	struct memnet_link	*link;
 	struct list_head	link_node;
+	atomic_t		held;
+	struct llist_node	unsettled;
+	int			settling;
+	bool			out_of_memory;
 	u64			born;
 };
 
@@ -686,6 +701,38 @@ bool memnet_transmit_writable(struct memnet_endpoint *ep, struct sock *sk);
 void memnet_transmit_want(struct memnet_endpoint *ep);
 void memnet_transmit_refresh(struct memnet_endpoint *ep);
 void memnet_transmit_count(struct memnet_endpoint *ep);
+
+/* memory.c */
+void memnet_memory_account(struct sock *sk);
+void memnet_memory_came(struct sock *sk);
+void memnet_memory_freed(struct sock *sk, int bytes);
+void memnet_memory_attach(struct memnet_endpoint *ep, struct sock *sk);
+void memnet_memory_detach(struct memnet_endpoint *ep);
+void __memnet_memory_prepay(struct sock *sk, size_t bytes);
+bool memnet_memory_pressed(const struct memnet_endpoint *ep);
+void memnet_memory_destruct(struct sock *sk);
+void memnet_memory_init(struct proto *prot);
+void memnet_memory_exit(void);
+
+/* Is a group charged for what a socket holds? */
+static inline bool memnet_memory_pays(const struct sock *sk)
+{
+	return mem_cgroup_sockets_enabled && sk->sk_memcg;
+}
+
+/* So many bytes are about to be sent. The socket is locked; may sleep and reclaim. */
+static inline void memnet_memory_prepay(struct sock *sk, size_t bytes)
+{
+	if (memnet_memory_pays(sk))
+		__memnet_memory_prepay(sk, bytes);
+}
+
+/* An endpoint holds so many bytes more; who adds incoming ones has it locked. */
+static inline void memnet_memory_hold(struct memnet_endpoint *ep, int bytes)
+{
+	if (ep->payer)
+		atomic_add(bytes, &memnet_sk(ep->payer)->held);
+}
 
 /* job.c */
 int memnet_jobs_init(void);

@@ -9,7 +9,8 @@
  * A window starts at WIRE_INITIAL_WINDOW and doubles when the node has used all of it and the
  * application reads. What is beyond the initial window is charged to one total (max_pages) when
  * it is given. Who does not read gets no more than TCP would hold for it, so that bytes wait
- * where they do least harm: at the peer.
+ * where they do least harm: at the peer. While the memory cgroup that is charged for them is under
+ * pressure no window grows, and no more than the initial one is granted.
  */
 #include <linux/log2.h>
 
@@ -24,7 +25,7 @@ static void enlarge(struct memnet_endpoint *ep, u32 window)
 {
 	long more = (long)window - ep->rx.window;
 
-	if (more <= 0)
+	if (more <= 0 || memnet_memory_pressed(ep))
 		return;
 	if (atomic_long_add_return(more, &extra) / PAGE_SIZE > READ_ONCE(memnet_max_pages))
 		atomic_long_sub(more, &extra);
@@ -46,7 +47,11 @@ static void grow(struct memnet_endpoint *ep)
 /* Grants what the window allows; nobody knows of it until it is told or published. */
 static void grant(struct memnet_endpoint *ep)
 {
-	ep->rx.limit = max(ep->rx.limit, ep->rx.copied + ep->rx.window);
+	u32 window = ep->rx.window;
+
+	if (unlikely(memnet_memory_pressed(ep)))
+		window = min_t(u32, window, WIRE_INITIAL_WINDOW);
+	ep->rx.limit = max(ep->rx.limit, ep->rx.copied + window);
 }
 
 static void announce(struct memnet_endpoint *ep)
@@ -118,6 +123,8 @@ void memnet_rcv_window_take(struct memnet_endpoint *ep, u32 bytes, struct sk_buf
 		bytes -= skb->len;
 		ep->rx.pages -= skb_shinfo(skb)->nr_frags;
 		memnet_stat_add(MEMNET_STAT_PAGES_HELD, -(long)skb_shinfo(skb)->nr_frags);
+		ep->rx.memory -= skb->truesize;
+		memnet_memory_hold(ep, -(int)skb->truesize);
 		__skb_unlink(skb, &ep->rx.queue);
 		__skb_queue_tail(done, skb);
 	}

@@ -28,6 +28,12 @@ static void wake_reader(struct memnet_endpoint *ep, bool fin)
 		memnet_endpoint_wake(ep, MEMNET_WAKE_READ);
 }
 
+static void hold(struct memnet_endpoint *ep, unsigned int bytes)
+{
+	ep->rx.memory += bytes;
+	memnet_memory_hold(ep, bytes);
+}
+
 static int receive_data(struct memnet_endpoint *ep, struct memnet_rx *rx)
 {
 	bool fin = rx->msg.hdr.flags & WIRE_F_FIN;
@@ -48,6 +54,8 @@ static int receive_data(struct memnet_endpoint *ep, struct memnet_rx *rx)
 	if (rx->len && !ep->tx.close) {
 		pages = memnet_rx_enqueue(rx, &ep->rx.queue, &copied);
 		ep->rx.pages += pages;
+		if (pages)
+			hold(ep, skb_peek_tail(&ep->rx.queue)->truesize);
 		memnet_stat_add(MEMNET_STAT_PAGES_HELD, pages);
 	}
 	memnet_urgent_arrive(ep);
@@ -297,6 +305,8 @@ static int host_receive(struct memnet_channel *ch, struct memnet_rx *rx, gfp_t g
 	}
 	spin_unlock_bh(&ep->lock);
 	memnet_transmit_purge(&drop);
+	if (ep->payer)
+		memnet_memory_came(ep->payer);
 	if (closed)
 		memnet_endpoint_gone(ep);
 	memnet_endpoint_put(ep);

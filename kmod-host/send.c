@@ -277,6 +277,7 @@ static int send_locked(struct sock *sk, struct msghdr *msg, struct ubuf_info *to
 		ret = -EPIPE;
 		if (sk->sk_err || sk->sk_shutdown & SEND_SHUTDOWN)
 			goto out;
+		memnet_memory_prepay(sk, msg_data_left(msg));
 		if (!memnet_transmit_writable(ep, sk)) {
 			ret = wait_for_room(sk, &timeo);
 			if (ret)
@@ -423,6 +424,7 @@ ssize_t memnet_sendpage(struct socket *sock, struct page *page, int offset, size
 	if (!ep || !ep->connected)
 		goto out;
 	memnet_transmit_reap(ep);
+	memnet_memory_prepay(sk, size);
 	while (!sk->sk_err && !(sk->sk_shutdown & SEND_SHUTDOWN) &&
 	       !memnet_transmit_writable(ep, sk)) {
 		ret = wait_for_room(sk, &timeo);

@@ -33,6 +33,7 @@ static struct percpu_counter total;	/* bytes charged to all endpoints */
 static void charge(struct memnet_endpoint *ep, int bytes)
 {
 	atomic_add(bytes, &ep->wmem);
+	memnet_memory_hold(ep, bytes);
 	percpu_counter_add_batch(&total, bytes, TOTAL_BATCH);
 }
 
@@ -41,11 +42,21 @@ static bool under_pressure(void)
 	return (u64)percpu_counter_read_positive(&total) / PAGE_SIZE > READ_ONCE(memnet_max_pages);
 }
 
+/* All endpoints together hold their share, or the socket's group has no more. */
+static bool is_short(struct sock *sk)
+{
+	return under_pressure() || READ_ONCE(memnet_sk(sk)->out_of_memory);
+}
+
 static void buffer_destruct(struct sk_buff *skb)
 {
 	struct memnet_endpoint *ep = memnet_cb(skb)->ep;
+	int charged = memnet_cb(skb)->charged;
 
-	charge(ep, -(int)memnet_cb(skb)->charged);
+	atomic_sub(charged, &ep->wmem);
+	percpu_counter_add_batch(&total, -charged, TOTAL_BATCH);
+	if (ep->payer)
+		memnet_memory_freed(ep->payer, charged);
 	spin_lock_bh(&ep->lock);
 	memnet_endpoint_wake(ep, MEMNET_WAKE_WRITE);
 	spin_unlock_bh(&ep->lock);
@@ -657,14 +668,14 @@ static u32 untaken_max(struct sock *sk)
  *
  * Two bounds, both the send buffer's size: memory not yet released by the send queue, and bytes
  * the node's TCP has not taken yet, of which the application may want less. When all endpoints
- * together hold their share, a socket that holds next to nothing may still go on: what it waits for
- * is then always its own.
+ * together hold their share, or the socket's group has no more memory, a socket that holds next to
+ * nothing may still go on: what it waits for is then always its own.
  */
 bool memnet_transmit_writable(struct memnet_endpoint *ep, struct sock *sk)
 {
 	int sndbuf = READ_ONCE(sk->sk_sndbuf), held = atomic_read(&ep->wmem);
 
-	return held < sndbuf && (held < MIN_SNDBUF || !under_pressure()) &&
+	return held < sndbuf && (held < MIN_SNDBUF || !is_short(sk)) &&
 	       READ_ONCE(ep->tx.end) - READ_ONCE(ep->tx.consumed) < untaken_max(sk);
 }
 

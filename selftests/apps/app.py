@@ -113,10 +113,10 @@ def copy(one, other, path):
     other.sh(f"base64 -d >{path} <<'END'\n{text}\nEND")
 
 
-def setup(lab):
+def setup(lab, **more):
     """The setup of a case: the link, and the files."""
     files()
-    offload.up(lab)
+    offload.up(lab, **more)
 
 
 def files():

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """HAProxy between the client and the client: what it accepts and what it connects is offloaded, spliced from one to the
 other, and its listening sockets pass from one process to the next. And more of nginx than make check has: a worker that
-is killed, TLS."""
+is killed, TLS by OpenSSL and by the kernel."""
 import re
 import time
 
 from selftests.apps import app
-from selftests.apps.app import CLIENT_EXT, NODE_EXT
+from selftests.apps.app import CLIENT_EXT, NODE_EXT, Skip
 from selftests.cases import offload
 from selftests.lab.vm import CPU
 
@@ -66,12 +66,28 @@ http {{
         ssl_certificate_key /tmp/tls.key;
         ssl_conf_command Options -KTLS;
     }}
+    server {{
+        listen 8444 ssl;
+        ssl_certificate /tmp/tls.crt;
+        ssl_certificate_key /tmp/tls.key;
+        ssl_protocols TLSv1.2;
+        ssl_ciphers ECDHE+AESGCM;
+        ssl_conf_command Options KTLS;
+    }}
+    server {{
+        listen 8445 ssl;
+        ssl_certificate /tmp/tls.crt;
+        ssl_certificate_key /tmp/tls.key;
+        ssl_protocols TLSv1.3;
+        ssl_conf_command Options KTLS;
+    }}
 }}
 """
 
 
 def setup(lab):
-    app.setup(lab)
+    lab.node.sh("modprobe tls")
+    app.setup(lab, tcps="options=tls")
     lab.client.sh("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=memnet -days 30 "
                   "-keyout /tmp/tls.key -out /tmp/tls.crt 2>/dev/null")
     for vm in lab.guests:
@@ -182,6 +198,26 @@ def test_nginx_tls(lab):
             got = app.load(lab.client, "http", 8443, threads=4, count=10, tls=True)
             return app.latency(lab.client, "http", 8443, tls=True), f"{got['good']} requests"
     return app.each(lab, test, accepts=4 + 8)
+
+
+def test_nginx_ktls(lab):
+    """TLS by the kernel, which is the node's both times: nginx hands it the keys, and sends files by sendfile()."""
+    if lab.kernel.name == "6.1":
+        raise Skip("not on this kernel")
+
+    def count(name):
+        return int(dict(l.split() for l in lab.node.sh("cat /proc/net/tls_stat").splitlines())[name])
+
+    def test(side):
+        before = {n: count(n) for n in ("TlsTxSw", "TlsRxSw")}
+        with app.Running(side, "nginx -c /tmp/nginx.conf", 8443):
+            good = sum(app.load(lab.client, "http", port, threads=4, count=10, tls=True)["good"] for port in (8444, 8445))
+            took = app.latency(lab.client, "http", 8444, tls=True)
+        grown = {n: count(n) - was for n, was in before.items()}
+        # with TLS 1.3 OpenSSL 3.0 leaves what comes to itself
+        assert grown["TlsTxSw"] >= 8 + 1 and grown["TlsRxSw"] >= 4 + 1, f"not the kernel's: {grown}"
+        return took, f"{good} requests, {grown['TlsTxSw']} connections encrypted by the node's kernel"
+    return app.each(lab, test, accepts=8 + 1)
 
 
 app.bounds(globals(), 300)

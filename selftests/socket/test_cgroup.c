@@ -15,11 +15,7 @@
 #include <unistd.h>
 
 #include "fixture.h"
-
-#define ROOT "/sys/fs/cgroup"
-
-static int group = -1;
-static char path[64];
+#include "group.h"
 
 static long bpf(int cmd, union bpf_attr *attr)
 {
@@ -66,7 +62,7 @@ static int load_port(enum bpf_attach_type attach, unsigned int port)
 static void attached(int cmd, enum bpf_attach_type attach, int prog)
 {
 	union bpf_attr attr = {
-		.target_fd = group,
+		.target_fd = group_directory(),
 		.attach_bpf_fd = prog,
 		.attach_type = attach,
 	};
@@ -84,30 +80,6 @@ static void detach(enum bpf_attach_type type, int prog)
 	attached(BPF_PROG_DETACH, type, prog);
 }
 
-static void in_child(void *arg)
-{
-	void (*run)(void) = *(void (**)(void))arg;
-	int procs = OK(openat(group, "cgroup.procs", O_WRONLY | O_CLOEXEC));
-
-	EQ(write(procs, "0", 1), 1);
-	run();
-}
-
-/* A process in a cgroup of its own. */
-static void in_group(void (*run)(void))
-{
-	if (geteuid())
-		SKIP("needs root");
-	if (access(ROOT "/cgroup.procs", W_OK))
-		SKIP("no cgroup2 at " ROOT);
-	snprintf(path, sizeof(path), ROOT "/mnsock-%d", getpid());
-	OK(mkdir(path, 0755));
-	group = OK(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-	wait_for(child(in_child, &run));
-	OK(close(group));
-	OK(rmdir(path));
-}
-
 static void refuse_socket(void)
 {
 	int prog = load_answer(BPF_PROG_TYPE_CGROUP_SOCK, BPF_CGROUP_INET_SOCK_CREATE, 0);
@@ -120,7 +92,7 @@ static void refuse_socket(void)
 
 TEST_FOR(cgroup_socket, LOCAL, 0, "process.cgroup.socket")
 {
-	in_group(refuse_socket);
+	in_group(NULL, refuse_socket);
 }
 
 static int bind_any(int fd, unsigned int port)
@@ -147,7 +119,7 @@ static void refuse_bind(void)
 
 TEST(cgroup_bind, "process.cgroup.bind")
 {
-	in_group(refuse_bind);
+	in_group(NULL, refuse_bind);
 }
 
 static void change_bind(void)
@@ -168,7 +140,7 @@ static void change_bind(void)
 
 TEST(cgroup_bind_elsewhere, "process.cgroup.bind")
 {
-	in_group(change_bind);
+	in_group(NULL, change_bind);
 }
 
 static void refuse_bound(void)
@@ -191,7 +163,7 @@ static void refuse_bound(void)
 
 TEST(cgroup_bound, "process.cgroup.bind")
 {
-	in_group(refuse_bound);
+	in_group(NULL, refuse_bound);
 }
 
 static void refuse_connect(void)
@@ -211,7 +183,7 @@ static void refuse_connect(void)
 
 TEST(cgroup_connect, "process.cgroup.connect")
 {
-	in_group(refuse_connect);
+	in_group(NULL, refuse_connect);
 }
 
 static void change_connect(void)
@@ -231,5 +203,5 @@ static void change_connect(void)
 
 TEST(cgroup_connect_elsewhere, "process.cgroup.connect")
 {
-	in_group(change_connect);
+	in_group(NULL, change_connect);
 }
