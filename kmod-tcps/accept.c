@@ -9,8 +9,8 @@
  * TCP's own queue, and the listener on its session's starved list, or, while the node holds too
  * much, for the next look.
  *
- * TCP lets so many wait in its queue as the backlog says, and one more. Those at the host wait, too,
- * so the native listener's backlog is what they leave of it; that one more, at least, has its place.
+ * TCP lets so many wait in its queue as the backlog says, and one more. Those at the host wait,
+ * too, so the native listener's backlog is what they leave of it; that one more has its place.
  *
  * Runs in the listener's worker. The child is complete before it is stored in the table and
  * kicked; from then on it is its own channel's worker's. Its socket calls back before that, while
