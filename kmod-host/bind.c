@@ -578,11 +578,12 @@ int memnet_listen(struct socket *sock, int backlog)
 	ret = memnet_sync_options(sk, ep, false);
 	if (ret)
 		goto out;
-	sk->sk_max_ack_backlog = backlog;
+	/* What is negative is as much as there can be. */
+	sk->sk_max_ack_backlog = min_t(unsigned int, backlog, SHRT_MAX);
 	memnet_bequeath(sk);
 	WRITE_ONCE(mn->refused, false);
 	spin_lock_bh(&ep->lock);
-	ep->listener.backlog = clamp(backlog, 1, SHRT_MAX);
+	ep->listener.backlog = max(sk->sk_max_ack_backlog, 1U);
 	/* The node may push as soon as it listens, so this side listens first. */
 	if (!again && !memnet_endpoint_change_state(ep, TCP_LISTEN))
 		ret = -EINVAL;

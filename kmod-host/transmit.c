@@ -393,6 +393,18 @@ static int send_queue(struct memnet_endpoint *ep)
 	return ret;
 }
 
+/*
+ * As long as the node is not told of children that were collected they take the places of others:
+ * of few places few, and of many not so many that a peer would wait for one.
+ */
+static bool collected_untold(const struct memnet_endpoint *ep)
+{
+	u32 few = min(ep->listener.backlog / 32, 32U);
+
+	return ep->listener.collected && ep->state == TCP_LISTEN &&
+	       (ep->listener.collected > few || !ep->listener.queued);
+}
+
 /* What does not keep the stream's order. */
 static int send_aside(struct memnet_endpoint *ep)
 {
@@ -432,8 +444,7 @@ static int send_aside(struct memnet_endpoint *ep)
 			return ret;
 		ep->tx.tell = le64_to_cpu(msg.taken.pos);
 	}
-	if (ep->listener.collected && ep->state == TCP_LISTEN &&
-	    (ep->listener.collected > ep->listener.backlog / 2 || !ep->listener.queued)) {
+	if (collected_untold(ep)) {
 		memset(&msg, 0, sizeof(msg));
 		msg.accepted.count = cpu_to_le32(ep->listener.collected);
 		ret = memnet_transmit_message(ep, WIRE_ACCEPTED, &msg);

@@ -9,6 +9,9 @@
  * TCP's own queue, and the listener on its session's starved list, or, while the node holds too
  * much, for the next look.
  *
+ * TCP lets so many wait in its queue as the backlog says, and one more. Those at the host wait,
+ * too, so the native listener's backlog is what they leave of it; that one more has its place.
+ *
  * Runs in the listener's worker. The child is complete before it is stored in the table and
  * kicked; from then on it is its own channel's worker's. Its socket calls back before that, while
  * nobody would find it there: until it is stored it counts as being on the ready list, so that
@@ -61,6 +64,19 @@ static bool take_quota(struct tcps_endpoint *ep, int n)
 		ep->listen.children += n;
 	spin_unlock_bh(&ep->lock);
 	return room;
+}
+
+/* Between a child's two queues TCP may let one more in than there is room for; none is refused. */
+static void set_room(struct tcps_endpoint *ep)
+{
+	struct sock *sk = ep->sock->sk;
+	u32 room;
+
+	spin_lock_bh(&ep->lock);
+	room = ep->listen.backlog - min(ep->listen.backlog, ep->listen.children);
+	spin_unlock_bh(&ep->lock);
+	if (READ_ONCE(sk->sk_max_ack_backlog) != room)
+		WRITE_ONCE(sk->sk_max_ack_backlog, room);
 }
 
 /* One whose peer's port is 0 has no name: nobody can be told of it. */
@@ -132,6 +148,7 @@ void tcps_accept_pump(struct tcps_endpoint *ep)
 {
 	int budget = BUDGET;
 
+	set_room(ep);
 	while (!reqsk_queue_empty(&inet_csk(ep->sock->sk)->icsk_accept_queue)) {
 		if (!budget--) {
 			tcps_kick(ep, TCPS_EV_DATA);
@@ -139,5 +156,6 @@ void tcps_accept_pump(struct tcps_endpoint *ep)
 		}
 		if (!take_quota(ep, 1) || !accept_one(ep))
 			return;
+		set_room(ep);
 	}
 }

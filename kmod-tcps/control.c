@@ -100,6 +100,7 @@ static int do_listen(struct tcps_endpoint *ep, u32 backlog)
 		ret = tcps_native_name(ep->sock, &ep->local, false);
 	if (ret)
 		return ret;
+	ep->listen.backlog = backlog;
 	ep->listen.quota = max(backlog, 1U);
 	if (ep->state == TCPS_LISTENING)
 		return 0;

@@ -25,14 +25,17 @@ static int put(u8 *to, int value)
 	return sizeof(wire);
 }
 
-static int read_info(struct sock *sk, u8 *to)
+static int read_info(const struct tcps_endpoint *ep, u8 *to)
 {
 	struct tcp_info info;
 
 	BUILD_BUG_ON(sizeof(info) > WIRE_OPT_READ);
 	if (IS_ENABLED(CONFIG_CPU_BIG_ENDIAN))
 		return -ENOPROTOOPT;
-	tcp_get_info(sk, &info);
+	tcp_get_info(ep->sock->sk, &info);
+	/* What TCP has is what is left of it. */
+	if (ep->state == TCPS_LISTENING)
+		info.tcpi_sacked = ep->listen.backlog;
 	memcpy(to, &info, sizeof(info));
 	return sizeof(info);
 }
@@ -114,14 +117,15 @@ static int read_saved_syn(struct sock *sk, u8 *to, u32 *room)
 	return ret;
 }
 
-static int read_tcp(struct sock *sk, u32 name, u8 *to, u32 *room)
+static int read_tcp(const struct tcps_endpoint *ep, u32 name, u8 *to, u32 *room)
 {
+	struct sock *sk = ep->sock->sk;
 	const struct inet_connection_sock *icsk = inet_csk(sk);
 	const struct tcp_sock *tp = tcp_sk(sk);
 
 	switch (name) {
 	case TCP_INFO:
-		return read_info(sk, to);
+		return read_info(ep, to);
 	case TCP_CONGESTION:
 		return read_congestion(sk, to);
 	case TCP_CC_INFO:
@@ -227,7 +231,7 @@ int tcps_getopt(struct tcps_endpoint *ep, u32 level, u32 name, u8 *value, u32 *r
 
 	switch (level) {
 	case SOL_TCP:
-		return read_tcp(sk, name, value, room);
+		return read_tcp(ep, name, value, room);
 	case SOL_IP:
 		return read_ip(sk, name, value);
 	case SOL_IPV6:

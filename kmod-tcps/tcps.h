@@ -367,8 +367,8 @@ struct tcps_callbacks {
  *		took
  * @rx:		worker: TCP to host: @rx.pending was read and not sent; @rx.read = @rx.pos + what
  *		is pending
- * @listen:	worker: a listener's quota; @listen.children, the pushed and uncollected, under
- *		@lock
+ * @listen:	worker: a listener's backlog and quota; @listen.children, the pushed and
+ *		uncollected, under @lock
  * @starved:	on the session's list
  * @conn:	a child's listener
  * @connect:	worker: answer to CONNECT
@@ -476,6 +476,7 @@ struct tcps_endpoint {
 	} rx;
 
 	struct {
+		u32			backlog;
 		u32			quota;
 		u32			children;
 	} listen;

@@ -77,16 +77,6 @@ TEST(listen_flag, "identity.listener")
 	EQ(get_int(fd, SOL_SOCKET, SO_ACCEPTCONN), 1);
 }
 
-TEST(listen_negative_backlog, "listen.backlog.least")
-{
-	unsigned int port;
-	int fd = listener(&port);
-
-	OK(listen(fd, -1));
-	call_many(port, 4, "echo");
-	OK(close(accept_one(fd)));
-}
-
 TEST(listen_zero_backlog, "listen.backlog.least")
 {
 	unsigned int port;
@@ -113,6 +103,117 @@ TEST(listen_backlog_holds, "listen.backlog")
 		expect_eof(conn);
 		OK(close(conn));
 	}
+}
+
+/* Has the peer connect, and tells where its answer will come. */
+static int knock(unsigned int port)
+{
+	char host[ADDR_TEXT];
+
+	return OK(peer_open("call %s %u 1 -- echo", addr_text(local_at(0), host), port));
+}
+
+static bool answered(int call, long ms)
+{
+	unsigned int called = 0;
+	char line[256];
+
+	if (!wait_fd(call, POLLIN, ms))
+		return false;
+	OK(read_line(call, line, sizeof(line), LONG_MS));
+	EQ(sscanf(line, "called=%u", &called), 1);
+	EQ(called, 1);
+	return true;
+}
+
+/* As many as there can be. */
+TEST(listen_negative_backlog, "listen.backlog.least")
+{
+	unsigned int port;
+	int fd = listener(&port), i;
+
+	OK(listen(fd, -1));
+	for (i = 0; i < 20; i++)
+		CHECK(answered(knock(port), LONG_MS));
+	OK(close(accept_one(fd)));
+}
+
+static void let_in(int fd)
+{
+	int conn = accept_one(fd);
+
+	send_pattern(conn, 1, 0, 10);
+	recv_pattern(conn, 1, 0, 10);
+	OK(close(conn));
+}
+
+/* What a peer does not hear of at once it asks for again after a second. */
+#define NO_ANSWER_MS 700
+
+/*
+ * A backlog of N holds N + 1, and no more; for each that is accepted another one may come. Who had
+ * no answer gets one then.
+ */
+static void holds(int backlog)
+{
+	unsigned int port;
+	int fd = listener(&port), late, i;
+
+	OK(listen(fd, backlog));
+	for (i = 0; i < backlog + 1; i++)
+		CHECK(answered(knock(port), LONG_MS));
+	late = knock(port);
+	CHECK(!answered(late, NO_ANSWER_MS));
+	let_in(fd);
+	CHECK(answered(late, LONG_MS));
+	let_in(fd);
+	let_in(fd);
+	CHECK(answered(knock(port), LONG_MS));
+	CHECK(answered(knock(port), LONG_MS));
+	late = knock(port);
+	CHECK(!answered(late, NO_ANSWER_MS));
+	for (i = 0; i < backlog + 1; i++)
+		let_in(fd);
+	CHECK(answered(late, LONG_MS));
+	let_in(fd);
+	EQ(wait_fd(fd, POLLIN, 0), 0);
+	OK(close(fd));
+}
+
+TEST(listen_backlog_limit, "listen.backlog.limit")
+{
+	holds(1);
+	holds(4);
+}
+
+TEST(listen_backlog_limit_many, "listen.backlog.limit")
+{
+	holds(31);
+}
+
+/* By listen() again. */
+TEST(listen_backlog_limit_changed, "listen.backlog.limit", "listen.again")
+{
+	unsigned int port;
+	int fd = listener(&port), late, i;
+
+	OK(listen(fd, 2));
+	for (i = 0; i < 3; i++)
+		CHECK(answered(knock(port), LONG_MS));
+	OK(listen(fd, 4));
+	CHECK(answered(knock(port), LONG_MS));
+	CHECK(answered(knock(port), LONG_MS));
+	late = knock(port);
+	CHECK(!answered(late, NO_ANSWER_MS));
+	/* of those that wait none is lost */
+	OK(listen(fd, 1));
+	for (i = 0; i < 3; i++)
+		let_in(fd);
+	CHECK(!answered(late, LONG_MS / 4));
+	let_in(fd);
+	CHECK(answered(late, LONG_MS));
+	let_in(fd);
+	let_in(fd);
 }
 
 static void overflow(void *arg)

@@ -94,11 +94,13 @@ TEST(option_info_backlog, "option.tcp-info")
 
 	EQ(info_of(fd).tcpi_state, LISTENING);
 	EQ(info_of(fd).tcpi_unacked, 0);
+	EQ(info_of(fd).tcpi_sacked, 128);
 	call(port, "echo");
 	call(port, "echo");
 	CHECK(wait_fd(fd, POLLIN, LONG_MS));
 	nap_ms(SHORT_MS);
 	EQ(info_of(fd).tcpi_unacked, 2);
+	EQ(info_of(fd).tcpi_sacked, 128);
 	OK(close(accept_one(fd)));
 	EQ(info_of(fd).tcpi_unacked, 1);
 }
