@@ -14,8 +14,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "fixture.h"
-#include "group.h"
 
 static long bpf(int cmd, union bpf_attr *attr)
 {
@@ -62,7 +62,7 @@ static int load_port(enum bpf_attach_type attach, unsigned int port)
 static void attached(int cmd, enum bpf_attach_type attach, int prog)
 {
 	union bpf_attr attr = {
-		.target_fd = group_directory(),
+		.target_fd = cgroup_directory(),
 		.attach_bpf_fd = prog,
 		.attach_type = attach,
 	};
@@ -92,7 +92,7 @@ static void refuse_socket(void)
 
 TEST_FOR(cgroup_socket, LOCAL, 0, "process.cgroup.socket")
 {
-	in_group(NULL, refuse_socket);
+	in_cgroup(NULL, refuse_socket);
 }
 
 static int bind_any(int fd, unsigned int port)
@@ -119,7 +119,7 @@ static void refuse_bind(void)
 
 TEST(cgroup_bind, "process.cgroup.bind")
 {
-	in_group(NULL, refuse_bind);
+	in_cgroup(NULL, refuse_bind);
 }
 
 static void change_bind(void)
@@ -140,7 +140,7 @@ static void change_bind(void)
 
 TEST(cgroup_bind_elsewhere, "process.cgroup.bind")
 {
-	in_group(NULL, change_bind);
+	in_cgroup(NULL, change_bind);
 }
 
 static void refuse_bound(void)
@@ -163,7 +163,7 @@ static void refuse_bound(void)
 
 TEST(cgroup_bound, "process.cgroup.bind")
 {
-	in_group(NULL, refuse_bound);
+	in_cgroup(NULL, refuse_bound);
 }
 
 static void refuse_connect(void)
@@ -183,7 +183,7 @@ static void refuse_connect(void)
 
 TEST(cgroup_connect, "process.cgroup.connect")
 {
-	in_group(NULL, refuse_connect);
+	in_cgroup(NULL, refuse_connect);
 }
 
 static void change_connect(void)
@@ -203,5 +203,5 @@ static void change_connect(void)
 
 TEST(cgroup_connect_elsewhere, "process.cgroup.connect")
 {
-	in_group(NULL, change_connect);
+	in_cgroup(NULL, change_connect);
 }

@@ -8,8 +8,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "fixture.h"
-#include "group.h"
 #include "proof.h"
 
 #define PAGE 4096L
@@ -21,7 +21,7 @@ static void await_charge(long least, long most)
 {
 	long until = now_ms() + LONG_MS, is;
 
-	while (is = group_number("memory.stat", "sock"), is < least || is > most) {
+	while (is = cgroup_number("memory.stat", "sock"), is < least || is > most) {
 		if (now_ms() > until)
 			FAIL("%ld bytes charged, not %ld to %ld", is, least, most);
 		nap_ms(20);
@@ -51,7 +51,7 @@ static void send_charged(void)
 
 TEST(memory_sent, "process.cgroup.memory")
 {
-	in_group("memory", send_charged);
+	in_cgroup("memory", send_charged);
 }
 
 static void receive_charged(void)
@@ -65,7 +65,7 @@ static void receive_charged(void)
 
 TEST(memory_received, "process.cgroup.memory")
 {
-	in_group("memory", receive_charged);
+	in_cgroup("memory", receive_charged);
 }
 
 /* What a closed socket still has to send is charged until it is sent. */
@@ -84,7 +84,7 @@ static void close_charged(void)
 
 TEST(memory_closed, "process.cgroup.memory")
 {
-	in_group("memory", close_charged);
+	in_cgroup("memory", close_charged);
 }
 
 /* Unread bytes go with the socket. */
@@ -100,14 +100,14 @@ static void drop_charged(void)
 
 TEST(memory_unread, "process.cgroup.memory")
 {
-	in_group("memory", drop_charged);
+	in_cgroup("memory", drop_charged);
 }
 
 static void accept_charged(void *arg)
 {
 	int fd;
 
-	group_join();
+	cgroup_join();
 	await_charge(0, 0);
 	fd = accept_one(*(int *)arg);
 	await_charge(40000, LONG_MAX);
@@ -120,11 +120,11 @@ TEST(memory_accepted, "process.cgroup.memory.accept")
 	unsigned int port;
 	int fd = listener(&port);
 
-	group_make("memory");
+	cgroup_make("memory");
 	call(port, "source 40000 4 end=hold");
 	nap_ms(200);	/* they come, for nobody yet */
 	wait_for(child(accept_charged, &fd));
-	group_end();
+	cgroup_end();
 }
 
 /* Fills the group to its limit with pages that the kernel may drop. */
@@ -139,7 +139,7 @@ static void fill_group(size_t limit)
 		memset(mem + at, 1, chunk);
 		OK(madvise(mem + at, chunk, MADV_FREE));
 	}
-	if (group_number("memory.events", "max") < 1)
+	if (cgroup_number("memory.events", "max") < 1)
 		FAIL("the group has not come to its limit");
 }
 
@@ -147,7 +147,7 @@ static void move_when_full(void)
 {
 	int fd;
 
-	group_write("memory.max", "16777216");
+	cgroup_write("memory.max", "16777216");
 	fill_group(16 * MB);
 	fd = meet("sink check=1");
 	send_pattern(fd, 1, 0, 4 * MB);
@@ -156,10 +156,10 @@ static void move_when_full(void)
 	fd = meet("source 4000000 4");
 	recv_pattern(fd, 4, 0, 4000000);
 	expect_eof(fd);
-	EQ(group_number("memory.events", "oom_kill"), 0);
+	EQ(cgroup_number("memory.events", "oom_kill"), 0);
 }
 
 TEST(memory_full, "process.cgroup.memory.full")
 {
-	in_group("memory", move_when_full);
+	in_cgroup("memory", move_when_full);
 }

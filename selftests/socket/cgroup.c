@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "fixture.h"
-#include "group.h"
 
 #define ROOT "/sys/fs/cgroup"
 
@@ -27,7 +27,7 @@ static void write_to(int at, const char *file, const char *value)
 	close(fd);
 }
 
-void group_make(const char *controller)
+void cgroup_make(const char *controller)
 {
 	char enable[32];
 
@@ -44,17 +44,17 @@ void group_make(const char *controller)
 	directory = OK(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 }
 
-int group_directory(void)
+int cgroup_directory(void)
 {
 	return directory;
 }
 
-void group_write(const char *file, const char *value)
+void cgroup_write(const char *file, const char *value)
 {
 	write_to(directory, file, value);
 }
 
-long group_number(const char *file, const char *key)
+long cgroup_number(const char *file, const char *key)
 {
 	int fd = OK(openat(directory, file, O_RDONLY | O_CLOEXEC));
 	FILE *stream = fdopen(fd, "r");
@@ -69,12 +69,12 @@ long group_number(const char *file, const char *key)
 	FAIL("%s has no %s", file, key);
 }
 
-void group_join(void)
+void cgroup_join(void)
 {
-	group_write("cgroup.procs", "0");
+	cgroup_write("cgroup.procs", "0");
 }
 
-void group_end(void)
+void cgroup_end(void)
 {
 	OK(close(directory));
 	OK(rmdir(path));
@@ -84,13 +84,13 @@ static void in_child(void *arg)
 {
 	void (*run)(void) = *(void (**)(void))arg;
 
-	group_join();
+	cgroup_join();
 	run();
 }
 
-void in_group(const char *controller, void (*run)(void))
+void in_cgroup(const char *controller, void (*run)(void))
 {
-	group_make(controller);
+	cgroup_make(controller);
 	wait_for(child(in_child, &run));
-	group_end();
+	cgroup_end();
 }
