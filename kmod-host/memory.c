@@ -15,15 +15,16 @@
  * whatever the limit, as sk_forced_mem_schedule(), since the node was told that it may come; while
  * a group is under pressure the node is told so of less (rcv_window.c).
  *
- * The two are brought together whenever the socket is unlocked and when bytes have come; where
- * buffers are freed, which may be under any socket's lock, by a work a moment later.
+ * The two are brought together when the socket is unlocked and when bytes have come. A little too
+ * much may be wanted again at once, and where buffers are freed any socket's lock may be held: that
+ * is given back by a work a moment later.
  */
 #include <linux/memcontrol.h>
 #include <linux/sched/mm.h>
 
 #include "memnet.h"
 
-#define SLACK		65536		/* bytes that may stay charged while something is held */
+#define SLACK		65536		/* bytes that may stay charged for that moment */
 #define SETTLE_DELAY	(HZ / 10)
 
 /* All sockets' pages, for /proc/net/protocols; the bound of all is max_pages, not these. */
@@ -51,26 +52,35 @@ static int due(const struct sock *sk)
 	return max_t(int, PAGE_ALIGN(held), READ_ONCE(sk->sk_reserved_mem));
 }
 
-/* Less is charged than is held, or more than needs to be. */
-static bool is_settled(const struct sock *sk)
+/* What is charged beyond that. */
+static int surplus(const struct sock *sk)
 {
-	int more = READ_ONCE(sk->sk_forward_alloc) - due(sk);
+	return READ_ONCE(sk->sk_forward_alloc) - due(sk);
+}
 
-	return !more || (more > 0 && more < SLACK && atomic_read(&memnet_sk(sk)->held));
+/* It may be wanted again at once. */
+static bool can_wait(const struct sock *sk, int more)
+{
+	return more > 0 && more < SLACK && atomic_read(&memnet_sk(sk)->held);
 }
 
 /* The caller owns the socket's lock. */
 static void settle(struct sock *sk)
 {
-	int more;
+	int more = surplus(sk);
 
-	if (is_settled(sk))
-		return;
-	more = sk->sk_forward_alloc - due(sk);
 	if (more < 0)
 		charge_anyway(sk, -more);
 	else if (more)
 		__sk_mem_reclaim(sk, more);
+}
+
+static void settle_unowned(struct sock *sk)
+{
+	spin_lock_bh(&sk->sk_lock.slock);
+	if (!sock_owned_by_user(sk))	/* else who has it sees to it as it lets go */
+		settle(sk);
+	spin_unlock_bh(&sk->sk_lock.slock);
 }
 
 static void settle_work(struct work_struct *work)
@@ -82,12 +92,23 @@ static void settle_work(struct work_struct *work)
 		struct sock *sk = &mn->inet.sk;
 
 		smp_store_mb(mn->settling, 0);	/* on the list again is who finds it 0 */
-		memnet_memory_came(sk);
+		settle_unowned(sk);
 		sock_put(sk);
 	}
 }
 
-static DECLARE_DELAYED_WORK(settle_later, settle_work);
+static DECLARE_DELAYED_WORK(work, settle_work);
+
+static void settle_later(struct sock *sk)
+{
+	struct memnet_sock *mn = memnet_sk(sk);
+
+	if (READ_ONCE(mn->settling) || cmpxchg(&mn->settling, 0, 1))
+		return;
+	sock_hold(sk);
+	if (llist_add(&mn->unsettled, &unsettled))
+		queue_delayed_work(system_wq, &work, SETTLE_DELAY);
+}
 
 /**
  * memnet_memory_account() - proto.release_cb: the socket is about to be unlocked
@@ -95,7 +116,14 @@ static DECLARE_DELAYED_WORK(settle_later, settle_work);
  */
 void memnet_memory_account(struct sock *sk)
 {
-	if (memnet_memory_pays(sk))
+	int more;
+
+	if (!memnet_memory_pays(sk))
+		return;
+	more = surplus(sk);
+	if (can_wait(sk, more))
+		settle_later(sk);
+	else if (more)
 		settle(sk);
 }
 
@@ -105,12 +133,12 @@ void memnet_memory_account(struct sock *sk)
  */
 void memnet_memory_came(struct sock *sk)
 {
-	if (is_settled(sk))
-		return;
-	spin_lock_bh(&sk->sk_lock.slock);
-	if (!sock_owned_by_user(sk))	/* else who has it settles as it lets go */
-		settle(sk);
-	spin_unlock_bh(&sk->sk_lock.slock);
+	int more = surplus(sk);
+
+	if (can_wait(sk, more))
+		settle_later(sk);
+	else if (more)
+		settle_unowned(sk);
 }
 
 /**
@@ -120,15 +148,10 @@ void memnet_memory_came(struct sock *sk)
  */
 void memnet_memory_freed(struct sock *sk, int bytes)
 {
-	struct memnet_sock *mn = memnet_sk(sk);
-
-	atomic_sub(bytes, &mn->held);
+	atomic_sub(bytes, &memnet_sk(sk)->held);
 	smp_mb__after_atomic();	/* pairs with settle_work(), which looks at it later */
-	if (is_settled(sk) || cmpxchg(&mn->settling, 0, 1))
-		return;
-	sock_hold(sk);
-	if (llist_add(&mn->unsettled, &unsettled))
-		queue_delayed_work(system_wq, &settle_later, SETTLE_DELAY);
+	if (surplus(sk) > 0)
+		settle_later(sk);
 }
 
 /**
@@ -225,5 +248,5 @@ void memnet_memory_init(struct proto *prot)
  */
 void memnet_memory_exit(void)
 {
-	cancel_delayed_work_sync(&settle_later);
+	cancel_delayed_work_sync(&work);
 }

@@ -14,7 +14,7 @@
 
 #define PAGE 4096L
 #define LITTLE (4 * PAGE)	/* what may be left with nothing to hold */
-#define MB (1 << 20)
+#define MB 1048576
 
 /* The counters are summed up now and then. */
 static void await_charge(long least, long most)
