@@ -78,10 +78,11 @@ def by_metric(records):
 # --- plots ------------------------------------------------------------------------------------------
 
 
-def plot(title, unit, records):
-    """SVG: a group of bars for each point, a bar for each system, the spread on top of it."""
+def plot(title, unit, records, all_systems):
+    """SVG: a group of bars for each point, a bar for each system, the spread on top of it; a system keeps its colour in a figure."""
     apt.need("gnuplot")
     systems, points = ordered(r.system for r in records), ordered(r.point for r in records)
+    colours = {s: COLOURS[i % len(COLOURS)] for i, s in enumerate(all_systems)}
     found = {(r.system, r.point): r for r in records}
     quoted = lambda text: '"' + re.sub(r'["\\]', "'", text) + '"'
     rows = []
@@ -91,7 +92,7 @@ def plot(title, unit, records):
             r = found.get((s, p))
             cells += [f"{r.median:.6g}", f"{r.spread:.6g}"] if r else ["NaN", "NaN"]
         rows.append(" ".join(cells))
-    bars = [f"$bars using {2 * i + 2}:{2 * i + 3}:xtic(1) title {quoted(s)} linecolor rgb '{COLOURS[i % len(COLOURS)]}'"
+    bars = [f"$bars using {2 * i + 2}:{2 * i + 3}:xtic(1) title {quoted(s)} linecolor rgb '{colours[s]}'"
             for i, s in enumerate(systems)]
     script = ["set terminal svg size 960,400 noenhanced font 'sans-serif,12' background 'white'",
               "$bars << END", *rows, "END", f"set title {quoted(title)} noenhanced", f"set ylabel {quoted(unit)} noenhanced",
@@ -139,7 +140,8 @@ class Html:
     """The body of report.html, which needs no other file."""
 
     STYLE = ("body{font:15px sans-serif;max-width:1000px;margin:2em auto;padding:0 1em}"
-             "table{border-collapse:collapse;margin:1em 0;font-size:13px}td,th{border:1px solid #ccc;padding:2px 8px;text-align:right}td:first-child{text-align:left}img{max-width:100%}"
+             "table{border-collapse:collapse;margin:1em 0;font-size:13px}td,th{border:1px solid #ccc;padding:2px 8px;"
+             "text-align:right}td:first-child{text-align:left}img{max-width:100%}"
              ".strong{color:#b00;font-weight:bold}pre{background:#f4f4f4;padding:1em;overflow:auto}")
 
     def __init__(self, folder):
@@ -171,6 +173,7 @@ class Html:
 
 def figure(form, results, fig, draw):
     records = results.of(fig)
+    systems = ordered(r.system for r in records)
     form.head(2, fig.title)
     if fig.failed:
         form.text("This figure failed; what there is of it is incomplete.", strong=True)
@@ -182,7 +185,7 @@ def figure(form, results, fig, draw):
         title = f"{metric}: {unit}" if unit != metric else metric
         form.head(3, title)
         if metric in fig.plots:
-            form.plot(f"{fig.name}-{metric}.svg", f"{fig.title}: {metric}", draw(f"{fig.title}: {metric}", unit, chosen))
+            form.plot(f"{fig.name}-{metric}.svg", f"{fig.title}: {metric}", draw(f"{fig.title}: {metric}", unit, chosen, systems))
         form.table(*table(chosen))
         made = [r for r in chosen if r.parts]
         if made:
@@ -206,7 +209,7 @@ def contents(form, results, draw):
 
 
 def write(results, folder, draw=plot):
-    """report.md, its plots, and report.html; draw(title, unit, records) makes the SVG."""
+    """report.md, its plots, and report.html; draw() is as plot()."""
     folder.mkdir(parents=True, exist_ok=True)
     made = {}
 

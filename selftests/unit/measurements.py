@@ -158,8 +158,8 @@ def test_a_table_of_parts():
 def written(found):
     drawn = []
 
-    def draw(title, unit, records):
-        drawn.append((title, unit, len(records)))
+    def draw(title, unit, records, systems):
+        drawn.append((title, unit, len(records), systems))
         return f"<svg>{len(drawn)}</svg>"
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
@@ -172,7 +172,7 @@ def test_the_report():
     good = results(record(system="a|b", parts={"x": 100.0}), record(system="<c>"), record(system="a|b", metric="sleeps"))
     files, drawn = written(good)
     assert sorted(files) == ["made-instructions.svg", "report.html", "report.md"], sorted(files)
-    assert drawn == [("Figure 1: made up: instructions", "instructions", 2)], drawn
+    assert drawn == [("Figure 1: made up: instructions", "instructions", 2, ["a|b", "<c>"])], drawn
     md, page = files["report.md"], files["report.html"]
     for part in ("## Figure 1: made up\n", "How it was measured.\n\nAnd why.\n",
                  "![Figure 1: made up: instructions](made-instructions.svg)",
