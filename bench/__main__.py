@@ -31,7 +31,10 @@ def names():
 def revision():
     """Of the tree that is measured; -dirty with changes that are in no commit."""
     argv = ["git", "-C", str(TREE), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
-    p = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, timeout=60)
+    try:
+        p = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, timeout=60)
+    except FileNotFoundError:
+        return "unknown"
     return p.stdout.strip() or "unknown"
 
 
@@ -59,7 +62,7 @@ def find(chosen):
             module = importlib.import_module(f"bench.figures.{name}")
             found.append((replace(module.FIGURE, text=module.__doc__ or ""), module))
         except Exception:       # noqa: BLE001 - the others are measured all the same
-            found.append((Figure(name, float("inf"), name, failed=traceback.format_exc()), None))
+            found.append((Figure(name, 99, name, failed=traceback.format_exc()), None))
     return sorted(found, key=lambda f: f[0].order)
 
 

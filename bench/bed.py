@@ -21,6 +21,7 @@ repeats.  Beside it, by the same slope, stand what else happened meanwhile: mess
 from pathlib import Path
 
 from bench.counter.counts import Counts, Symbols
+from bench.kinds import kind
 from selftests.byhand.names import COPIED, COPIED_IN, READ, TAIL
 from selftests.cases import offload
 from selftests.lab import kernels, modules
@@ -74,7 +75,8 @@ class Cost:
             if module in SOFT:
                 self.soft += v
             elif function not in IDLE and function not in SPIN:
-                self.parts[module] = self.parts.get(module, 0) + v
+                name = kind(module, function)
+                self.parts[name] = self.parts.get(name, 0) + v
         for (module, function), v in self.adapter.items():
             if ours(module, function):
                 name = f"{module}, on the adapter's processor"

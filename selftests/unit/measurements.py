@@ -12,7 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.dont_write_bytecode = True
 
-from bench import __main__ as bench, bed, calls, report     # noqa: E402
+from bench import __main__ as bench, bed, calls, kinds, report     # noqa: E402
 from bench.calls import Call, K, Size                       # noqa: E402
 from bench.counter.counts import Counts                     # noqa: E402
 from bench.record import Figure, Results, middle, of_runs, share        # noqa: E402
@@ -63,7 +63,7 @@ def test_what_is_charged():
     c = cost({1: 1000, 2: 200, 3: 5000, 4: 7000, 5: 9000}, {1: 100000, 2: 30, 6: 40, 7: 70000, 8: 50, 3: 90000}, user=500)
     assert near(c.charged, (1000 + 200 + 500 + 30 + 40 + 50) / 10), c.charged
     assert near(c.soft, 500), c.soft
-    assert c.parts["kernel"] == 100 and c.parts["memnet"] == 20 and c.parts["user space"] == 50, c.parts
+    assert c.parts["TCP/IP"] == 100 and c.parts["memnet"] == 20 and c.parts["user space"] == 50, c.parts
     assert not any("rxe" in p for p in c.parts), c.parts
 
 
@@ -76,6 +76,16 @@ def test_what_is_taken_off():
 def test_parts_add_up():
     c = cost({i: 7 ** i for i in WHERE}, {i: 5 ** i for i in WHERE}, user=12345, ticks=3, less=17)
     assert c.charged == sum(c.parts.values())
+
+
+def test_kinds():
+    """The first that fits, underscores apart; modules by themselves."""
+    for function, what in (("rep_movs_alternative", "copies"), ("skb_copy_datagram_iter", "copies"), ("__skb_try_recv_datagram", "TCP/IP"),
+                           ("asm_common_interrupt", "interrupts"), ("__schedule", "sleeping, waking, time"), ("clear_page_rep", "memory"),
+                           ("sock_def_readable", "sleeping, waking, time"), ("__tcp_transmit_skb", "TCP/IP"), ("queue_work_on", "work queues"),
+                           ("__sys_recvfrom", "system call and socket"), ("_raw_spin_lock", "locks, RCU, lists"), ("?", "other")):
+        assert kinds.kind("kernel", function) == what, (function, kinds.kind("kernel", function))
+    assert kinds.kind("memnet", "tcp_sendmsg") == "memnet"
 
 
 def test_a_difference():
