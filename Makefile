@@ -7,19 +7,21 @@
 #	make check		the tests, in virtual machines: KERNEL=6.12|6.1|debug (several: 6.12,6.1), T=filter
 #	make check-apps		unmodified programs, natively and over AF_MEMNET (KERNEL=, T=); downloads 150 MB more, once
 #	make unit		the tests that need no virtual machine
-#	make bench-send		what sending costs the host, in instructions, beside native TCP
+#	make bench		what MemNet costs, beside native TCP: bench/results/report.html (QUICK=1: with fewer repeats)
+#	make bench-send		of that, what sending costs the host, printed only
 #	make lab		a shell in both machines, modules loaded (KERNEL=)
 #	make conformance	Documentation/conformance.rst anew; TAKE=6.12|6.1: with the results of the latest runs (several: 6.12,6.1)
 #	make lint		checkpatch, sparse, W=1, kernel-doc, the netlink header against its specification,
 #				Documentation/conformance.rst against what it is made from
 #	make clean
 #
-# check, check-apps, demo, unit, bench-send, lab, conformance and lint get what they need by themselves (Debian 12: apt, as root) and keep what
+# check, check-apps, demo, unit, bench, lab, conformance and lint get what they need by themselves (Debian 12: apt, as root) and keep what
 # they download or build under MEMNET_CACHE, default ~/.cache/memnet.
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
 KERNEL ?= 6.12
 T ?=
+QUICK ?=
 V ?=
 TAKE ?=
 DESTDIR ?=
@@ -72,8 +74,11 @@ check-apps: prepare
 unit: prepare-user
 	@set -e; for d in $(UNIT_DIRS); do $(MAKE) --no-print-directory -C $$d OUT=$(OUT) check; done
 
+bench: prepare
+	@cd $(TOP) && PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m bench --kernel $(KERNEL) $(if $(QUICK),--quick)
+
 bench-send: prepare
-	@cd $(TOP) && PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m bench.send --kernel $(KERNEL)
+	@cd $(TOP) && PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m bench sending --kernel $(KERNEL) $(if $(QUICK),--quick)
 
 lab: prepare
 	@$(LAB) shell -k $(KERNEL)
@@ -97,4 +102,4 @@ clean:
 	if [ -e $(KDIR)/Makefile ]; then $(MAKE) -C $(KDIR) M=$(TOP) clean; fi
 	rm -rf $(TOP)/build
 
-.PHONY: all modules user test-programs install modules_install user_install demo check check-apps unit bench-send lab conformance lint prepare prepare-user clean
+.PHONY: all modules user test-programs install modules_install user_install demo check check-apps unit bench bench-send lab conformance lint prepare prepare-user clean

@@ -16,12 +16,13 @@ and what our own modules execute on ADAPTER, and ib_core's completion queues for
 looks up its GIDs in ib_core for every packet, which is its own affair.
 
 An operation's cost is a slope: what 2 N operations cost more than N, by N; the median of several
-repeats.
+repeats.  Beside it, by the same slope, stand what else happened meanwhile: messages, sleeps, interrupts.
 """
-import statistics
 from pathlib import Path
 
 from bench.counter.counts import Counts, Symbols
+from bench.kinds import kind
+from selftests.byhand.names import COPIED, COPIED_IN, READ, TAIL
 from selftests.cases import offload
 from selftests.lab import kernels, modules
 from selftests.lab.cache import TREE
@@ -47,18 +48,41 @@ def mask(cpu):
     return f"{1 << cpu:x}"
 
 
+class Ran:
+    """What happened while a command ran: .counts of instructions, .ticks of APP's timer, .beside = {what: number}."""
+
+    def __init__(self, counts, ticks, beside):
+        self.counts, self.ticks, self.beside = counts, ticks, beside
+
+    def __sub__(self, other):
+        return Ran(self.counts - other.counts, self.ticks - other.ticks,
+                   {k: v - other.beside.get(k, 0) for k, v in self.beside.items()})
+
+
 class Cost:
-    """What one operation costs: .charged, and where it went: .by[(module, function)], .user, .adapter; .soft is not charged."""
+    """
+    What one operation costs: .charged, the sum of its .parts; where it went, .by[(module, function)] on APP and .adapter,
+    the same on ADAPTER; .soft, of APP, is not charged; .beside, what else happened.
+    """
 
-    def __init__(self, charged, user, by, adapter):
-        self.charged, self.user, self.by, self.adapter = charged, user, by, adapter
-        self.soft = sum(n for (module, _), n in by.items() if module in SOFT)
-
-    def modules(self):
-        out = {}
-        for (module, _), n in self.by.items():
-            out[module] = out.get(module, 0) + n
-        return out
+    def __init__(self, ran, n, symbols, tick, less):
+        self.by = {k: v / n for k, v in symbols.functions(ran.counts, APP).items()}
+        self.adapter = {k: v / n for k, v in symbols.functions(ran.counts, ADAPTER).items()}
+        self.beside = {k: v / n for k, v in ran.beside.items()}
+        self.parts = {"user space": ran.counts.user[APP] / n - less}
+        self.soft = 0
+        for (module, function), v in self.by.items():
+            if module in SOFT:
+                self.soft += v
+            elif function not in IDLE and function not in SPIN:
+                name = kind(module, function)
+                self.parts[name] = self.parts.get(name, 0) + v
+        for (module, function), v in self.adapter.items():
+            if ours(module, function):
+                name = f"{module}, on the adapter's processor"
+                self.parts[name] = self.parts.get(name, 0) + v
+        self.parts["timer ticks"] = -ran.ticks * tick / n
+        self.charged = sum(self.parts.values())
 
 
 class Bed:
@@ -116,15 +140,27 @@ class Bed:
         return Counts(Path(self.files[vm.name]))
 
     @staticmethod
-    def ticks(vm):
-        """Timer interrupts of APP so far."""
-        return int(vm.sh("grep LOC: /proc/interrupts").split()[1 + APP])
+    def interrupts(vm):
+        """(timer interrupts, others) of APP so far."""
+        rows = [line.split() for line in vm.sh("cat /proc/interrupts").splitlines()[1:]]
+        counts = {r[0]: int(r[1 + APP]) for r in rows if len(r) > 1 + APP and r[1 + APP].isdigit()}
+        timer = counts.pop("LOC:")
+        return timer, sum(counts.values())
+
+    @staticmethod
+    def moved(vm):
+        """Messages, and bytes copied, that our modules have counted."""
+        now = offload.counters(vm)
+        return {"messages": now["core.messages_sent"] + now["core.messages_received"],
+                "copied": sum(now.get(n, 0) for n in (COPIED_IN, COPIED, READ, TAIL))}
 
     def run(self, vm, command, timeout=120):
-        """A command on APP: (counts, ticks)."""
-        t, before = self.ticks(vm), self.counts(vm)
-        vm.sh(f"exec taskset {mask(APP)} {command}", timeout=timeout)
-        return self.counts(vm) - before, self.ticks(vm) - t
+        """A command on APP; numbers that it says, as key=value, are told, too."""
+        moved, (ticks, others), before = self.moved(vm), self.interrupts(vm), self.counts(vm)
+        said = offload.words(vm.sh(f"exec taskset {mask(APP)} {command}", timeout=timeout))
+        counts, (ticks2, others2), moved2 = self.counts(vm) - before, self.interrupts(vm), self.moved(vm)
+        beside = {"interrupts": others2 - others, **{k: moved2[k] - moved[k] for k in moved}}
+        return Ran(counts, ticks2 - ticks, {**beside, **{k: v for k, v in said.items() if isinstance(v, int)}})
 
     def _tick_price(self, vm):
         """
@@ -134,40 +170,24 @@ class Bed:
         kernel = ticks = 0
         for _ in range(2):
             for sign, rounds in ((-1, 20000000), (1, 800000000)):
-                spent, t = self.run(vm, f"mnsend busy {rounds} 1")
-                kernel += sign * sum(spent.kernel[APP].values())
-                ticks += sign * t
+                ran = self.run(vm, f"mnsend busy {rounds} 1")
+                kernel += sign * sum(ran.counts.kernel[APP].values())
+                ticks += sign * ran.ticks
         return kernel / max(ticks, 1)
 
     def pause(self, rounds):
         """Instructions of user space that counting so far takes."""
-        (one, _), (two, _) = (self.run(self.lab.host, f"mnsend busy {rounds} {n}") for n in (200, 400))
-        return (two - one).user[APP] / 200
+        one, two = (self.run(self.lab.host, f"mnsend busy {rounds} {n}") for n in (200, 400))
+        return (two - one).counts.user[APP] / 200
 
     def slope(self, vm, command, n, repeats=5, less=0):
         """Costs of an operation, one for each repeat; command(n) executes n, and `less` a piece of what is no operation."""
-        symbols, out = self.symbols[vm.name], []
+        out = []
         self.run(vm, command(max(n // 2, 1)))       # warm
         for _ in range(repeats):
-            (one, t1), (two, t2) = self.run(vm, command(n)), self.run(vm, command(2 * n))
-            more = two - one
-            by = {k: v / n for k, v in symbols.functions(more, APP).items()}
-            adapter = {k: v / n for k, v in symbols.functions(more, ADAPTER).items()}
-            work = sum(v for (m, f), v in by.items() if f not in IDLE and f not in SPIN and m not in SOFT)
-            apart = sum(v for (m, f), v in adapter.items() if ours(m, f))
-            user = more.user[APP] / n - less
-            out.append(Cost(user + work + apart - (t2 - t1) * self.tick[vm.name] / n, user, by, adapter))
+            one, two = self.run(vm, command(n)), self.run(vm, command(2 * n))
+            out.append(Cost(two - one, n, self.symbols[vm.name], self.tick[vm.name], less))
         return out
-
-
-def median(costs):
-    return statistics.median(c.charged for c in costs)
-
-
-def spread(costs):
-    """Half the distance between the largest and the smallest, as a share of the median."""
-    values = [c.charged for c in costs]
-    return (max(values) - min(values)) / 2 / median(costs)
 
 
 def check(kernel):

@@ -22,6 +22,7 @@ TOOLS = {
     "bison": "bison", "bc": "bc", "kmod": "kmod", "cpio": "cpio", "rsync": "rsync", "xz": "xz-utils",
     "ip": "iproute2", "mmdebstrap": "mmdebstrap", "sparse": "sparse", "perl": "perl", "file": "file",
     "busybox": "busybox-static", "ccache": "ccache", "gzip": "gzip", "dash": "dash",
+    "gnuplot": "gnuplot-nox",
 }
 LIBELF = "/usr/lib/x86_64-linux-gnu/libelf.so.1"       # of Debian's objtool, which is unpacked, not installed
 # a header or library the lab's builds need, and its package

@@ -3,13 +3,13 @@
 """Unit tests of selftests/conformance, as TAP: made-up runs of made-up tests, each with one thing wrong."""
 import sys
 import tempfile
-import traceback
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.dont_write_bytecode = True
 
 from selftests.conformance import join, lint, page, runs, tree      # noqa: E402
+from selftests.unit import tap      # noqa: E402
 
 TESTS = tree.socket_tests("""bind_twice\t\tbind.twice bind.errors
 recv_peek\t\tmsg.peek
@@ -296,20 +296,5 @@ def test_the_page():
     assert page.page(ROWS, changed, TABLE) != text
 
 
-def main():
-    tests = [(n, f) for n, f in globals().items() if n.startswith("test_")]
-    print(f"1..{len(tests)}")
-    bad = 0
-    for number, (name, test) in enumerate(tests, 1):
-        try:
-            test()
-            print(f"ok {number} conformance {name.removeprefix('test_')}")
-        except Exception:       # noqa: BLE001 - whatever it is, the test failed
-            bad += 1
-            print("".join(f"# {l}\n" for l in traceback.format_exc().splitlines()), end="")
-            print(f"not ok {number} conformance {name.removeprefix('test_')}")
-    return 1 if bad else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(tap.main("conformance", globals()))

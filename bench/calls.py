@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Figures about calls: what one call, or job, of some size costs, beside the same on native TCP in the same run.
+
+The native ones run on the node, over its external interface, which has checksum and segmentation offload, in a guest of the
+same kind as the host.  bed.py says what is counted.
+"""
+from dataclasses import dataclass, field
+
+from bench.bed import ours
+from bench.record import middle, of_runs, share
+from selftests.cases import offload
+
+K = 1 << 10
+
+
+@dataclass(frozen=True)
+class Call:
+    """A system of a figure; at_most: by size, what share of the first system's cost it may have where no piece is waited for."""
+    name: str
+    where: str
+    words: str
+    batch: int = 1
+    at_most: dict = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Size:
+    """
+    How many operations of that many bytes; how far the program counts for each, so that what was sent has left, or has
+    come, meanwhile; or how many ms lie between two of the peer's.
+    """
+    size: int
+    count: int
+    pause: int = 0
+    ms: int = 0
+
+    def __str__(self):
+        text = f"{self.size // K} KiB" if self.size >= K else f"{self.size} B"
+        return f"{text}, every {self.ms} ms" if self.ms else text
+
+
+def measure(bed, options, figure, program, calls, sizes):
+    """The records of a figure; its first call is the one that the others are compared with."""
+    for size in sizes:
+        if options.size and size.size not in options.size:
+            continue
+        pause = options.rounds or size.pause
+        less = bed.pause(pause) if pause and not size.ms else 0
+        base = None
+        for call in calls:
+            if options.call and base and not any(c in call.name for c in options.call):
+                continue
+            charged, costs = _charged(bed, options, figure, program, call, size, pause, less)
+            yield charged
+            base = base or charged
+            if charged is not base:
+                yield share(charged, base, at_most=None if size.ms else call.at_most.get(size.size))
+            yield from _beside(figure, call, size, costs)
+            if options.top:
+                print(where_it_goes(costs, options.top), flush=True)
+
+
+def _charged(bed, options, figure, program, call, size, pause, less):
+    """The record of a call's cost, and the costs that it is made of."""
+    native = call.where == "native"
+    vm, args = (bed.lab.node, offload.native_of_node()) if native else (bed.lab.host, offload.memnet())
+    command = f"{program} {args} {call.words} {size.size} %d {call.batch} {0 if size.ms else pause} {size.ms}"
+    costs = bed.slope(vm, lambda n: command % n, size.count, options.repeats, less)
+    runs = [c.charged for c in costs]
+    return of_runs(figure, call.name, str(size), "instructions", "instructions", runs,
+                   parts=middle(runs, [c.parts for c in costs])), costs
+
+
+def _beside(figure, call, size, costs):
+    """What is not charged, and what else happened."""
+    def record(metric, unit, value):
+        return of_runs(figure, call.name, str(size), metric, unit, [value(c) for c in costs])
+    yield record("interrupts", "interrupts", lambda c: c.beside["interrupts"])
+    yield record("sleeps", "sleeps", lambda c: c.beside["slept"])
+    if call.where == "memnet":
+        yield record("messages", "messages", lambda c: c.beside["messages"])
+        yield record("copied", "bytes", lambda c: c.beside["copied"])
+        yield record("posting", "instructions", lambda c: c.soft)
+        yield record("adapter", "instructions", lambda c: sum(c.adapter.values()))
+
+
+def where_it_goes(costs, top):
+    """The most expensive functions, on average of the repeats."""
+    total = {}
+    for cost in costs:
+        for where, by in ("", cost.by), (", adapter", {k: n for k, n in cost.adapter.items() if ours(*k)}):
+            for (module, function), n in by.items():
+                key = f"{function} [{module}{where}]"
+                total[key] = total.get(key, 0) + n / len(costs)
+    return "\n".join(f"        {n:8.0f}  {what}" for what, n in sorted(total.items(), key=lambda x: -x[1])[:top])

@@ -1,0 +1,394 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Unit tests of bench, as TAP: costs from made-up counts, records, reports of made-up results, and figures that fail."""
+import contextlib
+import io
+import sys
+import tempfile
+import types
+from dataclasses import replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.dont_write_bytecode = True
+
+from bench import __main__ as bench, bed, calls, kinds, report     # noqa: E402
+from bench.calls import Call, K, Size                       # noqa: E402
+from bench.counter.counts import Counts                     # noqa: E402
+from bench.record import Figure, Results, middle, of_runs, share        # noqa: E402
+from selftests.lab.cache import LabError                    # noqa: E402
+from selftests.unit import tap                              # noqa: E402
+
+
+def near(a, b):
+    return abs(a - b) < 1e-9 * max(abs(a), abs(b), 1)
+
+
+def raises(kind, f, *args):
+    try:
+        f(*args)
+    except kind as e:
+        return e
+    raise AssertionError(f"no {kind.__name__}")
+
+
+# --- costs ------------------------------------------------------------------------------------------
+
+WHERE = {1: ("kernel", "tcp_sendmsg"), 2: ("memnet", "send_bytes"), 3: ("rdma_rxe", "rxe_post_send"), 4: ("kernel", "default_idle"),
+         5: ("kernel", "native_queued_spin_lock_slowpath"), 6: ("ib_core", "ib_cq_poll_work"), 7: ("ib_core", "rdma_query_gid"),
+         8: ("memnet_core", "rx_poll")}
+
+
+class Symbols:
+    """Addresses are keys of WHERE."""
+
+    @staticmethod
+    def functions(counts, cpu):
+        return {WHERE[a]: n for a, n in counts.kernel[cpu].items()}
+
+
+def counts(app, adapter, user):
+    out = Counts()
+    out.user, out.kernel = [0, user], [adapter, app]
+    assert (bed.ADAPTER, bed.APP) == (0, 1)
+    return out
+
+
+def cost(app, adapter, user=0, ticks=0, n=10, tick=100, less=0, beside=None):
+    return bed.Cost(bed.Ran(counts(app, adapter, user), ticks, beside or {}), n, Symbols, tick, less)
+
+
+def test_what_is_charged():
+    """Everything on APP but idling, spinning and soft-RoCE; on ADAPTER what is ours, and ib_core's completion queues."""
+    c = cost({1: 1000, 2: 200, 3: 5000, 4: 7000, 5: 9000}, {1: 100000, 2: 30, 6: 40, 7: 70000, 8: 50, 3: 90000}, user=500)
+    assert near(c.charged, (1000 + 200 + 500 + 30 + 40 + 50) / 10), c.charged
+    assert near(c.soft, 500), c.soft
+    assert c.parts["TCP/IP"] == 100 and c.parts["memnet"] == 20 and c.parts["user space"] == 50, c.parts
+    assert not any("rxe" in p for p in c.parts), c.parts
+
+
+def test_what_is_taken_off():
+    """Counting between two operations, and timer ticks."""
+    c = cost({1: 1000}, {}, user=500, ticks=2, less=30)
+    assert near(c.charged, 100 + 20 - 20) and c.parts["timer ticks"] == -20 and c.parts["user space"] == 20, c.parts
+
+
+def test_parts_add_up():
+    c = cost({i: 7 ** i for i in WHERE}, {i: 5 ** i for i in WHERE}, user=12345, ticks=3, less=17)
+    assert c.charged == sum(c.parts.values())
+
+
+def test_kinds():
+    """The first that fits, underscores apart; modules by themselves."""
+    for function, what in (("rep_movs_alternative", "copies"), ("skb_copy_datagram_iter", "copies"), ("__skb_try_recv_datagram", "TCP/IP"),
+                           ("asm_common_interrupt", "interrupts"), ("__schedule", "sleeping, waking, time"), ("clear_page_rep", "memory"),
+                           ("sock_def_readable", "sleeping, waking, time"), ("__tcp_transmit_skb", "TCP/IP"), ("queue_work_on", "work queues"),
+                           ("__sys_recvfrom", "system call and socket"), ("_raw_spin_lock", "locks, RCU, lists"), ("?", "other")):
+        assert kinds.kind("kernel", function) == what, (function, kinds.kind("kernel", function))
+    assert kinds.kind("memnet", "tcp_sendmsg") == "memnet"
+
+
+def test_a_difference():
+    one = bed.Ran(counts({1: 10, 2: 5}, {8: 1}, 100), 3, {"slept": 1, "messages": 10})
+    two = bed.Ran(counts({1: 30, 2: 5, 3: 1}, {8: 4}, 350), 5, {"slept": 1, "messages": 25})
+    more = two - one
+    assert (more.counts.user[1], more.counts.kernel[1], more.ticks, more.beside) == (250, {1: 20, 3: 1}, 2, {"slept": 0, "messages": 15})
+
+
+# --- records ----------------------------------------------------------------------------------------
+
+
+def record(runs=(90.0, 100.0, 130.0), system="ours", point="1 KiB", metric="instructions", **more):
+    return of_runs("made", system, point, metric, "instructions", runs, **more)
+
+
+def test_median_and_spread():
+    r = record()
+    assert (r.median, r.spread, r.runs) == (100, 20, (90, 100, 130)) and near(r.wobble, 0.2)
+    assert record((100.0, 200.0)).median == 150
+    assert record((0.0, 0.0)).wobble is None
+
+
+def test_share():
+    """Its spread is that of both."""
+    ours, base = record((40.0, 50.0, 60.0)), record((90.0, 100.0, 110.0), system="theirs")
+    s = share(ours, base, at_most=0.4)
+    assert s.metric == "share" and near(s.median, 0.5) and near(s.spread, 0.5 * (0.2 + 0.1)) and s.missed, s
+    assert not share(ours, base, at_most=0.5).missed and not share(ours, base).missed
+    assert share(record((0.0,)), base).spread == 0
+
+
+def test_parts_of_the_median():
+    """Of the run in the middle, or of two: they add up to it."""
+    runs = [130.0, 90.0, 100.0]
+    parts = [{"a": 100, "b": 30}, {"a": 90}, {"a": 60, "c": 40}]
+    assert middle(runs, parts) == {"a": 60, "c": 40}
+    two = middle(runs[:2], parts[:2])
+    assert near(sum(two.values()), record(runs[:2]).median), two
+
+
+def results(*records, **more):
+    figure = Figure("made", 1, "Figure 1: made up", ("instructions",), "How it was\nmeasured.\n\nAnd why.", **more)
+    return Results("6.12", "abc", "today", 3, [figure], list(records))
+
+
+def test_written_and_read():
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "new" / "latest.json"
+        before = results(record(parts={"user space": 100.0}), share(record(), record(system="theirs"), at_most=0.5), failed="it broke")
+        before.write(path)
+        assert Results.read(path) == before
+        assert [p.name for p in path.parent.iterdir()] == ["latest.json"]
+        path.write_text(path.read_text().replace('"format": 1', '"format": 0'))
+        raises(ValueError, Results.read, path)
+
+
+# --- reports ----------------------------------------------------------------------------------------
+
+
+def test_numbers():
+    for value, text in ((12345.6, "12,346"), (12.34, "12.3"), (1.234, "1.23"), (0, "0.00"), (-250.2, "-250")):
+        assert report.digits(value) == text, (value, report.digits(value))
+    assert report.number(record()) == "100 ±20.0%", report.number(record())
+    assert report.number(record((0.0, 1.0))) == "0.50 ±0.50" and report.number(record((5.0,))) == "5.00"
+    assert report.verdict(record()) == "" and report.verdict(record(at_most=100)) == " (≤ 100)"
+    assert report.verdict(record(at_most=99)) == " > 99.0 MISSED"
+
+
+def test_a_table():
+    head, rows = report.table([record(system="a", point="1"), record(system="b", point="2", at_most=1)])
+    assert head == ["", "1", "2"] and rows == [["a", "100 ±20.0%", "–"], ["b", "–", "100 ±20.0% > 1.00 MISSED"]], rows
+
+
+def test_a_table_of_parts():
+    head, rows = report.parts_table([record(system="a", parts={"x": 10.0, "y": 90.0}), record(system="b", parts={"y": 100.2, "z": -0.2})])
+    assert head == ["", "y", "x", "sum"] and rows[0] == ["a, 1 KiB", "90.0", "10.0", "100"] and rows[1][2] == "–", (head, rows)
+
+
+def written(found):
+    drawn = []
+
+    def draw(title, unit, records, systems):
+        drawn.append((title, unit, len(records), systems))
+        return f"<svg>{len(drawn)}</svg>"
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        report.write(found, folder, draw)
+        files = {p.name: p.read_text() for p in folder.iterdir()}
+    return files, drawn
+
+
+def test_the_report():
+    good = results(record(system="a|b", parts={"x": 100.0}), record(system="<c>"), record(system="a|b", metric="sleeps"))
+    files, drawn = written(good)
+    assert sorted(files) == ["made-instructions.svg", "report.html", "report.md"], sorted(files)
+    assert drawn == [("Figure 1: made up: instructions", "instructions", 2, ["a|b", "<c>"])], drawn
+    md, page = files["report.md"], files["report.html"]
+    for part in ("## Figure 1: made up\n", "How it was measured.\n\nAnd why.\n",
+                 "![Figure 1: made up: instructions](made-instructions.svg)",
+                 "|  | 1 KiB |\n| --- | ---: |\n| a\\|b | 100 ±20.0% |\n| <c> | 100 ±20.0% |\n", "### sleeps: instructions",
+                 "0 targets hold, 0 are missed, 0 figures failed.", "revision abc"):
+        assert part in md, (part, md)
+    for part in ("<td>&lt;c&gt;</td>", "data:image/svg+xml;base64,PHN2Zz4xPC9zdmc+"):
+        assert part in page, (part, page)
+    assert "<c>" not in page and "src=\"made" not in page and "MISSED" not in page
+
+
+def test_what_is_wrong_is_shown_first():
+    files, _ = written(results(record(at_most=50), record(system="b", at_most=500), failed="Traceback\n<it> broke"))
+    for text in (files["report.md"], files["report.html"]):
+        assert "1 targets hold, 1 are missed, 1 figures failed." in text, text
+        first = text[:text.index("is incomplete")]
+        assert "Figure 1: made up: failed" in first and "ours, 1 KiB: instructions 100 ±20.0% " in first and "MISSED" in first, text
+    assert "<it> broke" in files["report.md"] and "&lt;it&gt; broke" in files["report.html"]
+
+
+def test_a_figure_without_records():
+    files, drawn = written(results(failed="no lab"))
+    assert not drawn and "no lab" in files["report.md"]
+
+
+# --- runs -------------------------------------------------------------------------------------------
+
+
+class Beds:
+    """Beds without a lab, and what became of them."""
+
+    def __init__(self):
+        self.log = []
+
+    @contextlib.contextmanager
+    def one(self):
+        number = sum(x == "made" for x in self.log)
+        self.log.append("made")
+        yield types.SimpleNamespace(number=number, lab=types.SimpleNamespace(check_consoles=lambda: self.log.append("checked")))
+        self.log.append("gone")
+
+
+def made(name, order, measure):
+    return Figure(name, order, f"Figure {name}"), types.SimpleNamespace(measure=measure)
+
+
+def ran(found, argv=()):
+    """Results of a run of these figures, what it printed, and its beds."""
+    beds, out = Beds(), io.StringIO()
+    old = bench.find, bench.RESULTS
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(out):
+        bench.RESULTS = Path(folder)
+        bench.find = lambda _: found
+        try:
+            got = bench.run(bench.parse(list(argv)), beds.one)
+            kept = Results.read(Path(folder) / "latest.json") if list(Path(folder).iterdir()) else None
+        finally:
+            bench.find, bench.RESULTS = old
+    return got, out.getvalue(), beds.log, kept
+
+
+def fine(bed_, options):
+    yield of_runs("a", "ours", f"bed {bed_.number}", "instructions", "instructions", [1.0] * options.repeats)
+
+
+def breaks(bed_, options):
+    yield of_runs("b", "ours", "first", "instructions", "instructions", [1.0])
+    raise LabError("the guest is gone")
+
+
+def test_a_run():
+    got, text, log, kept = ran([made("a", 1, fine), made("b", 2, fine)])
+    assert log == ["made", "checked", "checked", "gone"], log
+    assert kept == got and [len(r.runs) for r in got.records] == [5, 5] and not got.failed()
+    assert all(r.kernel == "6.12" and r.revision == got.revision for r in got.records)
+    assert "== Figure a" in text and "FAILED" not in text
+
+
+def test_a_figure_that_fails():
+    """It says so, keeps what it had, and leaves the next one another bed."""
+    got, text, log, kept = ran([made("b", 1, breaks), made("a", 2, fine)], ["--quick"])
+    assert [f.name for f in got.failed()] == ["b"] and got.failed()[0].failed == "the guest is gone"
+    assert "FAILED: Figure b: the guest is gone" in text and kept == got
+    assert [r.point for r in got.records] == ["first", "bed 1"] and len(got.records[1].runs) == 2, got.records
+    assert log == ["made", "gone", "made", "checked", "gone"], log
+
+
+def test_a_kernel_that_complains():
+    def complains(bed_, options):
+        yield from fine(bed_, options)
+        bed_.lab.check_consoles = lambda: raises_it()
+
+    def raises_it():
+        raise LabError("1 report(s) in the consoles")
+    got, _, _, _ = ran([made("a", 1, complains)])
+    assert got.failed() and len(got.records) == 1
+
+
+def test_no_bed():
+    """As when the modules do not compile: every figure says so."""
+    def none(bed_, options):
+        raise AssertionError("never asked")
+    beds = bench.Beds(lambda: raises_here())
+
+    def raises_here():
+        raise LabError("does not compile")
+    got = results()
+    got.figures.clear()
+    with contextlib.redirect_stdout(io.StringIO()):
+        for name in "ab":
+            bench.measure(*made(name, 1, none), beds, None, got)
+    assert [f.failed for f in got.figures] == ["does not compile"] * 2
+
+
+def test_a_module_that_does_not_load():
+    old = bench.importlib.import_module
+    bench.importlib.import_module = lambda name: raises_on(name) if name.endswith("sending") else old(name)
+
+    def raises_on(name):
+        raise SyntaxError("oops")
+    try:
+        found = bench.find(["sending", "receiving"])
+    finally:
+        bench.importlib.import_module = old
+    assert [f.name for f, _ in found] == ["receiving", "sending"] and "oops" in found[1][0].failed and not found[0][0].failed
+
+
+def test_only_a_whole_run_is_kept():
+    assert ran([made("a", 1, fine)], ["--size", "64"])[3] is None and ran([made("a", 1, fine)], ["sending"])[3] is None
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.json"
+        got, _, _, kept = ran([made("a", 1, fine)], ["--call", "x", "--json", str(path)])
+        assert Results.read(path) == got and kept is None
+
+
+def test_the_exit_code():
+    good = record()
+    for found, code in ((results(good), 0), (results(), 1), (results(good, failed="broke\nthere"), 1), (results(record(at_most=1)), 1)):
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            assert bench.conclude(found) == code, found
+        assert bool(out.getvalue()) == bool(code), out.getvalue()
+
+
+def test_the_figures_there_are():
+    """They load, and have what a report wants."""
+    found = bench.find(bench.names())
+    assert {"san", "sending", "receiving"} <= {f.name for f, _ in found}
+    for figure, module in found:
+        assert not figure.failed and figure.title and figure.text.strip() and callable(module.measure), figure
+
+
+# --- calls ------------------------------------------------------------------------------------------
+
+
+class Bed:
+    """Costs by what is called, and which commands were asked for."""
+
+    def __init__(self):
+        self.lab, self.asked = types.SimpleNamespace(node="node", host="host"), []
+
+    def pause(self, rounds):
+        return rounds * 2
+
+    def slope(self, vm, command, n, repeats, less):
+        self.asked.append((vm, command(n), less))
+        user = 1000 if vm == "node" else 400
+        return [cost({3: 70}, {8: 50}, user=user + i, n=10, beside={"interrupts": 1, "slept": 2, "messages": 30, "copied": 4})
+                for i in range(repeats)]
+
+
+CALLS = (Call("theirs", "native", "send"), Call("ours", "memnet", "send", 16, {K: 0.5}), Call("other", "memnet", "direct"))
+
+
+def measured(*argv, sizes=(Size(K, 100, 30),)):
+    b = Bed()
+    return b, list(calls.measure(b, bench.parse(list(argv)), "made", "mnsend", CALLS, sizes))
+
+
+def test_calls():
+    b, found = measured()
+    assert [vm for vm, _, _ in b.asked] == ["node", "host", "host"] and all(less == 60 for _, _, less in b.asked), b.asked
+    assert b.asked[1][1].endswith("send 1024 100 16 30 0") and b.asked[1][1].startswith("mnsend --family memnet"), b.asked
+    by = {(r.system, r.metric): r for r in found}
+    assert near(by["theirs", "instructions"].median, (1000 + 2 + 50) / 10), by["theirs", "instructions"]
+    for r in found:
+        assert not r.parts or near(sum(r.parts.values()), r.median), r
+    s = by["ours", "share"]
+    assert s.at_most == 0.5 and near(s.median, by["ours", "instructions"].median / by["theirs", "instructions"].median)
+    assert by["other", "share"].at_most is None and ("theirs", "share") not in by and ("theirs", "messages") not in by
+    assert near(by["ours", "messages"].median, 3) and near(by["ours", "posting"].median, 7) and near(by["ours", "sleeps"].median, 0.2)
+
+
+def test_chosen_calls():
+    """What they are compared with is measured all the same."""
+    b, found = measured("--call", "oth", "--rounds", "5")
+    assert [r.system for r in found if r.metric == "instructions"] == ["theirs", "other"] and b.asked[0][2] == 10
+    assert not measured("--size", "64")[1]
+
+
+def test_waited_for():
+    """Nothing is counted to, nothing taken off, and no target is meant."""
+    for argv in ((), ("--rounds", "5")):
+        b, found = measured(*argv, sizes=(Size(K, 100, ms=2),))
+        assert all(less == 0 and command.endswith(" 0 2") for _, command, less in b.asked), b.asked
+    assert {r.point for r in found} == {"1 KiB, every 2 ms"} and not any(r.at_most for r in found)
+
+
+if __name__ == "__main__":
+    sys.exit(tap.main("bench", globals()))
