@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "differences.h"
 #include "fixture.h"
 
 TEST(listen_unbound, "listen.unbound")
@@ -178,6 +179,25 @@ static void holds(int backlog)
 	let_in(fd);
 	EQ(wait_fd(fd, POLLIN, 0), 0);
 	OK(close(fd));
+}
+
+/* One waits, or two: then nobody is answered. */
+TEST(listen_backlog_limit_zero, "listen.backlog.least")
+{
+	int waiting = differs("backlog-zero") ? 2 : 1, late, i;
+	unsigned int port;
+	int fd = listener(&port);
+
+	OK(listen(fd, 0));
+	for (i = 0; i < waiting; i++)
+		CHECK(answered(knock(port), LONG_MS));
+	late = knock(port);
+	CHECK(!answered(late, NO_ANSWER_MS));
+	for (i = 0; i < waiting; i++)
+		let_in(fd);
+	CHECK(answered(late, LONG_MS));
+	let_in(fd);
+	EQ(wait_fd(fd, POLLIN, 0), 0);
 }
 
 TEST(listen_backlog_limit, "listen.backlog.limit")
