@@ -10,8 +10,8 @@ from selftests.cases import offload
 from selftests.lab import tap
 from selftests.lab.lab import NODE_EXT
 
-# both ends of a connection are the host's; prints what TCP_ULP says
-PROGRAM = f"""
+# both ends of a connection are the host's
+PAIR = f"""
 import socket
 def new():
     return socket.socket(socket.AF_INET, socket.SOCK_STREAM, fileno=socket.socket(25, socket.SOCK_STREAM, 0).detach())
@@ -21,6 +21,10 @@ at.listen(1)
 s = new()
 s.connect(("{NODE_EXT}", 8090))
 end = at.accept()[0]
+"""
+
+# prints what TCP_ULP says
+PROGRAM = PAIR + """
 try:
     s.setsockopt(socket.IPPROTO_TCP, 31, b"tls")
     print("set")
@@ -67,17 +71,9 @@ def test_allowed(lab):
 KEY = bytes(i * 37 % 256 ^ 0xA5 for i in range(16))
 MASK = 0x5A     # the program has the key nowhere but where setsockopt() reads it
 
-KEYS_PROGRAM = f"""
-import ctypes, os, socket, sys
+KEYS_PROGRAM = PAIR + f"""
+import ctypes, os, sys
 libc = ctypes.CDLL(None, use_errno=True)
-def new():
-    return socket.socket(socket.AF_INET, socket.SOCK_STREAM, fileno=socket.socket(25, socket.SOCK_STREAM, 0).detach())
-at = new()
-at.bind(("{NODE_EXT}", 8090))
-at.listen(1)
-s = new()
-s.connect(("{NODE_EXT}", 8090))
-end = at.accept()[0]
 masked = {bytes(b ^ MASK for b in KEY)!r}
 info = (ctypes.c_ubyte * 40)()
 for fd, name in ((s.fileno(), 1), (end.fileno(), 2)):
