@@ -62,7 +62,7 @@ class Ran:
 class Cost:
     """
     What one operation costs: .charged, the sum of its .parts; where it went, .by[(module, function)] on APP and .adapter,
-    the same on ADAPTER; .soft, of APP, is not charged; .beside, what else happened.
+    the same on ADAPTER.  Not charged: .soft, of APP, and .standin, of ADAPTER.  .beside: what else happened.
     """
 
     def __init__(self, ran, n, symbols, tick, less):
@@ -70,7 +70,7 @@ class Cost:
         self.adapter = {k: v / n for k, v in symbols.functions(ran.counts, ADAPTER).items()}
         self.beside = {k: v / n for k, v in ran.beside.items()}
         self.parts = {"user space": ran.counts.user[APP] / n - less}
-        self.soft = 0
+        self.soft = self.standin = 0
         for (module, function), v in self.by.items():
             if module in SOFT:
                 self.soft += v
@@ -81,6 +81,8 @@ class Cost:
             if ours(module, function):
                 name = f"{module}, on the adapter's processor"
                 self.parts[name] = self.parts.get(name, 0) + v
+            elif function not in IDLE and function not in SPIN:
+                self.standin += v
         self.parts["timer ticks"] = -ran.ticks * tick / n
         self.charged = sum(self.parts.values())
 

@@ -81,7 +81,7 @@ def _beside(figure, call, size, costs):
         yield record("messages", "messages", lambda c: c.beside["messages"])
         yield record("copied", "bytes", lambda c: c.beside["copied"])
         yield record("posting", "instructions", lambda c: c.soft)
-        yield record("adapter", "instructions", lambda c: sum(c.adapter.values()))
+        yield record("adapter", "instructions", lambda c: c.standin)
 
 
 def where_it_goes(costs, top):

@@ -21,7 +21,8 @@ KINDS = (
         add_wait remove_wait wait_woken init_wait sk_wait_data sock_def_readable place_entity reweight_ select_task select_idle
         available_idle resched finish_task activate_task deactivate_task prepare_task cpuacct cgroup_account record_times cpu_util
         sugov cpufreq rb_ vruntime avg_ calc_ migrate_ newidle perf_event wakeup_ check_preempt entity_ nohz tick_ get_next_timer
-        next_ timerqueue hrtimer clockevents lapic lowres run_local run_timer timer_ mod_timer del_timer try_to_del_timer
+        next_ timerqueue hrtimer clockevents lapic lowres run_local run_timer timer_
+        mod_timer del_timer try_to_del_timer
         detach_timer detach_if tmigr ktime_ timekeeping read_tsc cpuidle menu_ default_idle do_idle cpu_idle cpu_startup arch_cpu_idle
         ct_ account_ task_tick task_rq set_task is_cpu_allowed dl_ rt_rq min_vruntime hung_ trigger_load internal_add_timer
         lock_timer_base raw_spin_rq native_sched_clock cfs_ yield_ balance_ pelt_ assign_timer"""),
@@ -31,8 +32,8 @@ KINDS = (
         netif gro_ nf_ dst_ neigh fib_ rt_ sk_ sock_rfree sock_wfree sock_efree sock_def eth_ qdisc pfifo sch_direct validate_xmit
         virtio virtqueue vring detach_buf more_used xdp_ rps_ enqueue_to_backlog process_backlog csum do_csum fq_ slab_build_skb
         page_pool xmit_ secure_ flow_ siphash bpf_ msg_zerocopy ptype_ packet_ deliver_ loopback harmonize"""),
-    ("memory", """clear_page kmem kmalloc kfree slab free_ alloc_ get_page put_page page_ rmqueue folio memcg mem_cgroup obj_cgroup memset zone_
-        mod_ gup try_grab unpin pin_ refill_ try_charge drain_ prep_ post_alloc get_any_partial allocate_slab init_on frag_ cache_from
+    ("memory", """clear_page kmem kmalloc kfree slab free_ alloc_ get_page put_page page_ rmqueue folio memcg mem_cgroup obj_cgroup memset
+        zone_ mod_ gup try_grab unpin pin_ refill_ try_charge drain_ prep_ post_alloc get_any_partial allocate_slab init_on frag_ cache_from
         find_vma get_user_pages follow_page shmem filemap put_cpu_partial dma_ lru_ vm_ handle_mm uncharge pcp_ kernel_init_pages
         lock_page kmap kunmap mm_ vmf_ percpu_ref get_partial deactivate_slab new_slab"""),
     ("system call and socket", """entry_ do_syscall syscall_ x64_sys sys_ do_sys se_sys ksys_ vfs_ aa_ apparmor security_ fdget fput fget
