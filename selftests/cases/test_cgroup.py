@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """What a memory cgroup is charged for sockets comes back when connections end otherwise than by close(); the rest is of case socket."""
+import time
+
 from selftests.cases import offload
 from selftests.lab.lab import CLIENT_EXT, NODE_SAN
 
@@ -38,7 +40,7 @@ def charged(lab):
 
 def await_charge(lab, least, most, what):
     """Counters are summed up now and then."""
-    lab.host.until(f"n=$(awk '/^sock /{{print $2}}' {GROUP}/memory.stat); [ $n -ge {least} ] && [ $n -le {most} ]",
+    lab.host.until(f"n=$(awk '/^sock /{{print $2}}' {GROUP}/memory.stat); echo $n; [ $n -ge {least} ] && [ $n -le {most} ]",
                    timeout=offload.patience(lab, 30), what=what)
 
 
@@ -52,7 +54,10 @@ class Filled:
         lab = self.lab
         lab.host.sh(f"mkdir {GROUP}; rm -f /tmp/filled.in; mkfifo /tmp/filled.in")
         self.job = lab.host.bg(f"echo $$ >{GROUP}/cgroup.procs; exec userland memnet-run python3 /tmp/filled.py <>/tmp/filled.in")
-        lab.host.until("memnetctl -j socket show | grep -q ESTAB", timeout=offload.patience(lab, 60), what="connections")
+        end = time.monotonic() + offload.patience(lab, 60)
+        while "filled" not in self.job.output():
+            assert time.monotonic() < end and not self.job.done, self.job.output()
+            time.sleep(0.2)
         await_charge(lab, 4 * (16000 + 65536), 1 << 30, what="what is not read and not sent to be charged")
         return self
 
