@@ -114,6 +114,8 @@ enum guest_state { FREE, OPENED, CONNECTING, CONNECTED, LISTENING, CHILD, CLOSED
  * @in_limit:	granted
  * @out:	position of ours
  * @out_limit:	granted
+ * @backlog:	of a listener: how many of @children there may be
+ * @children:	pushed, and not collected
  */
 struct guest {
 	u32 index;
@@ -122,6 +124,7 @@ struct guest {
 	bool fin_in, fin_out, reset;
 	enum guest_state state;
 	u64 in, in_limit, out, out_limit;
+	u32 backlog, children;
 	bool has_job;			/* the last one, told to be over or not */
 	struct wire_recv_job job;
 	bool has_counter;

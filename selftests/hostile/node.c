@@ -117,11 +117,13 @@ int node_push_child(struct peer *p, u32 listener, u16 gen)
 {
 	struct node *node = node_of(p);
 	u32 index = p->slots / 2 + node->next_child++ % (p->slots / 2);
-	struct guest *g = add(p, index, ++node->child_gen);
+	struct guest *g = add(p, index, ++node->child_gen), *at = find(p, listener);
 	struct wire_msg msg;
 
 	if (!g)
 		return -1;
+	if (at && at->gen == gen)
+		at->children++;
 	g->state = CHILD;
 	g->in_limit = WIRE_INITIAL_WINDOW;
 	g->out_limit = WIRE_INITIAL_WINDOW;
@@ -131,6 +133,14 @@ int node_push_child(struct peer *p, u32 listener, u16 gen)
 	msg.conn.local = node_address(1, 80);
 	msg.conn.peer = node_address(3, 5000 + index % 1000);
 	return node->say(p, &msg, 0);
+}
+
+/* The next one comes; of those there was no room for, none in their place. */
+static void handle_accepted(struct peer *p, struct guest *g, u32 count)
+{
+	g->children -= count < g->children ? count : g->children;
+	if (g->children < g->backlog)
+		node_push_child(p, g->index, g->gen);
 }
 
 static void handle_close(struct peer *p, struct guest *g)
@@ -223,6 +233,8 @@ void node_handle(struct peer *p, const struct inbound *in)
 			break;
 		g->seq = le16_to_cpu(msg->hdr.seq);
 		g->asked = msg->hdr.opcode;
+		if (g->asked == WIRE_LISTEN)
+			g->backlog = le32_to_cpu(msg->listen.backlog);
 		if (g->asked == WIRE_CONNECT)
 			g->state = CONNECTING;
 		if (!(g->asked == WIRE_CONNECT && node_of(p)->hold_connect) &&
@@ -259,7 +271,7 @@ void node_handle(struct peer *p, const struct inbound *in)
 		g->out_limit = wire_word_advance(msg->window.limit, g->gen, g->out_limit);
 		break;
 	case WIRE_ACCEPTED:
-		node_push_child(p, g->index, g->gen);
+		handle_accepted(p, g, le32_to_cpu(msg->accepted.count));
 		break;
 	case WIRE_CLOSE:
 		handle_close(p, g);
