@@ -88,8 +88,8 @@ TEST_BOTH(option_buffers_tiny, "option.buffers")
 	EQ(answer_of(fd).bad, -1);
 	fd = fresh();
 	set_int(fd, SOL_SOCKET, SO_RCVBUF, 1);
-	OK(peer_open_on(fd, "source 100000 3"));
-	recv_pattern(fd, 3, 0, 100000);
+	OK(peer_open_on(fd, "source 15000 3"));
+	recv_pattern(fd, 3, 0, 15000);
 	expect_eof(fd);
 }
 
