@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Programs that fetch: wget, git over plain HTTP, iperf3 in all its directions."""
 import json
+import time
 
 from selftests.apps import app
 from selftests.apps.app import CLIENT_EXT, NODE_EXT
@@ -78,8 +79,17 @@ def test_iperf3_client(lab):
 
 def test_iperf3_server(lab):
     def test(side):
-        with app.Running(side, "iperf3 -s -p 5201 --forceflush", 5201, says="Server listening"):
-            return None, "; ".join(iperf3(side, lambda words: side.client.sh(f"iperf3 -c {NODE_EXT} -p 5201 {words}", timeout=90)))
+        with app.Running(side, "iperf3 -s -p 5201 --forceflush", 5201, says="Server listening") as server:
+            def run(words):
+                # it listens anew for each, and says so
+                run.times += 1
+                end = time.monotonic() + side.patience(30)
+                while server.job.output().count("Server listening") < run.times:
+                    assert time.monotonic() < end, f"it does not listen again: {server.job.output()[-1000:]}"
+                    time.sleep(0.1)
+                return side.client.sh(f"iperf3 -c {NODE_EXT} -p 5201 {words}", timeout=90)
+            run.times = 0
+            return None, "; ".join(iperf3(side, run))
     return app.each(lab, test, accepts=2 * 4 + 6)
 
 
