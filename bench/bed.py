@@ -96,7 +96,7 @@ class Bed:
         modules.build_module(TREE / "bench" / "steer", kernel)
         self.files = {}
         qemu = {}
-        self.lab = Lab(kernel=kernel, smp=2, mem=768, append=APPEND, logdir=logdir, qemu=qemu)
+        self.lab = Lab(kernel=kernel, smp=2, mem=768, append=APPEND, logdir=logdir, qemu=qemu, ext="")
         for vm in self.lab.guests:
             self.files[vm.name] = self.lab.rundir / f"{vm.name}.counts"
             vm.argv += ["-plugin", f"file={user}/libcount.so,out={self.files[vm.name]}"]

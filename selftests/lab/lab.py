@@ -47,16 +47,16 @@ def _sweep():
 class Lab:
     """
     Two guests and a client.  smp, mem, append, qemu (more arguments) may be dicts {"host": ..., "node": ...}; root: which of
-    userland's roots all three have.
+    userland's roots all three have; ext: options of the node's external interface.
     """
 
     def __init__(self, kernel="6.12", smp=1, mem=None, append="", qemu=(), roce="rxe", mtu=9000, kvm=False, logdir=None,
-                 keep=False, root=""):
+                 keep=False, root="", ext=network.KICKED):
         if os.getuid():
             raise LabError("the lab makes namespaces and a tap device: run it as root")
         apt.need("qemu-system-x86_64", "ip", "unshare", "nsenter")
         _sweep()
-        self.kernel, self.keep = kernels.get(kernel), keep
+        self.kernel, self.keep, self.ext = kernels.get(kernel), keep, ext
         self.build = TREE / "build" / kernel
         self.build.mkdir(parents=True, exist_ok=True)
         self.rundir = Path(tempfile.mkdtemp(prefix=f"memnet-lab-{os.getpid()}-"))      # short: it holds Unix sockets
@@ -66,7 +66,7 @@ class Lab:
         shares = (("build", TREE / "build"), ("src", TREE), ("userland", root))
         self.client = network.Client(root)
         self._fds = []
-        opts = "mq=off,host_mtu=%d" % mtu
+        opts = f"mq=off,{network.KICKED},host_mtu={mtu}"
         common = dict(kernel=self.kernel, initrd=initrd, rundir=self.rundir, logdir=self.logdir, shares=shares, kvm=kvm)
         for side, number in (("host", 1), ("node", 0)):
             v4, v6 = (HOST_SAN, HOST_SAN6) if side == "host" else (NODE_SAN, NODE_SAN6)
@@ -89,7 +89,7 @@ class Lab:
             self._fds.append(fd)
             self.node.fds = (fd,)
             self.node.argv += ["-netdev", f"tap,id=ext,fd={fd},vhost=off", "-device",
-                               f"virtio-net-pci,netdev=ext,mac={MAC_EXT % 1},romfile=,mq=off"]
+                               f"virtio-net-pci,netdev=ext,mac={MAC_EXT % 1},romfile=,mq=off,{self.ext}".rstrip(",")]
             self.node.start()
             self.host.start()
             self.node.wait_ready()

@@ -25,6 +25,10 @@ from .cache import TREE, LabError
 from .job import Job, Place
 from .vm import die_with_parent
 
+# QEMU before 9.1 may wait for ever for the guest to say that it has added buffers for what comes: where some had been added
+# while it made sure that there were none, but too few for the packet, the guest has passed the index which it was to tell of
+# (virtio_net_has_buffers() in hw/net/virtio-net.c). Without the index the guest tells whenever it adds some.
+KICKED = "event_idx=off"
 MAC_SAN, MAC_EXT = "52:54:00:00:53:%02x", "52:54:00:00:45:%02x"
 
 _TUNSETIFF, _IFF_TAP, _IFF_NO_PI, _IFF_VNET_HDR = 0x400454ca, 0x0002, 0x1000, 0x4000
