@@ -151,6 +151,7 @@ void memnet_endpoint_gone(struct memnet_endpoint *ep)
 			atomic_dec(&lc->opened);
 		module_put(THIS_MODULE);
 	}
+	memnet_cork_end(ep);
 	if (timer_delete(&ep->orphan)) {
 		memnet_stat_dec(MEMNET_STAT_HOST_ORPHANS);
 		memnet_endpoint_put(ep);
@@ -198,6 +199,7 @@ struct memnet_endpoint *memnet_endpoint_create(gfp_t gfp)
 	INIT_LIST_HEAD(&ep->rx.jobs);
 	INIT_LIST_HEAD(&ep->lost_node);
 	timer_setup(&ep->orphan, orphan_expired, 0);
+	memnet_cork_init(ep);
 	memnet_transmit_init(ep);
 	memnet_rcv_window_init(ep);
 	refcount_set(&ep->refs, 1);

@@ -29,6 +29,7 @@
  *   accept.c      accept
  *   connect.c     connect
  *   send.c        sending calls
+ *   cork.c        what waits a moment for more to come with it
  *   zerocopy.c    sending without a copy
  *   recv.c        receiving calls, poll, ioctls
  *   urgent.c      urgent data
@@ -189,7 +190,8 @@ struct memnet_request {
  * @wmem:	bytes of memory in outgoing buffers, posted ones included
  * @waiter:	to be resumed when the channel can send again; holds a reference while @tx.waiting
  * @orphan:	ends a closed endpoint that does not drain
- * @refs:	table, socket, listener's queue, waiter, timer, each outgoing buffer
+ * @patience:	sends what has waited for more; holds a reference while @tx.patient
+ * @refs:	table, socket, listener's queue, waiter, timers, each outgoing buffer
  * @rcu:	frees it
  */
 struct memnet_endpoint {
@@ -231,6 +233,8 @@ struct memnet_endpoint {
 		bool			fin_sent;
 		bool			want;		/* wait for window with nothing queued */
 		bool			held;		/* the last DATA announced more */
+		bool			patient;	/* @patience runs */
+		bool			cork_due;	/* TCP_CORK, see cork.c */
 		bool			waiting;	/* registered with the channel */
 		bool			close;		/* CLOSE follows everything */
 		bool			close_sent;
@@ -298,6 +302,7 @@ struct memnet_endpoint {
 	atomic_t		wmem;
 	struct memnet_waiter	waiter;
 	struct timer_list	orphan;
+	struct timer_list	patience;
 	refcount_t		refs;
 	struct rcu_head		rcu;
 };
@@ -612,6 +617,10 @@ void memnet_transmit_release(struct memnet_endpoint *ep, struct list_head *drop)
 void memnet_transmit_purge(struct list_head *drop);
 bool memnet_transmit_writable(struct memnet_endpoint *ep, struct sock *sk);
 void memnet_transmit_want(struct memnet_endpoint *ep);
+void memnet_cork_init(struct memnet_endpoint *ep);
+void memnet_cork_end(struct memnet_endpoint *ep);
+bool memnet_cork_wait(struct memnet_endpoint *ep);
+bool memnet_cork_set(struct memnet_endpoint *ep, bool on);
 void memnet_transmit_refresh(struct memnet_endpoint *ep);
 void memnet_transmit_count(struct memnet_endpoint *ep);
 

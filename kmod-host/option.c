@@ -10,7 +10,8 @@
  * while nobody has set an option, and what TCP itself changes, is asked where TCP is (sockopt.c).
  *
  * Options set before the socket has an endpoint are told when it gets one. On a connection
- * TCP_NODELAY and TCP_CORK go in stream order, as messages of the queue; of more than MAX_QUEUED
+ * TCP_NODELAY and TCP_CORK go in stream order, as messages of the queue (or, TCP_CORK, not at all:
+ * cork.c); of more than MAX_QUEUED
  * that wait there only the last value goes, behind everything. All others overtake the stream,
  * whose peer may not read: they are bits of tx.options, and it is the value of the moment that is
  * sent.
@@ -216,6 +217,8 @@ static int tell(struct memnet_sock *mn, int i, int value, gfp_t gfp)
 		memnet_transmit_option(ep, i, &msg);
 		return 0;
 	}
+	if (i == MEMNET_OPT_CORK && READ_ONCE(ep->connected) && memnet_cork_set(ep, value))
+		return 0;
 	if (full && memnet_transmit_replace(ep, &msg))
 		return 0;
 	skb = memnet_transmit_control(ep, &msg, gfp);

@@ -132,6 +132,12 @@ static struct sk_buff *tail_get(struct memnet_endpoint *ep, gfp_t gfp)
 	return skb ?: memnet_transmit_alloc(ep, 0, gfp);
 }
 
+/* More is announced, by this call or by TCP_CORK. */
+static bool may_wait(const struct memnet_endpoint *ep, struct sk_buff *skb, bool more)
+{
+	return (more || (ep->sk && memnet_sk(ep->sk)->opt[MEMNET_OPT_CORK])) && !skb_zcopy(skb);
+}
+
 /* Returns false when the connection has died meanwhile; the buffer is then gone. */
 static bool tail_put(struct memnet_endpoint *ep, struct sk_buff *skb, u32 added, bool more,
 		     bool urgent, u8 record)
@@ -147,11 +153,8 @@ static bool tail_put(struct memnet_endpoint *ep, struct sk_buff *skb, u32 added,
 		WRITE_ONCE(ep->tx.end, ep->tx.end + added);
 		if (unlikely(urgent))
 			ep->tx.urgent = ep->tx.end;
-		/*
-		 * Also with MSG_MORE: it is the node's TCP that corks, and that knows when to
-		 * stop waiting.
-		 */
-		memnet_transmit(ep);
+		if (!may_wait(ep, skb, more) || urgent || !memnet_cork_wait(ep))
+			memnet_transmit(ep);
 		skb = NULL;
 	}
 	spin_unlock_bh(&ep->lock);

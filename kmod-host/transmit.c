@@ -327,6 +327,18 @@ static int send_options(struct memnet_endpoint *ep, u64 mask)
 	return 0;
 }
 
+/* TCP_CORK was set before what is queued. */
+static int send_cork(struct memnet_endpoint *ep)
+{
+	int ret;
+
+	ep->tx.options |= BIT_ULL(MEMNET_OPT_CORK);
+	ret = send_options(ep, BIT_ULL(MEMNET_OPT_CORK));
+	if (!ret)
+		ep->tx.cork_due = false;
+	return ret;
+}
+
 /* Returns 0 when nothing is left or the window is dry. */
 static int send_queue(struct memnet_endpoint *ep)
 {
@@ -335,6 +347,11 @@ static int send_queue(struct memnet_endpoint *ep)
 	bool waits = false;
 	int ret;
 
+	if (unlikely(ep->tx.cork_due) && !list_empty(&ep->tx.queue)) {
+		ret = send_cork(ep);
+		if (ret)
+			return ret;
+	}
 	while ((entry = list_first_entry_or_null(&ep->tx.queue, struct memnet_entry, node))) {
 		waits = has_to_wait(ep);
 		if (waits)
@@ -540,6 +557,7 @@ void memnet_transmit_push(struct memnet_endpoint *ep)
 	if (last) {
 		if (last->kind == MEMNET_ENTRY_DATA)
 			last->more = false;
+		memnet_transmit(ep);
 	} else if (ep->tx.held && ep->connected && !ep->gone && ep->state != TCP_CLOSE) {
 		/* Corked it is not, and told so the node's TCP pushes. */
 		ep->tx.held = false;
@@ -628,6 +646,7 @@ void memnet_transmit_release(struct memnet_endpoint *ep, struct list_head *drop)
 	list_splice_tail_init(&ep->tx.queue, drop);
 	ep->tx.n_controls = 0;
 	ep->tx.options = 0;
+	ep->tx.cork_due = false;
 	ep->tx.offset = 0;
 	ep->tx.fin = false;
 	ep->tx.urgent = 0;
@@ -693,6 +712,9 @@ void memnet_transmit_want(struct memnet_endpoint *ep)
 	spin_lock_bh(&ep->lock);
 	if (ep->lc && ep->sk && !ep->gone && ep->connected && ep->state != TCP_CLOSE) {
 		memnet_transmit_refresh(ep);
+		/* The room may be taken by what waits for more. */
+		if (ep->tx.patient)
+			memnet_transmit(ep);
 		if (ep->tx.end - ep->tx.consumed >= untaken_max(ep->sk)) {
 			ep->tx.want = true;
 			memnet_transmit(ep);

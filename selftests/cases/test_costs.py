@@ -8,6 +8,7 @@ import re
 from selftests.byhand.names import COPIED, COPIED_IN, PLACED, SENT
 from selftests.cases import offload
 from selftests.cases.registered import Told, clean
+from selftests.lab.lab import CLIENT_EXT
 
 
 def setup(lab):
@@ -124,6 +125,56 @@ def test_a_deregistration_asks_about_its_own_jobs(lab):
     # some may be over before; so many are not, with the other region either
     assert own["sent"] > n + n // 10 and own["told"] > n // 10, own
     return f"{n} jobs: {own['told']} answers"
+
+
+RESPONSES = """
+import os, socket, sys
+how, rounds = sys.argv[1], int(sys.argv[2])
+s = socket.socket(socket.AF_INET, socket.SOCK_STREAM, fileno=socket.socket(25, socket.SOCK_STREAM, 0).detach())
+s.connect((sys.argv[3], int(sys.argv[4])))
+file = os.open("/tmp/file", os.O_RDONLY)
+for _ in range(rounds):
+    if how == "cork":
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+    s.send(b"h" * 200, 0 if how == "each" else socket.MSG_MORE if how == "more" else 0)
+    os.sendfile(s.fileno(), file, 0, 1000)
+    if how == "cork":
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
+    assert s.recv(1200, socket.MSG_WAITALL) == b"h" * 200 + b"f" * 1000
+"""
+ECHO = """
+import socket, sys
+l = socket.create_server((sys.argv[1], int(sys.argv[2])))
+while True:
+    c, _ = l.accept()
+    c.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    while data := c.recv(1200, socket.MSG_WAITALL):
+        c.send(data)
+"""
+
+
+def test_what_is_said_to_belong_together_is_one_message(lab):
+    """A header and a file, of which TCP_CORK or MSG_MORE says that one follows the other: a message; without, two."""
+    rounds = 200
+    lab.client.put("/tmp/echo.py", ECHO)
+    echo = lab.client.bg(f"echo $$ >/tmp/echo.pid; exec python3 /tmp/echo.py {CLIENT_EXT} 8009")
+    lab.client.until("ss -Hltn sport = :8009 | grep -q .", what="the echo to listen")
+    lab.host.put("/tmp/responses.py", RESPONSES)
+    lab.host.put("/tmp/file", "f" * 1000)
+    sent = {}
+    for how in ("cork", "more", "each"):
+        with offload.Watch(lab) as w:
+            lab.host.sh(f"userland python3 /tmp/responses.py {how} {rounds} {CLIENT_EXT} 8009", timeout=offload.patience(lab, 60))
+        w.proves(connects=1)
+        assert w.host[SENT] == 1200 * rounds, w.host[SENT]
+        sent[how] = w.host["core.messages_sent"]
+    lab.client.sh("kill $(cat /tmp/echo.pid)")
+    echo.wait(20)
+    clean(lab)
+    # now and then a tick comes between the two
+    assert sent["each"] >= 2 * rounds, sent
+    assert max(sent["cork"], sent["more"]) < rounds + rounds // 2, sent
+    return f"{rounds} responses: {sent}"
 
 
 for _name, _test in list(globals().items()):
