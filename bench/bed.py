@@ -124,6 +124,7 @@ class Bed:
         for vm in lab.guests:
             lab.insmod(vm, "steer", f"cpu={APP}")
         offload.up(lab)
+        self.kept = {}      # what figures share
         self.symbols = {vm.name: Symbols(vm) for vm in lab.guests}
         self.tick = {vm.name: self._tick_price(vm) for vm in lab.guests}
 
@@ -156,13 +157,19 @@ class Bed:
         return {"messages": now["core.messages_sent"] + now["core.messages_received"],
                 "copied": sum(now.get(n, 0) for n in (COPIED_IN, COPIED, READ, TAIL))}
 
+    def spent(self, vms, work):
+        """What happens in these guests while work() runs, a Ran for each; numbers that it returns, by name, are told, too."""
+        before = [(self.moved(vm), self.interrupts(vm)) for vm in vms]
+        counted = [self.counts(vm) for vm in vms]
+        said = {k: v for k, v in work().items() if isinstance(v, int)}
+        counted = [self.counts(vm) - c for vm, c in zip(vms, counted)]
+        after = [(self.interrupts(vm), self.moved(vm)) for vm in vms]
+        return [Ran(counts, ticks2 - ticks, {"interrupts": others2 - others, **{k: moved2[k] - moved[k] for k in moved}, **said})
+                for counts, (moved, (ticks, others)), ((ticks2, others2), moved2) in zip(counted, before, after)]
+
     def run(self, vm, command, timeout=120):
-        """A command on APP; numbers that it says, as key=value, are told, too."""
-        moved, (ticks, others), before = self.moved(vm), self.interrupts(vm), self.counts(vm)
-        said = offload.words(vm.sh(f"exec taskset {mask(APP)} {command}", timeout=timeout))
-        counts, (ticks2, others2), moved2 = self.counts(vm) - before, self.interrupts(vm), self.moved(vm)
-        beside = {"interrupts": others2 - others, **{k: moved2[k] - moved[k] for k in moved}}
-        return Ran(counts, ticks2 - ticks, {**beside, **{k: v for k, v in said.items() if isinstance(v, int)}})
+        """A command on APP; what it says is key=value."""
+        return self.spent([vm], lambda: offload.words(vm.sh(f"exec taskset {mask(APP)} {command}", timeout=timeout)))[0]
 
     def _tick_price(self, vm):
         """
@@ -184,11 +191,22 @@ class Bed:
 
     def slope(self, vm, command, n, repeats=5, less=0):
         """Costs of an operation, one for each repeat; command(n) executes n, and `less` a piece of what is no operation."""
-        out = []
         self.run(vm, command(max(n // 2, 1)))       # warm
+        return self._slopes([vm], lambda k: [self.run(vm, command(k))], n, repeats, less)[0]
+
+    def serving(self, vms, load, n, repeats=5):
+        """
+        Costs, in each of these guests, of an operation that servers do for clients; load(n) makes them ask for n, and ends with them.
+        There may be as many under way as there are, so what is allocated for that many is allocated before.
+        """
+        load(2 * n)
+        return self._slopes(vms, lambda k: self.spent(vms, lambda: load(k)), n, repeats)
+
+    def _slopes(self, vms, ran, n, repeats, less=0):
+        out = [[] for _ in vms]
         for _ in range(repeats):
-            one, two = self.run(vm, command(n)), self.run(vm, command(2 * n))
-            out.append(Cost(two - one, n, self.symbols[vm.name], self.tick[vm.name], less))
+            for costs, vm, one, two in zip(out, vms, ran(n), ran(2 * n)):
+                costs.append(Cost(two - one, n, self.symbols[vm.name], self.tick[vm.name], less))
         return out
 
 

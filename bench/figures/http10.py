@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Instructions charged to the host's application processor for one HTTP/1.0 request, a connection each, of a file of 8 KiB.
+
+A web server of ours in four builds, as the paper's: over the host's own TCP, over the same calls of MemNet, with direct sends, and with
+asynchronous ones; and nginx as Debian has it, natively and over AF_MEMNET.  httperf opens connections at a fixed rate.
+"""
+from bench import serving
+from bench.record import Figure
+from bench.serving import EXAMPLES, NGINX, Load
+
+FIGURE = Figure("http10", 6, "Figure 6: web server, HTTP/1.0", ("instructions", "share"))
+
+# more than any of them can do, so that each is as busy as it gets
+FULL = Load("as fast as it goes", "8K", lambda n: f"--http-version 1.0 --num-conns {n} --rate 2500", 200,
+            at_most={"MemNet": 0.36, "MemNet_Direct": 0.35, "MemNet_Async": 0.30, "nginx over AF_MEMNET": 0.45}, interrupts=1.0, node=1.30)
+ALONE = Load("50 a second", "8K", lambda n: f"--http-version 1.0 --num-conns {n} --rate 50", 80)
+
+
+def measure(bed, options):
+    return serving.measure(bed, options, FIGURE.name, EXAMPLES + NGINX, (FULL, ALONE))

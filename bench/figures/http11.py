@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The same with HTTP/1.1: each connection asks for the file of 8 KiB six times, three requests at once and then the other three."""
+from bench import serving
+from bench.record import Figure
+from bench.serving import EXAMPLES, NGINX, Load
+
+FIGURE = Figure("http11", 8, "Figure 8: web server, HTTP/1.1", ("instructions", "share"))
+
+FULL = Load("as fast as it goes", "8K", lambda n: f"--wsess {n // 6},6,0 --burst-length 3 --rate 2500", 600,
+            at_most={"MemNet": 0.45, "MemNet_Direct": 0.43, "MemNet_Async": 0.36})
+ALONE = Load("20 connections a second", "8K", lambda n: f"--wsess {n // 6},6,0 --burst-length 3 --rate 20", 180)
+
+
+def measure(bed, options):
+    return serving.measure(bed, options, FIGURE.name, EXAMPLES + NGINX, (FULL, ALONE))

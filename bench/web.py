@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The web servers that are measured, and httperf, the client's program that asks them.
+
+    web.files(lab)
+    with web.Example(vm, "memnet") as server:
+        web.httperf(lab, server, "/8K", "--num-conns 100 --rate 200")
+"""
+import re
+import time
+
+from bench.bed import APP, mask
+from selftests.lab.lab import NODE_EXT, LabError
+
+K = 1 << 10
+FOLDER = "/tmp/bench"
+SIZES = {"1K": K, "8K": 8 * K, "64K": 64 * K}
+
+NGINX = f"""
+user root;
+worker_processes 1;
+pid {FOLDER}/nginx.pid;
+error_log {FOLDER}/nginx.error;
+events {{ worker_connections 4096; }}
+http {{
+    access_log off;
+    sendfile on;
+    tcp_nopush on;
+    keepalive_timeout 65;
+    keepalive_requests 1000000;
+    default_type application/octet-stream;
+    client_body_temp_path {FOLDER}/body;
+    proxy_temp_path {FOLDER}/proxy;
+    fastcgi_temp_path {FOLDER}/fastcgi;
+    uwsgi_temp_path {FOLDER}/uwsgi;
+    scgi_temp_path {FOLDER}/scgi;
+    server {{
+        listen 8091 backlog=1024;
+        root {FOLDER}/files;
+    }}
+}}
+"""
+
+
+def files(lab):
+    """What is served, of these sizes, in both guests."""
+    for vm in lab.guests:
+        vm.sh(f"mkdir -p {FOLDER}/files")
+        vm.put(f"{FOLDER}/nginx.conf", NGINX)
+        for name, size in SIZES.items():
+            vm.sh(f"head -c {size} /dev/urandom >{FOLDER}/files/{name}")
+
+
+class Server:
+    """A server on APP of a guest, in a with block; pids are those of its processes."""
+
+    port, pids = None, ()
+
+    def __init__(self, vm):
+        self.vm = vm
+
+    def sleeps(self):
+        """How often its threads have been put to sleep so far."""
+        status = " ".join(f"/proc/{pid}/task/*/status" for pid in self.pids)
+        rows = self.vm.sh(f"grep -h ^voluntary_ctxt_switches: {status}").splitlines()
+        return sum(int(row.split()[1]) for row in rows)
+
+
+class Example(Server):
+    """A build of ours (bench/webserver)."""
+
+    port = 8090
+
+    def __init__(self, vm, build):
+        super().__init__(vm)
+        self.command = f"webserver-{build}"
+
+    def __enter__(self):
+        self.job = self.vm.bg(f"exec taskset {mask(APP)} {self.command} -p {self.port} {FOLDER}/files")
+        end = time.monotonic() + 30
+        while "serving" not in self.job.output():
+            if self.job.done or time.monotonic() > end:
+                raise LabError(f"{self.command} does not serve: {self.job.output()}")
+            time.sleep(0.1)
+        self.pids = self.vm.sh(f"pgrep -x {self.command[:15]}").split()
+        return self
+
+    def __exit__(self, *_):
+        self.job.kill()
+        self.job.wait(20)
+
+
+class Nginx(Server):
+    """Debian's nginx, one worker, as it is or by memnet-run."""
+
+    port = 8091
+
+    def __init__(self, vm, offloaded):
+        super().__init__(vm)
+        self.run = "userland memnet-run" if offloaded else "userland"
+
+    def __enter__(self):
+        self.vm.sh(f"exec taskset {mask(APP)} {self.run} nginx -c {FOLDER}/nginx.conf", timeout=90)
+        self.pids = self.vm.until("pgrep -f '[n]ginx: worker'", what="its worker").split()
+        return self
+
+    def __exit__(self, *_):
+        self.vm.sh(f"kill $(cat {FOLDER}/nginx.pid)", check=False)
+        self.vm.until("! pgrep -f '[n]ginx: '", timeout=60, what="nginx to end")
+
+
+def httperf(lab, server, uri, words, timeout=120):
+    """
+    What httperf says of a load: replies, a good one for each request, or it is no measurement; how long it took, in ms;
+    errors.  Words are its own.
+    """
+    said = lab.client.sh(f"httperf --hog --server {NODE_EXT} --port {server.port} --uri /{uri} --timeout 10 {words}", timeout=timeout)
+    return parsed(said)
+
+
+def parsed(said):
+    total = re.search(r"^Total: connections (\d+) requests (\d+) replies (\d+) test-duration ([\d.]+) s", said, re.M)
+    errors = re.search(r"^Errors: total (\d+)", said, re.M)
+    good = re.search(r"^Reply status: .*\b2xx=(\d+)", said, re.M)
+    if not total or not errors or not good:
+        raise LabError(f"httperf says\n{said[-2000:]}")
+    return {"connections": int(total[1]), "requests": int(total[2]), "replies": int(good[1]), "ms": round(float(total[4]) * 1000),
+            "errors": int(errors[1])}
