@@ -12,6 +12,7 @@ from bench import web
 from bench.calls import where_it_goes
 from bench.record import middle, of_runs, share
 from selftests.cases import offload
+from selftests.lab.cache import LabError
 
 NATIVE, MEMNET = "native", "memnet"
 
@@ -52,6 +53,8 @@ NGINX = (
 )
 # what a processor is taken to execute each second where a cost is told as requests each second
 SPEED = 3e9
+# seconds in which what is on its way comes to an end, and in which connections are closed at the latest
+SETTLE, CLOSED = 0.3, 20
 
 
 class Costs:
@@ -120,7 +123,7 @@ def kernel(cost):
 
 def costs(bed, options, system, load):
     """Costs of a request; measured once for all figures of a run."""
-    key = system.name, load.name
+    key = system.name, load.file, load.words(load.count)
     if key not in bed.kept:
         bed.kept[key] = _costs(bed, options, system, load)
     return bed.kept[key]
@@ -139,17 +142,14 @@ def requests(lab, server, load, n):
     slept, open_before = server.sleeps(), _open(lab)
     said = web.httperf(lab, server, load.file, load.words(n))
     if said["errors"] or said["replies"] != n:
-        raise AssertionError(f"{n} requests, and httperf says {said}")
-    end = time.monotonic() + 20
+        raise LabError(f"{n} requests, and httperf says {said}")
+    end = time.monotonic() + CLOSED
     time.sleep(SETTLE)
     while _open(lab) > open_before:
         if time.monotonic() > end:
-            raise AssertionError(f"connections are not closed: {_open(lab)}, {open_before} before")
+            raise LabError(f"connections are not closed {CLOSED} s later: {_open(lab)}, {open_before} before")
         time.sleep(SETTLE)
     return {**said, "slept": server.sleeps() - slept}
-
-
-SETTLE = 0.3        # seconds in which what is on its way comes to an end
 
 
 def _open(lab):

@@ -9,7 +9,8 @@ import re
 import time
 
 from bench.bed import APP, mask
-from selftests.lab.lab import NODE_EXT, LabError
+from selftests.lab.cache import LabError
+from selftests.lab.lab import NODE_EXT
 
 K = 1 << 10
 FOLDER = "/tmp/bench"
