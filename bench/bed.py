@@ -37,6 +37,7 @@ IDLE = {"default_idle", "default_idle_call", "do_idle", "pv_native_safe_halt", "
         "cpu_idle_poll", "mwait_idle", "arch_cpu_idle"}
 SPIN = {"native_queued_spin_lock_slowpath", "queued_read_lock_slowpath", "queued_write_lock_slowpath", "osq_lock",
         "mutex_spin_on_owner", "rwsem_spin_on_owner"}
+ENTRY = "entry_SYSCALL_64"
 
 
 def ours(module, function):
@@ -62,7 +63,8 @@ class Ran:
 class Cost:
     """
     What one operation costs: .charged, the sum of its .parts; where it went, .by[(module, function)] on APP and .adapter,
-    the same on ADAPTER.  Not charged: .soft, of APP, and .standin, of ADAPTER.  .beside: what else happened.
+    the same on ADAPTER.  Not charged: .soft, of APP, and .standin, of ADAPTER.  .beside: what else happened; .entries: what APP
+    executed where system calls enter the kernel.
     """
 
     def __init__(self, ran, n, symbols, tick, less):
@@ -70,6 +72,7 @@ class Cost:
         self.adapter = {k: v / n for k, v in symbols.functions(ran.counts, ADAPTER).items()}
         self.beside = {k: v / n for k, v in ran.beside.items()}
         self.parts = {"user space": ran.counts.user[APP] / n - less}
+        self.entries = sum(v for (_, function), v in self.by.items() if function.startswith(ENTRY))
         self.soft = self.standin = 0
         for (module, function), v in self.by.items():
             if module in SOFT:
@@ -127,6 +130,7 @@ class Bed:
         self.kept = {}      # what figures share
         self.symbols = {vm.name: Symbols(vm) for vm in lab.guests}
         self.tick = {vm.name: self._tick_price(vm) for vm in lab.guests}
+        self.entry = {vm.name: self._entry_price(vm) for vm in lab.guests}
 
     @staticmethod
     def _interrupts(vm, interface, cpu):
@@ -183,6 +187,15 @@ class Bed:
                 kernel += sign * sum(ran.counts.kernel[APP].values())
                 ticks += sign * ran.ticks
         return kernel / max(ticks, 1)
+
+    def _entry_price(self, vm):
+        """Instructions with which a system call enters the kernel and leaves it: from a program that reads and writes."""
+        cost, = self.slope(vm, lambda n: f"dd if=/dev/zero of=/dev/null bs=1 count={n} 2>/dev/null", 20000, 1)
+        return cost.entries / 2
+
+    def calls(self, vm, cost):
+        """How many system calls an operation made there."""
+        return cost.entries / self.entry[vm.name]
 
     def pause(self, rounds):
         """Instructions of user space that counting so far takes."""

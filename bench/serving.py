@@ -74,6 +74,8 @@ def measure(bed, options, figure, systems, loads):
             found = costs(bed, options, system, load)
             base = next((s for s in systems if s.name == system.base), None)
             yield from records(figure, system, load, found, base and (base, costs(bed, options, base, load)))
+            vm = bed.lab.node if system.where == NATIVE else bed.lab.host
+            yield of_runs(figure, system.name, load.name, "system calls", "system calls", [bed.calls(vm, c) for c in found.host])
             if options.top:
                 print(f"\n{where_it_goes(found.host, options.top)}", flush=True)
                 if found.node:

@@ -9,7 +9,7 @@ from bench import serving
 from bench.figures import http10
 from bench.record import Figure, middle, of_runs
 
-FIGURE = Figure("cpu", 7, "Figure 7: processors, HTTP/1.0", ("processor",))
+FIGURE = Figure("cpu", 7, "Figure 7: processors, HTTP/1.0", stacks=("processor",))
 
 UNIT = "% of Reg TCP's processor"
 PARTS = {

@@ -80,6 +80,20 @@ def test_parts_add_up():
     assert c.charged == sum(c.parts.values())
 
 
+def test_system_calls():
+    """By what is executed where they enter the kernel."""
+    old = dict(WHERE)
+    WHERE.update({20: ("kernel", "entry_SYSCALL_64"), 21: ("kernel", "entry_SYSCALL_64_after_hwframe"), 22: ("kernel", "entry_SYSRETQ")})
+    try:
+        c = cost({1: 5, 20: 300, 21: 100, 22: 70}, {20: 9000})
+    finally:
+        WHERE.clear()
+        WHERE.update(old)
+    assert near(c.entries, 40), c.entries
+    b = types.SimpleNamespace(entry={"host": 20})
+    assert near(bed.Bed.calls(b, types.SimpleNamespace(name="host"), c), 2)
+
+
 def test_kinds():
     """The first that fits, underscores apart; modules by themselves."""
     for function, what in (("rep_movs_alternative", "copies"), ("skb_copy_datagram_iter", "copies"), ("__skb_try_recv_datagram", "TCP/IP"),
@@ -195,6 +209,21 @@ def test_the_report():
     for part in ("<td>&lt;c&gt;</td>", "data:image/svg+xml;base64,PHN2Zz4xPC9zdmc+"):
         assert part in page, (part, page)
     assert "<c>" not in page and "src=\"made" not in page and "MISSED" not in page
+
+
+def test_stacks():
+    """Of a metric's parts, those that matter; records without parts are in no stack."""
+    made, stacks = results(record(parts={"x": 99.8, "y": 0.2}), record(system="b", metric="other", parts={"x": 100.0}),
+                           record(system="c"), stacks=("instructions",)), []
+
+    def heap(title, unit, records, parts):
+        stacks.append((title, [r.system for r in records], parts))
+        return "<svg>parts</svg>"
+    with tempfile.TemporaryDirectory() as folder:
+        report.write(made, Path(folder), lambda *_: "<svg></svg>", heap)
+        assert Path(folder, "made-instructions-parts.svg").read_text() == "<svg>parts</svg>"
+        assert "(made-instructions-parts.svg)" in Path(folder, "report.md").read_text()
+    assert stacks == [("Figure 1: made up: instructions, where they go", ["ours"], ["x"])], stacks
 
 
 def test_what_is_wrong_is_shown_first():
@@ -518,6 +547,8 @@ class Served:
 
     def __init__(self):
         self.kept, self.served, self.lab = {}, [], types.SimpleNamespace(node="node", host="host")
+        self.entry = {"node": 20, "host": 10}
+        self.calls = lambda vm, c: c.charged / self.entry[vm]
 
     def serving(self, vms, load, n, repeats):
         self.served.append((list(vms), n))
@@ -564,6 +595,7 @@ def test_servers():
     assert near(by["ours", "node's kernel"].median, 110 / 80) and by["ours", "node's kernel"].at_most == 1.5
     assert near(by["ours", "interrupts"].median, 1.2) and by["ours", "interrupts"].missed and not by["theirs", "interrupts"].missed
     assert near(by["ours", "host-limited"].median, serving.SPEED / 50) and near(by["ours", "node-limited"].median, serving.SPEED / 110)
+    assert near(by["theirs", "system calls"].median, 5) and near(by["ours", "system calls"].median, 5)
     assert near(by["ours", "adapter"].median, 90) and near(by["ours", "posting"].median, 2) and near(by["ours", "messages"].median, 7)
     assert not {m for s, m in by if s == "theirs"} & {"share", "node", "node-limited", "messages"}, by.keys()
 
