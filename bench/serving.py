@@ -29,8 +29,9 @@ class System:
 @dataclass(frozen=True)
 class Load:
     """
-    What httperf asks for: a file, its own words for {n} requests; at_most: by system, what share of its base's cost a request
-    may have; interrupts and node: how many of the former, and what share of the base's kernel part on the node, at most.
+    What httperf asks for: a file, its own words for n requests, or n requests by so many runs of it; at_most: by system, what share of its base's cost a request
+    may have; interrupts and node: how many of the former, and what share of the base's kernel part on the node, at most;
+    each: how many requests a run of httperf has, if not all.
     """
     name: str
     file: str
@@ -39,6 +40,14 @@ class Load:
     at_most: dict = field(default_factory=dict)
     interrupts: float = None
     node: float = None
+    each: int = 0
+
+    def asked(self, lab, server, n):
+        """What httperf says of n requests."""
+        each = self.each or n
+        if n % each:
+            raise ValueError(f"{n} requests, {each} at a time")
+        return web.httperf(lab, server, self.file, self.words(each), n // each)
 
 
 EXAMPLES = (
@@ -142,7 +151,7 @@ def _costs(bed, options, system, load):
 def requests(lab, server, load, n):
     """A load of n requests, all of them answered and their connections closed; what httperf says, and how often the server slept."""
     slept, open_before = server.sleeps(), _open(lab)
-    said = web.httperf(lab, server, load.file, load.words(n))
+    said = load.asked(lab, server, n)
     if said["errors"] or said["replies"] != n:
         raise LabError(f"{n} requests, and httperf says {said}")
     end = time.monotonic() + CLOSED

@@ -17,7 +17,7 @@ def kept(connections):
 
 OURS = NGINX[1].name
 LOADS = (
-    Load("new connection, 8 KiB", "8K", lambda n: f"--num-conns {n} --rate 2500", 200, at_most={OURS: 0.45}),
+    Load("new connection, 8 KiB", "8K", lambda n: f"--http-version 1.0 --wsess 16,{n // 16},0 --rate 1000", 320, at_most={OURS: 0.45}),
     Load("kept open, 1 KiB", "1K", kept(1), 600, at_most={OURS: 0.55}),
     Load("16 kept open, 1 KiB", "1K", kept(16), 1600, at_most={OURS: 0.40}),
     Load("kept open, 64 KiB", "64K", kept(1), 200, at_most={OURS: 0.50}),

@@ -3,6 +3,8 @@
 """Unit tests of bench, as TAP: costs from made-up counts, records, reports of made-up results, and figures that fail."""
 import contextlib
 import io
+import math
+import re
 import sys
 import tempfile
 import types
@@ -487,9 +489,11 @@ def said(replies=200, bad=0, errors=0):
 
 def test_what_httperf_says():
     """Good replies only."""
-    assert web.parsed(said()) == {"connections": 200, "requests": 200, "replies": 200, "ms": 4012, "errors": 0}
+    assert web.parsed(said()) == {"replies": 200, "ms": 4012, "errors": 0}
+    assert web.parsed(said() + said(150), 2) == {"replies": 350, "ms": 8024, "errors": 0}
     assert web.parsed(said(bad=3))["replies"] == 197 and web.parsed(said(190, errors=10))["errors"] == 10
     raises(LabError, web.parsed, "httperf: connection refused\n")
+    raises(LabError, web.parsed, said(), 2)
 
 
 class Asked:
@@ -520,7 +524,7 @@ def test_requests():
     lab = Asked(said(), sockets=[1, 30, 2, 1])
     got = asked(lab)
     assert got["slept"] == 20 and got["replies"] == 200 and len(lab.sockets) == 1, got
-    assert "--port 8090 --uri /8K " in lab.commands[0] and lab.commands[0].endswith("--num-conns 200"), lab.commands
+    assert "--port 8090 --uri /8K " in lab.commands[0] and "--num-conns 200 ||" in lab.commands[0], lab.commands
     raises(LabError, asked, Asked(said(199)))
     raises(LabError, asked, Asked(said(bad=1)))
     raises(LabError, asked, Asked(said(errors=1)))
@@ -627,9 +631,9 @@ def test_loads():
             assert set(load.at_most) <= {s.name for s in systems}, load
             assert load.file in web.SIZES
             for n in (load.count, 2 * load.count):
-                words = load.words(n).replace("--wsess ", "--num-conns ").replace(",", " --num-calls ", 1).split()
-                given = dict(zip(words[::2], words[1::2]))
-                assert int(given["--num-conns"]) * int(given.get("--num-calls", "1").split(",")[0]) == n, (load, n)
+                each = load.each or n
+                given = re.search(r"--wsess (\d+),(\d+),0|--num-conns (\d+)(?: --num-calls (\d+))?", load.words(each)).groups("")
+                assert math.prod(int(x) for x in given if x) == each and n % each == 0, (load, n)
 
 
 if __name__ == "__main__":
