@@ -31,7 +31,7 @@ from selftests.lab.lab import Lab
 ADAPTER, APP = 0, 1
 APPEND = f"isolcpus=domain,{APP} irqaffinity={ADAPTER} nowatchdog"
 
-OURS = ("memnet", "memnet_core")
+OURS = ("memnet", "memnet_core", "memnet_tcps")
 SOFT = ("rdma_rxe",)
 IDLE = {"default_idle", "default_idle_call", "do_idle", "pv_native_safe_halt", "native_safe_halt", "cpuidle_idle_call",
         "cpu_idle_poll", "mwait_idle", "arch_cpu_idle"}
