@@ -4,7 +4,8 @@
 Each guest has two processors.  What is measured runs on APP.  ADAPTER stands in for an RDMA adapter:
 soft-RoCE's work queue and the SAN's interrupts live there, and so do the rest of the system and the
 test's own shell.  On the node, where native TCP is measured, the external interface interrupts APP;
-it has checksum and segmentation offload.  The completion events of soft-RoCE wake APP (steer/).
+it has checksum and segmentation offload.  The completion events of soft-RoCE wake APP, and who spreads
+his work over the processors is told that APP is the one (steer/).
 
 What is charged to an operation is everything on APP, in user space and in the kernel, but
 
