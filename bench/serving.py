@@ -29,17 +29,16 @@ class System:
 @dataclass(frozen=True)
 class Load:
     """
-    What httperf asks for: a file, its own words for n requests, or n requests by so many runs of it; at_most: by system, what share of its base's cost a request
-    may have; interrupts and node: how many of the former, and what share of the base's kernel part on the node, at most;
-    each: how many requests a run of httperf has, if not all.
+    What httperf asks for: a file, and its own words for n requests; each: how many a run of it has, if not all.  By system,
+    what a request may have: at_most, a share of the base's cost; interrupts; node, a share of the base's kernel part on the node.
     """
     name: str
     file: str
     words: object
     count: int
     at_most: dict = field(default_factory=dict)
-    interrupts: float = None
-    node: float = None
+    interrupts: dict = field(default_factory=dict)
+    node: dict = field(default_factory=dict)
     each: int = 0
 
     def asked(self, lab, server, n):
@@ -109,12 +108,12 @@ def records(figure, system, load, found, base):
         yield node
         if base:
             yield compared(record("", "", kernel, found.node), [kernel(c) for c in base[1].host], metric="node's kernel",
-                           at_most=load.node)
+                           at_most=load.node.get(system.name))
     yield record("host-limited", "requests/s", lambda c: SPEED / c.charged)
     if found.node:
         yield record("node-limited", "requests/s", lambda c: SPEED / c.charged, found.node)
     yield record("interrupts", "interrupts", lambda c: c.beside["interrupts"],
-                 at_most=load.interrupts if system.where == MEMNET else None)
+                 at_most=load.interrupts.get(system.name))
     yield record("sleeps", "sleeps", lambda c: c.beside["slept"])
     if found.node:
         yield record("messages", "messages", lambda c: c.beside["messages"])

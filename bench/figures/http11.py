@@ -9,10 +9,9 @@ from bench.serving import EXAMPLES, NGINX, Load
 
 FIGURE = Figure("http11", 8, "Figure 8: web server, HTTP/1.1", ("instructions", "share"))
 
-FULL = Load("16 clients", "8K", lambda n: f"--wsess {n // 6},6,0 --burst-length 3 --rate 1000", 576,
+FULL = Load("16 clients", "8K", lambda n: f"--wsess {n // 6},6,0 --burst-length 3 --rate 1000", 384,
             at_most={"MemNet": 0.45, "MemNet_Direct": 0.43, "MemNet_Async": 0.36}, each=96)
-ALONE = Load("20 connections a second", "8K", lambda n: f"--wsess {n // 6},6,0 --burst-length 3 --rate 20", 180)
 
 
 def measure(bed, options):
-    return serving.measure(bed, options, FIGURE.name, EXAMPLES + NGINX, (FULL, ALONE))
+    return serving.measure(bed, options, FIGURE.name, EXAMPLES + NGINX, (FULL,))

@@ -4,7 +4,10 @@
 A connection for each request; or requests one after another on connections that stay open, each when the one before is answered.
 nginx has one worker, and sends files by sendfile().
 """
+from dataclasses import replace
+
 from bench import serving
+from bench.figures import http10
 from bench.record import Figure
 from bench.serving import NGINX, Load
 
@@ -17,10 +20,10 @@ def kept(connections):
 
 OURS = NGINX[1].name
 LOADS = (
-    Load("new connection, 8 KiB", "8K", lambda n: f"--http-version 1.0 --wsess 16,{n // 16},0 --rate 1000", 320, at_most={OURS: 0.45}),
-    Load("kept open, 1 KiB", "1K", kept(1), 600, at_most={OURS: 0.55}),
-    Load("16 kept open, 1 KiB", "1K", kept(16), 1600, at_most={OURS: 0.40}),
-    Load("kept open, 64 KiB", "64K", kept(1), 200, at_most={OURS: 0.50}),
+    replace(http10.FULL, name="new connection, 8 KiB", at_most={OURS: 0.45}, interrupts={}, node={}),
+    Load("kept open, 1 KiB", "1K", kept(1), 400, at_most={OURS: 0.55}),
+    Load("16 kept open, 1 KiB", "1K", kept(16), 800, at_most={OURS: 0.40}),
+    Load("kept open, 64 KiB", "64K", kept(1), 100, at_most={OURS: 0.50}),
 )
 
 
