@@ -611,6 +611,14 @@ def test_chosen_servers():
     assert {s for s, _ in by} == {"theirs", "other"} and len(b.served) == 2, by.keys()
 
 
+def test_loads_of_one_name():
+    """Are measured each; the same load of another figure is not measured again."""
+    def both(b, options):
+        for words in (str, lambda n: f"{n} others", str):
+            yield from serving.measure(b, options, "made", SYSTEMS[:1], (Load("all", "8K", words, 100),))
+    assert len(served(f=both)[0].served) == 2
+
+
 def test_processors():
     """The parts of figure 7 add up, too; what costs are of another figure are not measured again."""
     b, by = served(f=cpu.measure)
