@@ -641,7 +641,7 @@ def test_loads():
             assert load.file in web.SIZES
             for n in (load.count, 2 * load.count):
                 each = load.each or n
-                given = re.search(r"--wsess (\d+),(\d+),0|--num-conns (\d+)(?: --num-calls (\d+))?", load.words(each)).groups("")
+                given = re.search(r"--wsess (\d+),(\d+),0(?:\.\d+)?\b|--num-conns (\d+)(?: --num-calls (\d+))?", load.words(each)).groups("")
                 assert math.prod(int(x) for x in given if x) == each and n % each == 0, (load, n)
 
 
