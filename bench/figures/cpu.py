@@ -1,22 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0
 """Where the processors' time goes at the load at which Reg TCP saturates: what host and node execute for one HTTP/1.0 request of 8 KiB,
-as a share of what Reg TCP's host does.  What is left to 100 % is idle.
+as a share of what Reg TCP's host does.  What is left to 100 % is idle; a node that has more than that saturates first.
 
-From the runs of figure 6.  What is charged is in the parts; soft-RoCE's work, which an adapter would do, is told apart: what of it is on
-the application's processor, where it posts and polls, and what is on the one that stands in for the adapter.
+From the runs of figure 6.  Here what soft-RoCE's driver does on the application's processor to post and to poll is part of it, for another
+driver would have to do that, too.  The adapter is the processor that stands in for it, where the rest of soft-RoCE works.
 """
 from bench import serving
 from bench.figures import http10
 from bench.record import Figure, middle, of_runs
 
-FIGURE = Figure("cpu", 7, "Figure 7: processors, HTTP/1.0", stacks=("processor",))
+FIGURE = Figure("cpu", 7, "Figure 7: processors, HTTP/1.0", ("adapter",), stacks=("processor",))
 
 UNIT = "% of Reg TCP's processor"
+POSTING = "posting and completion"
 PARTS = {
     "application": ("user space",),
     "system call and socket": ("system call and socket",),
     "memnet": ("memnet", "memnet_core", "memnet_tcps"),
-    "posting and completion": ("ib_core", "rdma_cm", "ib_cm", "steer"),
+    POSTING: ("ib_core", "rdma_cm", "ib_cm", "steer"),
     "interrupts and waking": ("interrupts", "sleeping, waking, time", "work queues", "timer ticks"),
     "copies": ("copies",),
     "TCP/IP": ("TCP/IP", "virtio_net", "virtio_pci", "virtio_ring", "net_failover", "failover"),
@@ -32,7 +33,7 @@ def part(name):
 
 
 def split(cost, whole):
-    out = {}
+    out = {POSTING: 100 * cost.soft / whole}
     for name, n in cost.parts.items():
         out[part(name)] = out.get(part(name), 0) + 100 * n / whole
     return out
@@ -49,7 +50,7 @@ def measure(bed, options):
 
 
 def _records(name, costs, whole):
-    runs = [100 * c.charged / whole for c in costs]
-    yield of_runs(FIGURE.name, name, http10.FULL.name, "processor", UNIT, runs, parts=middle(runs, [split(c, whole) for c in costs]))
-    yield of_runs(FIGURE.name, name, http10.FULL.name, "posting", UNIT, [100 * c.soft / whole for c in costs])
+    splits = [split(c, whole) for c in costs]
+    runs = [sum(parts.values()) for parts in splits]
+    yield of_runs(FIGURE.name, name, http10.FULL.name, "processor", UNIT, runs, parts=middle(runs, splits))
     yield of_runs(FIGURE.name, name, http10.FULL.name, "adapter", UNIT, [100 * c.standin / whole for c in costs])
