@@ -3,6 +3,8 @@
 """Unit tests of bench, as TAP: costs from made-up counts, records, reports of made-up results, and figures that fail."""
 import contextlib
 import io
+import math
+import re
 import sys
 import tempfile
 import types
@@ -12,11 +14,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.dont_write_bytecode = True
 
-from bench import __main__ as bench, bed, calls, kinds, report     # noqa: E402
+from bench import __main__ as bench, bed, calls, kinds, report, serving, web     # noqa: E402
 from bench.calls import Call, K, Size                       # noqa: E402
 from bench.counter.counts import Counts                     # noqa: E402
-from bench.figures import san                               # noqa: E402
+from bench.figures import cpu, http10, http11, nginx, san   # noqa: E402
 from bench.record import Figure, Results, middle, of_runs, share        # noqa: E402
+from bench.serving import Load, System                      # noqa: E402
 from selftests.lab.cache import LabError                    # noqa: E402
 from selftests.unit import tap                              # noqa: E402
 
@@ -37,7 +40,7 @@ def raises(kind, f, *args):
 
 WHERE = {1: ("kernel", "tcp_sendmsg"), 2: ("memnet", "send_bytes"), 3: ("rdma_rxe", "rxe_post_send"), 4: ("kernel", "default_idle"),
          5: ("kernel", "native_queued_spin_lock_slowpath"), 6: ("ib_core", "ib_cq_poll_work"), 7: ("ib_core", "rdma_query_gid"),
-         8: ("memnet_core", "rx_poll")}
+         8: ("memnet_core", "rx_poll"), 9: ("memnet_tcps", "tcps_rx_pump")}
 
 
 class Symbols:
@@ -61,8 +64,8 @@ def cost(app, adapter, user=0, ticks=0, n=10, tick=100, less=0, beside=None):
 
 def test_what_is_charged():
     """Everything on APP but idling, spinning and soft-RoCE; on ADAPTER what is ours, and ib_core's completion queues."""
-    c = cost({1: 1000, 2: 200, 3: 5000, 4: 7000, 5: 9000}, {1: 100000, 2: 30, 6: 40, 7: 70000, 8: 50, 3: 90000}, user=500)
-    assert near(c.charged, (1000 + 200 + 500 + 30 + 40 + 50) / 10), c.charged
+    c = cost({1: 1000, 2: 200, 3: 5000, 4: 7000, 5: 9000}, {1: 100000, 2: 30, 6: 40, 7: 70000, 8: 50, 3: 90000, 9: 60}, user=500)
+    assert near(c.charged, (1000 + 200 + 500 + 30 + 40 + 50 + 60) / 10), c.charged
     assert near(c.soft, 500) and near(c.standin, (100000 + 70000 + 90000) / 10), (c.soft, c.standin)
     assert c.parts["TCP/IP"] == 100 and c.parts["memnet"] == 20 and c.parts["user space"] == 50, c.parts
     assert not any("rxe" in p for p in c.parts), c.parts
@@ -77,6 +80,20 @@ def test_what_is_taken_off():
 def test_parts_add_up():
     c = cost({i: 7 ** i for i in WHERE}, {i: 5 ** i for i in WHERE}, user=12345, ticks=3, less=17)
     assert c.charged == sum(c.parts.values())
+
+
+def test_system_calls():
+    """By what is executed where they enter the kernel."""
+    old = dict(WHERE)
+    WHERE.update({20: ("kernel", "entry_SYSCALL_64"), 21: ("kernel", "entry_SYSCALL_64_after_hwframe"), 22: ("kernel", "entry_SYSRETQ")})
+    try:
+        c = cost({1: 5, 20: 300, 21: 100, 22: 70}, {20: 9000})
+    finally:
+        WHERE.clear()
+        WHERE.update(old)
+    assert near(c.entries, 40), c.entries
+    b = types.SimpleNamespace(entry={"host": 20})
+    assert near(bed.Bed.calls(b, types.SimpleNamespace(name="host"), c), 2)
 
 
 def test_kinds():
@@ -194,6 +211,21 @@ def test_the_report():
     for part in ("<td>&lt;c&gt;</td>", "data:image/svg+xml;base64,PHN2Zz4xPC9zdmc+"):
         assert part in page, (part, page)
     assert "<c>" not in page and "src=\"made" not in page and "MISSED" not in page
+
+
+def test_stacks():
+    """Of a metric's parts, those that matter; records without parts are in no stack."""
+    made, stacks = results(record(parts={"x": 99.8, "y": 0.2}), record(system="b", metric="other", parts={"x": 100.0}),
+                           record(system="c"), stacks=("instructions",)), []
+
+    def heap(title, unit, records, parts):
+        stacks.append((title, [r.system for r in records], parts))
+        return "<svg>parts</svg>"
+    with tempfile.TemporaryDirectory() as folder:
+        report.write(made, Path(folder), lambda *_: "<svg></svg>", heap)
+        assert Path(folder, "made-instructions-parts.svg").read_text() == "<svg>parts</svg>"
+        assert "(made-instructions-parts.svg)" in Path(folder, "report.md").read_text()
+    assert stacks == [("Figure 1: made up: instructions, where they go", ["ours"], ["x"])], stacks
 
 
 def test_what_is_wrong_is_shown_first():
@@ -331,7 +363,7 @@ def test_the_exit_code():
 def test_the_figures_there_are():
     """They load, and have what a report wants."""
     found = bench.find(bench.names())
-    assert {"san", "sending", "receiving"} <= {f.name for f, _ in found}
+    assert {"san", "sending", "receiving", "http10", "cpu", "http11", "nginx"} <= {f.name for f, _ in found}
     for figure, module in found:
         assert not figure.failed and figure.title and figure.text.strip() and callable(module.measure), figure
 
@@ -433,6 +465,184 @@ def test_the_san():
     refused = PERFTEST | {"ib_send_lat": "Couldn't connect\n"}
     b.lab.host.sh = lambda command, **_: refused["ib_send_lat"]
     raises(AssertionError, list, san.measure(b, bench.parse([])))
+
+
+# --- servers ----------------------------------------------------------------------------------------
+
+SAID = """httperf --hog --timeout=10 --client=0/1 --server=192.168.77.1 --port=8090 --uri=/8K --http-version=1.0 --num-conns=200
+Maximum connect burst length: 1
+
+Total: connections 200 requests 200 replies {replies} test-duration 4.012 s
+
+Connection rate: 49.9 conn/s (20.1 ms/conn, <=2 concurrent connections)
+Reply size [B]: header 110.0 content 8192.0 footer 0.0 (total 8302.0)
+Reply status: 1xx=0 2xx={good} 3xx=0 4xx={bad} 5xx=0
+
+Errors: total {errors} client-timo {errors} socket-timo 0 connrefused 0 connreset 0
+Errors: fd-unavail 0 addrunavail 0 ftab-full 0 other 0
+"""
+
+
+def said(replies=200, bad=0, errors=0):
+    return SAID.format(replies=replies, good=replies - bad, bad=bad, errors=errors)
+
+
+def test_what_httperf_says():
+    """Good replies only."""
+    assert web.parsed(said()) == {"replies": 200, "ms": 4012, "errors": 0}
+    assert web.parsed(said() + said(150), 2) == {"replies": 350, "ms": 8024, "errors": 0}
+    assert web.parsed(said(bad=3))["replies"] == 197 and web.parsed(said(190, errors=10))["errors"] == 10
+    raises(LabError, web.parsed, "httperf: connection refused\n")
+    raises(LabError, web.parsed, said(), 2)
+
+
+class Asked:
+    """A lab whose client is told what to say; sockets that close when they are looked at again."""
+
+    def __init__(self, answer, sockets=(0,)):
+        self.sockets, self.commands = list(sockets), []
+        self.client = types.SimpleNamespace(sh=lambda command, timeout: self.commands.append(command) or answer)
+        self.host = "host"
+
+    def counters(self, vm):
+        return {"host.endpoints": self.sockets.pop(0) if len(self.sockets) > 1 else self.sockets[0], "host.orphans": 0}
+
+
+def asked(lab, n=200):
+    server, slept = types.SimpleNamespace(port=8090), [5, 25]
+    server.sleeps = lambda: slept.pop(0)
+    old = serving.offload.counters, serving.SETTLE, serving.CLOSED
+    serving.offload.counters, serving.SETTLE, serving.CLOSED = lab.counters, 0.001, 0.01
+    try:
+        return serving.requests(lab, server, Load("all", "8K", lambda n: f"--num-conns {n}", 100), n)
+    finally:
+        serving.offload.counters, serving.SETTLE, serving.CLOSED = old
+
+
+def test_requests():
+    """All answered, all closed; or it is no measurement."""
+    lab = Asked(said(), sockets=[1, 30, 2, 1])
+    got = asked(lab)
+    assert got["slept"] == 20 and got["replies"] == 200 and len(lab.sockets) == 1, got
+    assert "--port 8090 --uri /8K " in lab.commands[0] and "--num-conns 200 ||" in lab.commands[0], lab.commands
+    raises(LabError, asked, Asked(said(199)))
+    raises(LabError, asked, Asked(said(bad=1)))
+    raises(LabError, asked, Asked(said(errors=1)))
+    raises(LabError, asked, Asked(said(), sockets=[1, 3]))
+
+
+def test_slopes_of_a_server():
+    """For each guest its own, of N more; with as many as there will be first."""
+    asked_for = []
+
+    def spent(vms, work):
+        n = work()["replies"]
+        return [bed.Ran(counts({1: 500 + n * k}, {}, 7), 0, {"replies": n}) for k in (10, 30)]
+    b = types.SimpleNamespace(spent=spent, symbols={"host": Symbols, "node": Symbols}, tick={"host": 0, "node": 0})
+    b._slopes = lambda *args: bed.Bed._slopes(b, *args)
+    vms = [types.SimpleNamespace(name=n) for n in ("host", "node")]
+    host, node = bed.Bed.serving(b, vms, lambda n: asked_for.append(n) or {"replies": n}, 100, 2)
+    assert asked_for == [200, 100, 200, 100, 200] and len(host) == len(node) == 2
+    assert near(host[0].charged, 10) and near(node[1].charged, 30) and host[0].beside == {"replies": 1}
+
+
+class Served:
+    """A bed where servers cost what they are said to."""
+
+    def __init__(self):
+        self.kept, self.served, self.lab = {}, [], types.SimpleNamespace(node="node", host="host")
+        self.entry = {"node": 20, "host": 10}
+        self.calls = lambda vm, c: c.charged / self.entry[vm]
+
+    def serving(self, vms, load, n, repeats):
+        self.served.append((list(vms), n))
+        beside = {"interrupts": 12, "slept": 10, "messages": 70, "copied": 40, "replies": 10}
+        of = lambda user, app, adapter: [cost({1: app, 3: 20, 6: 10}, {8: adapter, 3: 900}, user=user + i, beside=beside) for i in range(repeats)]
+        return [of(200, 790, 0)] if vms == ["node"] else [of(200, 190, 100), of(0, 1090, 0)]
+
+
+class Serves:
+    def __init__(self, vm):
+        self.vm = vm
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+
+SYSTEMS = (System("theirs", serving.NATIVE, Serves), System("ours", serving.MEMNET, Serves, "theirs"),
+           System("other", serving.MEMNET, Serves, "theirs"))
+
+
+def served(*argv, systems=SYSTEMS, f=None):
+    b, old = Served(), (web.files, web.Example)
+    web.files, web.Example = lambda lab: None, lambda vm, build: Serves(vm)
+    loads = (Load("all", "8K", str, 100, {"ours": 0.4}, {"ours": 1.0}, {"ours": 1.5}),)
+    try:
+        found = list((f or (lambda b, o: serving.measure(b, o, "made", systems, loads)))(b, bench.parse(list(argv))))
+    finally:
+        web.files, web.Example = old
+    return b, {(r.system, r.metric): r for r in found}
+
+
+def test_servers():
+    b, by = served("--repeats", "1")
+    assert b.served == [(["node"], 100), (["host", "node"], 100), (["host", "node"], 100)], b.served
+    ours, theirs = by["ours", "instructions"], by["theirs", "instructions"]
+    assert near(theirs.median, 100) and near(ours.median, 50) and near(by["ours", "node"].median, 110), (theirs, ours)
+    for r in by.values():
+        assert not r.parts or near(sum(r.parts.values()), r.median), r
+    assert near(by["ours", "share"].median, 0.5) and by["ours", "share"].missed and by["other", "share"].at_most is None
+    # of 110 of the node's kernel, 80 of native TCP's
+    assert near(by["ours", "node's kernel"].median, 110 / 80) and by["ours", "node's kernel"].at_most == 1.5
+    assert near(by["ours", "interrupts"].median, 1.2) and by["ours", "interrupts"].missed
+    assert not any(by[s, m].at_most for s in ("theirs", "other") for m in ("interrupts", "instructions"))
+    assert near(by["ours", "host-limited"].median, serving.SPEED / 50) and near(by["ours", "node-limited"].median, serving.SPEED / 110)
+    assert near(by["theirs", "system calls"].median, 5) and near(by["ours", "system calls"].median, 5)
+    assert near(by["ours", "adapter"].median, 90) and near(by["ours", "posting"].median, 2) and near(by["ours", "messages"].median, 7)
+    assert not {m for s, m in by if s == "theirs"} & {"share", "node", "node-limited", "messages"}, by.keys()
+
+
+def test_chosen_servers():
+    """What they are compared with is measured all the same, and once."""
+    b, by = served("--call", "oth")
+    assert {s for s, _ in by} == {"theirs", "other"} and len(b.served) == 2, by.keys()
+
+
+def test_loads_of_one_name():
+    """Are measured each; the same load of another figure is not measured again."""
+    def both(b, options):
+        for words in (str, lambda n: f"{n} others", str):
+            yield from serving.measure(b, options, "made", SYSTEMS[:1], (Load("all", "8K", words, 100),))
+    assert len(served(f=both)[0].served) == 2
+
+
+def test_processors():
+    """The parts of figure 7 add up, too; what costs are of another figure are not measured again."""
+    b, by = served(f=cpu.measure)
+    assert len(b.served) == len(serving.EXAMPLES)
+    reg, host, node = (by[s, "processor"] for s in ("Reg TCP, host", "MemNet, host", "MemNet, node"))
+    assert 101 < reg.median < 103 and 51 < host.median < 53 and 111 < node.median < 113, (reg, host, node)
+    for r in (reg, host, node):
+        assert near(sum(r.parts.values()), r.median), r
+    assert near(host.parts["memnet"], 100 * 10 / serving.median(next(iter(b.kept.values())).host)), host.parts
+    assert near(host.parts["posting and completion"], 100 * (2 + 1) / 100.2) and ("Reg TCP, node", "processor") not in by
+    assert cpu.part("memnet_core, on the adapter's processor") == "memnet" and cpu.part("nf_tables") == cpu.OTHER
+
+
+def test_loads():
+    """Whole requests on whole connections, for N and 2 N; systems that have targets exist."""
+    for figure, loads, systems in ((http10, (http10.FULL, http10.ALONE), serving.EXAMPLES + serving.NGINX),
+                                   (http11, (http11.FULL,), serving.EXAMPLES), (nginx, nginx.LOADS, serving.NGINX)):
+        for load in loads:
+            assert set(load.at_most) | set(load.interrupts) | set(load.node) <= {s.name for s in systems}, load
+            assert load.file in web.SIZES
+            for n in (load.count, 2 * load.count):
+                each = load.each or n
+                given = re.search(r"--wsess (\d+),(\d+),0(?:\.\d+)?\b|--num-conns (\d+)(?: --num-calls (\d+))?", load.words(each)).groups("")
+                assert math.prod(int(x) for x in given if x) == each and n % each == 0, (load, n)
 
 
 if __name__ == "__main__":
