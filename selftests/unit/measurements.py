@@ -17,7 +17,7 @@ sys.dont_write_bytecode = True
 from bench import __main__ as bench, bed, calls, kinds, report, serving, web     # noqa: E402
 from bench.calls import Call, K, Size                       # noqa: E402
 from bench.counter.counts import Counts                     # noqa: E402
-from bench.figures import cpu, http10, http11, nginx, san   # noqa: E402
+from bench.figures import cpu, http10, http11, model, nginx, san   # noqa: E402
 from bench.record import Figure, Results, middle, of_runs, share        # noqa: E402
 from bench.serving import Load, System                      # noqa: E402
 from selftests.lab.cache import LabError                    # noqa: E402
@@ -630,6 +630,21 @@ def test_processors():
     assert near(host.parts["memnet"], 100 * 10 / serving.median(next(iter(b.kept.values())).host)), host.parts
     assert near(host.parts["posting and completion"], 100 * (2 + 1) / 100.2) and ("Reg TCP, node", "processor") not in by
     assert cpu.part("memnet_core, on the adapter's processor") == "memnet" and cpu.part("nf_tables") == cpu.OTHER
+
+
+def test_the_model():
+    of = {ratio: {m: v for m, (_, v) in model.gains(*ratio, 40.0, 120.0, 100.0).items()} for ratio in ((1, 1), (1, 4), (4, 1))}
+    # the node is the limit: 100 / 120; with 120 of host's work for a request both are busy
+    assert near(of[1, 1]["throughput"], 100 / 120) and near(of[1, 1]["most"], 180 / 120), of
+    assert near(of[1, 1]["pays from"], 20) and near(of[1, 1]["of all"], 50 / 120), of
+    assert near(model.throughput(1, 1, 40, 120, 80) * (100 + 80), of[1, 1]["most"])
+    assert near(model.throughput(1, 1, 40, 120, 20) * (100 + 20), 1)
+    # the host is
+    assert near(of[1, 4]["throughput"], 2.5) and near(of[1, 4]["most"], 2.5) and of[1, 4]["pays from"] == 0, of
+    assert near(of[4, 1]["throughput"], 100 / 480) and near(of[4, 1]["pays from"], 380), of
+    assert all(of[ratio]["of all"] < 1 for ratio in of), of
+    # an offload that costs the host more than what it takes from it
+    assert "pays from" not in model.gains(1, 1, 110.0, 10.0, 100.0)
 
 
 def test_loads():
