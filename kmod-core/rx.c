@@ -323,70 +323,6 @@ static void rx_work(struct work_struct *work)
 		schedule_timeout_uninterruptible(STARVING_DELAY);
 }
 
-/* Copies a payload into the free tail of the last page of @skb, if it fits there. */
-static bool rx_copy_to_tail(struct memnet_rx *rx, struct sk_buff *skb)
-{
-	struct ib_device *dev = rx->ch->rdma.dev;
-	skb_frag_t *frag;
-	u32 end;
-
-	if (!skb || !skb_shinfo(skb)->nr_frags || rx->len > PAGE_SIZE)
-		return false;
-	frag = &skb_shinfo(skb)->frags[skb_shinfo(skb)->nr_frags - 1];
-	end = skb_frag_off(frag) + skb_frag_size(frag);
-	if (end + rx->len > PAGE_SIZE)
-		return false;
-	ib_dma_sync_single_for_cpu(dev, rx->dma[0], rx->len, DMA_FROM_DEVICE);
-	memcpy(page_address(skb_frag_page(frag)) + end, page_address(rx->pages[0]), rx->len);
-	ib_dma_sync_single_for_device(dev, rx->dma[0], rx->len, DMA_FROM_DEVICE);
-	skb_frag_size_add(frag, rx->len);
-	skb->len += rx->len;
-	skb->data_len += rx->len;
-	return true;
-}
-
-/**
- * memnet_rx_enqueue() - put the payload of a message at the end of a queue
- * @rx: message with payload, in the owner's receive()
- * @queue: queue, locked by the caller; its last buffer, if any, was made here or has no page
- *   fragments
- * @tail_copied: bytes that were copied instead of handed on as pages
- *
- * Never fails. What fits into the free tail of the queue's last page is copied there, else the
- * pages themselves move to the queue, so that two neighbouring pages always hold more than one
- * page of payload.
- *
- * Return: number of pages added to the queue.
- */
-unsigned int memnet_rx_enqueue(struct memnet_rx *rx, struct sk_buff_head *queue,
-			       unsigned int *tail_copied)
-{
-	struct memnet_channel *ch = rx->ch;
-	struct sk_buff *skb;
-	u32 left = rx->len;
-	unsigned int i;
-
-	*tail_copied = 0;
-	if (rx_copy_to_tail(rx, skb_peek_tail(queue))) {
-		memnet_stat_add(MEMNET_STAT_TAIL_COPIED, rx->len);
-		*tail_copied = rx->len;
-		return 0;
-	}
-	skb = ch->rx.spare;
-	ch->rx.spare = NULL;
-	for (i = 0; left; i++) {
-		u32 size = min_t(u32, left, MEMNET_RX_CHUNK);
-
-		ib_dma_unmap_page(ch->rdma.dev, rx->dma[i], MEMNET_RX_CHUNK, DMA_FROM_DEVICE);
-		skb_add_rx_frag(skb, i, rx->pages[i], 0, size, PAGE_SIZE);
-		rx->pages[i] = NULL;
-		left -= size;
-	}
-	__skb_queue_tail(queue, skb);
-	return i;
-}
-EXPORT_SYMBOL_GPL(memnet_rx_enqueue);
-
 /**
  * memnet_rx_copy() - copy the payload of a message that fits into a page
  * @rx: message with payload, in the owner's receive()
@@ -401,6 +337,87 @@ void memnet_rx_copy(struct memnet_rx *rx, void *to)
 	ib_dma_sync_single_for_device(dev, rx->dma[0], rx->len, DMA_FROM_DEVICE);
 }
 EXPORT_SYMBOL_GPL(memnet_rx_copy);
+
+/*
+ * Copies a payload into the room that a buffer has by itself. On the host, where all that is done
+ * with it is that it is read; the node hands pages on to TCP.
+ */
+static bool rx_copy_short(struct memnet_rx *rx, struct sk_buff *skb)
+{
+	if (!rx->ch->cfg.host_side || skb_is_nonlinear(skb) || rx->len > skb_tailroom(skb))
+		return false;
+	memnet_rx_copy(rx, skb_put(skb, rx->len));
+	memnet_stat_add(MEMNET_STAT_TAIL_COPIED, rx->len);
+	return true;
+}
+
+/* Copies a payload into the free tail of the last page of @skb, if it fits there. */
+static bool rx_copy_to_tail(struct memnet_rx *rx, struct sk_buff *skb)
+{
+	struct ib_device *dev = rx->ch->rdma.dev;
+	skb_frag_t *frag;
+	u32 end;
+
+	if (!skb_shinfo(skb)->nr_frags || rx->len > PAGE_SIZE)
+		return false;
+	frag = &skb_shinfo(skb)->frags[skb_shinfo(skb)->nr_frags - 1];
+	end = skb_frag_off(frag) + skb_frag_size(frag);
+	if (end + rx->len > PAGE_SIZE)
+		return false;
+	ib_dma_sync_single_for_cpu(dev, rx->dma[0], rx->len, DMA_FROM_DEVICE);
+	memcpy(page_address(skb_frag_page(frag)) + end, page_address(rx->pages[0]), rx->len);
+	ib_dma_sync_single_for_device(dev, rx->dma[0], rx->len, DMA_FROM_DEVICE);
+	skb_frag_size_add(frag, rx->len);
+	skb->len += rx->len;
+	skb->data_len += rx->len;
+	memnet_stat_add(MEMNET_STAT_TAIL_COPIED, rx->len);
+	return true;
+}
+
+/**
+ * memnet_rx_enqueue() - put the payload of a message at the end of a queue
+ * @rx: message with payload, in the owner's receive()
+ * @queue: queue, locked by the caller; its last buffer, if any, was made here or has no page
+ *   fragments
+ * @tail_copied: bytes that were added to the last buffer
+ *
+ * Never fails. What fits into the free tail of the queue's last page is copied there, else the
+ * pages themselves move to the queue, so that two neighbouring pages always hold more than one
+ * page of payload. On the host what comes first into an empty queue is copied if it is short: a
+ * request, mostly, that is read at once, and whose page would have to be replaced by another one.
+ *
+ * Return: number of pages added to the queue.
+ */
+unsigned int memnet_rx_enqueue(struct memnet_rx *rx, struct sk_buff_head *queue,
+			       unsigned int *tail_copied)
+{
+	struct memnet_channel *ch = rx->ch;
+	struct sk_buff *skb;
+	u32 left = rx->len;
+	unsigned int i;
+
+	*tail_copied = 0;
+	skb = skb_peek_tail(queue);
+	if (skb && (rx_copy_short(rx, skb) || rx_copy_to_tail(rx, skb))) {
+		*tail_copied = rx->len;
+		return 0;
+	}
+	if (!skb && rx_copy_short(rx, ch->rx.spare))
+		left = 0;
+	skb = ch->rx.spare;
+	ch->rx.spare = NULL;
+	for (i = 0; left; i++) {
+		u32 size = min_t(u32, left, MEMNET_RX_CHUNK);
+
+		ib_dma_unmap_page(ch->rdma.dev, rx->dma[i], MEMNET_RX_CHUNK, DMA_FROM_DEVICE);
+		skb_add_rx_frag(skb, i, rx->pages[i], 0, size, PAGE_SIZE);
+		rx->pages[i] = NULL;
+		left -= size;
+	}
+	__skb_queue_tail(queue, skb);
+	return i;
+}
+EXPORT_SYMBOL_GPL(memnet_rx_enqueue);
 
 /**
  * memnet_rx_init() - prepare the fields of the receive queue

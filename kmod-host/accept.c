@@ -9,11 +9,19 @@
  */
 #include "memnet.h"
 
+/* Or perhaps an error. */
+static bool has_native_child(const struct memnet_sock *mn)
+{
+	const struct sock *sk = mn->native ? mn->native->sk : NULL;
+
+	return sk && (sk->sk_state != TCP_LISTEN || inet_csk_listen_poll(sk));
+}
+
 static int take_native_child(struct sock *sk, struct socket **child)
 {
 	struct memnet_sock *mn = memnet_sk(sk);
 
-	if (!mn->native)
+	if (!has_native_child(mn))
 		return -EAGAIN;
 	return kernel_accept(mn->native, child, O_NONBLOCK);
 }
@@ -57,6 +65,17 @@ static int wait_for_child(struct sock *sk, long timeo, struct memnet_endpoint **
 	return ret;
 }
 
+/* There is no child, and nothing else to be told: known before anything is made for one. */
+static bool is_empty(const struct sock *sk)
+{
+	const struct memnet_sock *mn = memnet_sk(sk);
+
+	if (!mn->delegated && (sk->sk_state != TCP_LISTEN || mn->refused ||
+			       (mn->ep && READ_ONCE(mn->ep->listener.queued))))
+		return false;
+	return !has_native_child(mn);
+}
+
 /* Clears *@empty when another child waits; of a native listener's children that is not known. */
 static int memnet_do_accept(struct socket *sock, struct socket *newsock, int flags, bool kern,
 			    int *empty)
@@ -65,13 +84,19 @@ static int memnet_do_accept(struct socket *sock, struct socket *newsock, int fla
 	struct memnet_endpoint *child = NULL;
 	struct socket *native = NULL;
 	struct memnet_endpoint *ep;
+	long timeo;
 	int ret;
 
+	lock_sock(sk);
+	timeo = sock_rcvtimeo(sk, flags & O_NONBLOCK);
+	ret = -EAGAIN;
+	if (!timeo && is_empty(sk))
+		goto out;
+	ret = -ENOMEM;
 	newsk = memnet_sock_alloc(sock_net(sk), NULL, sk->sk_family, GFP_KERNEL, kern);
 	if (!newsk)
-		return -ENOMEM;
-	lock_sock(sk);
-	ret = wait_for_child(sk, sock_rcvtimeo(sk, flags & O_NONBLOCK), &child, &native);
+		goto out;
+	ret = wait_for_child(sk, timeo, &child, &native);
 	if (!ret)
 		memnet_inherit_options(newsk, sk, child);
 	ep = memnet_sk(sk)->ep;
@@ -99,6 +124,9 @@ static int memnet_do_accept(struct socket *sock, struct socket *newsock, int fla
 	/* Should it fail, @newsock is released with what it has. */
 	ret = memnet_socket_list(newsk);
 	release_sock(newsk);
+	return ret;
+out:
+	release_sock(sk);
 	return ret;
 }
 

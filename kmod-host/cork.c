@@ -5,7 +5,7 @@
  * Of a program that says that more follows (TCP_CORK, MSG_MORE, the inner pieces of a sendfile)
  * the bytes are not sent at once, while they are fewer than a message holds: what follows joins
  * them in one buffer. It is the node's TCP that corks, with its own rules and its own patience;
- * here they only set out later, by a tick or two at most, and whatever else calls
+ * here they only set out later, by some milliseconds at most, and whatever else calls
  * memnet_transmit() meanwhile sends them as well. So nobody else has to know of this: not the end
  * of the stream, not a message that keeps its order, not a job.
  *
@@ -15,7 +15,7 @@
  */
 #include "memnet.h"
 
-#define PATIENCE	1	/* jiffies */
+#define PATIENCE	msecs_to_jiffies(4)
 
 static void patience_ended(struct timer_list *timer)
 {

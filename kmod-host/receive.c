@@ -54,7 +54,7 @@ static int receive_data(struct memnet_endpoint *ep, struct memnet_rx *rx)
 	if (rx->len && !ep->tx.close) {
 		pages = memnet_rx_enqueue(rx, &ep->rx.queue, &copied);
 		ep->rx.pages += pages;
-		if (pages)
+		if (!copied)
 			hold(ep, skb_peek_tail(&ep->rx.queue)->truesize);
 		memnet_stat_add(MEMNET_STAT_PAGES_HELD, pages);
 	}

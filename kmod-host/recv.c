@@ -144,8 +144,8 @@ static int recv_locked(struct sock *sk, struct msghdr *msg, size_t len, int flag
 	u32 from = max(sk_peek_offset(sk, flags), 0);	/* where copying begins */
 	unsigned int undone = memnet_sk(sk)->disconnects;
 	struct sk_buff_head done;
+	bool gone, waits = false;
 	int ret = 0, copied = 0;
-	bool gone;
 	u8 type = 0;
 
 	if (sk->sk_state == TCP_LISTEN)
@@ -153,7 +153,6 @@ static int recv_locked(struct sock *sk, struct msghdr *msg, size_t len, int flag
 	if (!ep || (!ep->connected && sk->sk_state != TCP_SYN_SENT))
 		return sock_error(sk) ?: sk->sk_shutdown & RCV_SHUTDOWN ? 0 : -ENOTCONN;
 	__skb_queue_head_init(&done);
-	add_wait_queue(sk_sleep(sk), &wait);
 	for (;;) {
 		if (unlikely(READ_ONCE(ep->rx.urg) || READ_ONCE(ep->rx.urg_old))) {
 			if (!memnet_urgent_ahead(ep, from)) {
@@ -231,6 +230,11 @@ static int recv_locked(struct sock *sk, struct msghdr *msg, size_t len, int flag
 				break;
 			}
 		}
+		if (!waits) {	/* look again at everything that somebody may wake us for */
+			add_wait_queue(sk_sleep(sk), &wait);
+			waits = true;
+			continue;
+		}
 		/* The window is opened as far as it may be; who wants more waits, as for TCP's. */
 		if (flags & MSG_PEEK)
 			memnet_rcv_window_need(ep, from + target - copied);
@@ -252,7 +256,8 @@ static int recv_locked(struct sock *sk, struct msghdr *msg, size_t len, int flag
 			continue;
 		break;
 	}
-	remove_wait_queue(sk_sleep(sk), &wait);
+	if (waits)
+		remove_wait_queue(sk_sleep(sk), &wait);
 	return copied ?: ret;
 }
 
