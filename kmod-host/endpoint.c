@@ -477,9 +477,7 @@ struct memnet_endpoint *memnet_endpoint_next_child(struct memnet_endpoint *ep)
 	if (child) {
 		list_del_init(&child->node);
 		WRITE_ONCE(ep->listener.queued, ep->listener.queued - 1);
-		ep->listener.collected++;
-		if (ep->lc)
-			memnet_transmit(ep);
+		memnet_transmit_collected(ep, 1);
 	}
 	spin_unlock_bh(&ep->lock);
 	return child;

@@ -594,6 +594,7 @@ struct sk_buff *memnet_transmit_alloc(struct memnet_endpoint *ep, u32 linear, gf
 void memnet_transmit_charge(struct sk_buff *skb, u32 bytes);
 struct sk_buff *memnet_transmit_control(struct memnet_endpoint *ep, struct wire_msg *msg,
 					gfp_t gfp);
+void memnet_transmit_collected(struct memnet_endpoint *ep, u32 n);
 void memnet_transmit_add(struct memnet_endpoint *ep, struct sk_buff *skb);
 void memnet_transmit_option(struct memnet_endpoint *ep, int i, const struct wire_msg *msg);
 bool memnet_transmit_replace(struct memnet_endpoint *ep, const struct wire_msg *msg);

@@ -214,11 +214,11 @@ static int receive_new_connection(struct link_channel *lc, const struct wire_msg
 			list_add_tail(&ep->node, &listener->listener.queue);
 			WRITE_ONCE(listener->listener.queued, listener->listener.queued + 1);
 			memnet_endpoint_wake(listener, MEMNET_WAKE_READ);
+			memnet_transmit_collected(listener, 0);
 			queued = true;
 		} else {
 			/* On its way when listen() lowered the backlog: nobody will collect it. */
-			listener->listener.collected++;
-			memnet_transmit(listener);
+			memnet_transmit_collected(listener, 1);
 		}
 		spin_unlock_bh(&listener->lock);
 	}

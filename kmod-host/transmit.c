@@ -412,14 +412,15 @@ static int send_queue(struct memnet_endpoint *ep)
 
 /*
  * As long as the node is not told of children that were collected they take the places of others:
- * of few places few, and of many not so many that a peer would wait for one.
+ * of few places none, and of many some while half of all are free.
  */
 static bool collected_untold(const struct memnet_endpoint *ep)
 {
 	u32 few = min(ep->listener.backlog / 32, 32U);
 
 	return ep->listener.collected && ep->state == TCP_LISTEN &&
-	       (ep->listener.collected > few || !ep->listener.queued);
+	       (ep->listener.collected > few ||
+		ep->listener.queued >= ep->listener.backlog / 2);
 }
 
 /* What does not keep the stream's order. */
@@ -470,6 +471,19 @@ static int send_aside(struct memnet_endpoint *ep)
 		ep->listener.collected = 0;
 	}
 	return 0;
+}
+
+/**
+ * memnet_transmit_collected() - a listener's queue has changed
+ * @ep: listener, locked
+ * @n: children that were collected, 0 where one has come
+ */
+void memnet_transmit_collected(struct memnet_endpoint *ep, u32 n)
+{
+	lockdep_assert_held(&ep->lock);
+	ep->listener.collected += n;
+	if (collected_untold(ep))
+		memnet_transmit(ep);
 }
 
 /**
