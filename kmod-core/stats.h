@@ -22,7 +22,7 @@
  * @MEMNET_STAT_CREDIT_STALLS: sends that waited for credits or room
  * @MEMNET_STAT_RX_DEFERRED: messages that waited for memory
  * @MEMNET_STAT_RX_STARVED: receive requests that waited for pages
- * @MEMNET_STAT_TAIL_COPIED: bytes copied into the tail of a page on arrival
+ * @MEMNET_STAT_TAIL_COPIED: bytes copied on arrival, into the tail of a page or a short buffer
  * @MEMNET_STAT_PAGES_HELD: gauge: received pages waiting in endpoints
  * @MEMNET_STAT_PROTOCOL_ERRORS: messages that ended a session
  * @MEMNET_STAT_STALE: messages for endpoints that are gone
