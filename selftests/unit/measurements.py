@@ -15,7 +15,7 @@ sys.dont_write_bytecode = True
 from bench import __main__ as bench, bed, calls, kinds, report     # noqa: E402
 from bench.calls import Call, K, Size                       # noqa: E402
 from bench.counter.counts import Counts                     # noqa: E402
-from bench.figures import san                               # noqa: E402
+from bench.figures import connections, memory, peers, san   # noqa: E402
 from bench.record import Figure, Results, middle, of_runs, share        # noqa: E402
 from selftests.lab.cache import LabError                    # noqa: E402
 from selftests.unit import tap                              # noqa: E402
@@ -331,7 +331,7 @@ def test_the_exit_code():
 def test_the_figures_there_are():
     """They load, and have what a report wants."""
     found = bench.find(bench.names())
-    assert {"san", "sending", "receiving"} <= {f.name for f, _ in found}
+    assert {"san", "sending", "receiving", "memory", "connections", "peers"} <= {f.name for f, _ in found}
     for figure, module in found:
         assert not figure.failed and figure.title and figure.text.strip() and callable(module.measure), figure
 
@@ -433,6 +433,131 @@ def test_the_san():
     refused = PERFTEST | {"ib_send_lat": "Couldn't connect\n"}
     b.lab.host.sh = lambda command, **_: refused["ib_send_lat"]
     raises(AssertionError, list, san.measure(b, bench.parse([])))
+
+
+# --- memory, and many connections -------------------------------------------------------------------
+
+SLABINFO = """slabinfo - version: 2.1
+# name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab> : tunables <limit> <batchcount> <sharedfactor> : slabdata
+MEMNET               {0}    200   1216    4    2 : tunables    0    0    0 : slabdata      1      1      0
+filp                 {0}    200    256   16    1 : tunables    0    0    0 : slabdata     12     12      0
+tiny                 {1}      9      8  512    1 : tunables    0    0    0 : slabdata      1      1      0
+"""
+MEMINFO = """MemTotal:         1000 kB
+MemFree:           {0} kB
+Cached:            100 kB
+Slab:              200 kB
+VmallocUsed:        77 kB
+"""
+ZONEINFO = """Node 0, zone      DMA
+  pagesets
+    cpu: 0
+              count:    2
+              high: 9
+    cpu: 1
+              count:    3
+"""
+
+
+class Machine:
+    """A guest with so many sockets; each takes a page that nothing has a name for."""
+
+    def __init__(self, sockets):
+        self.sockets = sockets
+
+    def sh(self, command, **_):
+        if "drop_caches" in command:
+            return ""
+        assert command == "cat /proc/meminfo; echo ---; cat /proc/zoneinfo; echo ---; cat /proc/slabinfo", command
+        return "---\n".join((MEMINFO.format(600 - 4 * self.sockets), ZONEINFO, SLABINFO.format(self.sockets, self.sockets // 10)))
+
+
+def test_memory_of_a_socket():
+    """Its share of a slab's pages, and the pages of no slab; its file is told apart."""
+    parts = memory.each(memory.look(Machine(10)), memory.look(Machine(50)), 40)
+    assert parts == {"MEMNET": 2048, "filp": 256, "other slabs": 0.8, "pages": 4096}, parts
+    found = {r.metric: r for r in memory.records("ours", "connected", [parts, {**parts, "MEMNET": 2050}], 6000)}
+    assert near(found["memory"].median, 2048 + 256 + 0.8 + 4096 + 1) and found["memory"].at_most is None
+    own = found["without the file"]
+    assert near(own.median, 2048 + 0.8 + 4096 + 1) and own.missed and "filp" not in own.parts
+    assert all(near(sum(r.parts.values()), r.median) for r in found.values())
+
+
+class Kept:
+    """Connections that nobody makes."""
+
+    log = []
+
+    def __init__(self, vm, options, env=""):
+        self.log.append((vm, options, env))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.log.append("ended")
+
+    def open(self, n):
+        self.log.append(n)
+
+    @staticmethod
+    def asking(n):
+        return f"ask {n}"
+
+
+@contextlib.contextmanager
+def kept(module):
+    """A figure's module without real connections; what was asked for."""
+    old, Kept.log = (module.Kept, module.offload.idle), []
+    module.Kept, module.offload.idle = Kept, lambda *_, **__: None
+    try:
+        yield Kept.log
+    finally:
+        module.Kept, module.offload.idle = old
+
+
+def bed_with_guests():
+    b = Bed()
+    b.lab.guests = ()
+    return b
+
+
+def test_many_connections():
+    """More and more of them on one system after the other; what is to hold is how much ours grows."""
+    for argv, numbers in (([], [1, 100, 1000, 10000]), (["--quick"], [1, 100, 1000])):
+        b = bed_with_guests()
+        with kept(connections) as log:
+            found = list(connections.measure(b, bench.parse(argv)))
+        assert [x for x in log if isinstance(x, int)] == 2 * numbers and log.count("ended") == 2, log
+        growth = [r for r in found if r.metric == "growth"]
+        assert len(growth) == 2 * len(numbers) - 2 and all(near(r.median, 1) for r in growth)
+        assert {(r.system, r.at_most) for r in growth} == {("native TCP", None), ("memnet", 1.10)}
+        shares = [r for r in found if r.metric == "share"]
+        assert len(shares) == len(numbers) + 2 and all(r.system == "memnet" and r.median < 0.5 for r in shares), shares
+        assert [c.split()[-2] for _, c, _ in b.asked if c.startswith("mnrequests")] == ["connect"] * 2 + ["accept"] * 2, b.asked
+
+
+def test_peers():
+    """Each is made ready and put away, measured by the same program, and compared with native TCP."""
+    log = []
+
+    @contextlib.contextmanager
+    def ready(bed_):
+        log.append("ready")
+        yield "host", "env X=1 ", "--peer there"
+        log.append("away")
+    old, peers.SYSTEMS = peers.SYSTEMS, ((Call("native TCP", "native", ""), ready), (Call("one", "native", ""), ready),
+                                         (Call("other", "memnet", ""), ready))
+    b = bed_with_guests()
+    try:
+        with kept(peers) as asked:
+            found = list(peers.measure(b, bench.parse(["--call", "other"])))
+    finally:
+        peers.SYSTEMS = old
+    assert log == ["ready", "away"] * 2, log
+    assert {x for x in asked if isinstance(x, tuple)} == {("host", f"--peer there --plain --size {size}", "env X=1 ") for size, _ in peers.SIZES}
+    assert [r.system for r in found if r.metric == "share"] == ["other"] * (len(peers.SIZES) + 1)
+    assert b.asked[2][1] == f"env X=1 mnrequests --peer there --plain connect {peers.MADE}", b.asked
 
 
 if __name__ == "__main__":
