@@ -481,6 +481,7 @@ def test_memory_of_a_socket():
     own = found["without the file"]
     assert near(own.median, 2048 + 0.8 + 4096 + 1) and own.missed and "filp" not in own.parts
     assert all(near(sum(r.parts.values()), r.median) for r in found.values())
+    assert [r.metric for r in memory.records(memory.NODE, "connected", [parts], None)] == ["memory"]
 
 
 class Kept:
