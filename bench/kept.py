@@ -10,38 +10,44 @@ import time
 from bench.bed import APP, mask
 from selftests.lab.cache import LabError
 
-PATH = "/run/mnrequests"
 WITHIN = 240        # seconds, for anything that is asked for
 
 
-class Kept:
-    """The program, in a with block; options are those of the socket programs, and mnrequests' own; env: what it is started with."""
+def asking(kept, n):
+    """The command that has n requests made by all of these together, and says how often they slept."""
+    each, more = divmod(n, len(kept))
+    tell = "; ".join(f"echo ask {each + (i < more)} >{k.path}.in" for i, k in enumerate(kept))
+    hear = "; ".join(f"read a <{k.path}.out; n=$((n + ${{a#slept=}}))" for k in kept)
+    return f"dash -c 'n=0; {tell}; {hear}; echo slept=$n'"
 
-    def __init__(self, vm, options, env="", bound=1200):
-        self.vm, self.job = vm, None
-        self.command = f"taskset {mask(APP)} {env}mnrequests {options} --bound {bound} keep {PATH}"
+
+class Kept:
+    """
+    The program, in a with block; options are those of the socket programs, and mnrequests' own; env: what it is started with;
+    number: which of several it is, each on a processor of its own.
+    """
+
+    def __init__(self, vm, options, env="", number=0, bound=1200):
+        self.vm, self.job, self.path = vm, None, f"/run/mnrequests-{number}"
+        self.command = f"taskset {mask(APP + number)} {env}mnrequests {options} --bound {bound} keep {self.path}"
 
     def __enter__(self):
-        self.vm.sh(f"rm -f {PATH}.in {PATH}.out; mkfifo {PATH}.in {PATH}.out")
+        self.vm.sh(f"rm -f {self.path}.in {self.path}.out; mkfifo {self.path}.in {self.path}.out")
         self.job = self.vm.bg(f"exec {self.command}")
         return self
 
     def __exit__(self, kind, *_):
         if kind is None and not self.job.done:
-            self.vm.sh(f"echo end >{PATH}.in; cat {PATH}.out", timeout=WITHIN)
+            self.vm.sh(f"echo end >{self.path}.in; cat {self.path}.out", timeout=WITHIN)
         self.job.kill()
         self.job.wait(WITHIN)
 
-    @staticmethod
-    def telling(line):
-        """The command that tells it to do something, and ends when that is done, with its answer."""
-        return f"dash -c 'echo {line} >{PATH}.in; read a <{PATH}.out; echo $a; test \"$a\" != \"${{a#slept=}}\"'"
-
     def asking(self, n):
-        return self.telling(f"ask {n}")
+        return asking([self], n)
 
     def tell(self, line):
-        job, end = self.vm.bg("exec " + self.telling(line)), time.monotonic() + WITHIN
+        job = self.vm.bg(f"echo {line} >{self.path}.in; read a <{self.path}.out; echo $a; test \"$a\" != \"${{a#slept=}}\"")
+        end = time.monotonic() + WITHIN
         while not job.done and time.monotonic() < end:
             if self.job.done:       # nobody will answer
                 job.kill()

@@ -24,7 +24,7 @@ from selftests.lab.lab import CLIENT_EXT, HOST_SAN, NODE_SAN
 
 FIGURE = Figure("peers", 12, "Today's peers", ("instructions", "share"))
 
-SIZES = ((200, 400), (8 * K, 300))
+SIZES = ((200, 400), (8 * K, 300), (64 * K, 60))
 MADE = 100
 PORT, ECHO = 4300, 4242
 OFFLOADS = "tx sg tso gso gro rx-gro-hw"
@@ -98,6 +98,8 @@ def smc(bed):
         vm.sh("modprobe smc && userland python3 /mnt/src/bench/load/ueid.py MEMNET-LAB")
     with running(bed.lab.node, f"mnrelay smc {NODE_SAN} {PORT} {CLIENT_EXT} {ECHO}"):
         yield bed.lab.host, "", OVER_THE_SAN + " --domain 43"
+        # it falls back to TCP without a word
+        bed.lab.host.sh("rdma res show qp | grep -F '[smc]'")
 
 
 @contextmanager

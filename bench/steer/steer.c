@@ -22,11 +22,16 @@ static unsigned int cpu = 1;
 module_param(cpu, uint, 0444);
 MODULE_PARM_DESC(cpu, "processor that gets the events (default 1)");
 
+static unsigned int last;
+module_param(last, uint, 0444);
+MODULE_PARM_DESC(last, "each vector's own processor, from cpu to this one (default: cpu gets all)");
+
 #define QUEUES 64
 
 /* A completion queue whose events we pass on; slots_lock guards adding. */
 struct slot {
 	struct ib_cq *cq;
+	unsigned int target;
 	ib_comp_handler handler;
 	call_single_data_t csd;
 };
@@ -57,10 +62,10 @@ static void steered(struct ib_cq *cq, void *context)
 {
 	struct slot *slot = slot_of(cq);
 
-	if (smp_processor_id() == cpu)
+	if (smp_processor_id() == slot->target)
 		slot->handler(cq, context);
 	else
-		smp_call_function_single_async(cpu, &slot->csd);
+		smp_call_function_single_async(slot->target, &slot->csd);
 }
 
 static int notify(struct ib_cq *cq, enum ib_cq_notify_flags flags)
@@ -73,6 +78,7 @@ static int notify(struct ib_cq *cq, enum ib_cq_notify_flags flags)
 		slot = slot_of(cq);
 		if (slot) {
 			slot->handler = cq->comp_handler;
+			slot->target = clamp(cq->comp_vector, cpu, max(cpu, last));
 			INIT_CSD(&slot->csd, arrived, slot);
 			slot->cq = cq;
 			cq->comp_handler = steered;
@@ -86,7 +92,7 @@ static int notify(struct ib_cq *cq, enum ib_cq_notify_flags flags)
 
 static int __init steer_init(void)
 {
-	if (!cpu_online(cpu))
+	if (!cpu_online(cpu) || !cpu_online(last))
 		return -EINVAL;
 	dev = ib_device_get_by_name(device, RDMA_DRIVER_RXE);
 	if (!dev)

@@ -3,6 +3,7 @@
 """Unit tests of bench, as TAP: costs from made-up counts, records, reports of made-up results, and figures that fail."""
 import contextlib
 import io
+import subprocess
 import sys
 import tempfile
 import types
@@ -12,10 +13,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.dont_write_bytecode = True
 
-from bench import __main__ as bench, bed, calls, kinds, report     # noqa: E402
+from bench import __main__ as bench, bed, calls, kept as real_kept, kinds, report     # noqa: E402
 from bench.calls import Call, K, Size                       # noqa: E402
 from bench.counter.counts import Counts                     # noqa: E402
-from bench.figures import connections, memory, peers, san   # noqa: E402
+from bench.figures import channels, connections, memory, peers, san   # noqa: E402
 from bench.record import Figure, Results, middle, of_runs, share        # noqa: E402
 from selftests.lab.cache import LabError                    # noqa: E402
 from selftests.unit import tap                              # noqa: E402
@@ -88,6 +89,15 @@ def test_kinds():
                            ("__sys_recvfrom", "system call and socket"), ("_raw_spin_lock", "locks, RCU, lists"), ("?", "other")):
         assert kinds.kind("kernel", function) == what, (function, kinds.kind("kernel", function))
     assert kinds.kind("memnet", "tcp_sendmsg") == "memnet"
+
+
+def test_processors_of_one():
+    """What several execute is the first one's; the adapter's stays its own."""
+    c = Counts()
+    c.user, c.kernel = [1, 10, 100], [{1: 1}, {1: 10, 2: 20}, {1: 100, 3: 300}]
+    c.joined(range(1, 3))
+    assert c.user == [1, 110, 0] and c.kernel == [{1: 1}, {1: 110, 2: 20, 3: 300}, {}], (c.user, c.kernel)
+    assert c.joined(range(1, 2)) is c and c.user == [1, 110, 0]
 
 
 def test_a_difference():
@@ -331,7 +341,7 @@ def test_the_exit_code():
 def test_the_figures_there_are():
     """They load, and have what a report wants."""
     found = bench.find(bench.names())
-    assert {"san", "sending", "receiving", "memory", "connections", "peers"} <= {f.name for f, _ in found}
+    assert {"san", "sending", "receiving", "memory", "connections", "peers", "channels"} <= {f.name for f, _ in found}
     for figure, module in found:
         assert not figure.failed and figure.title and figure.text.strip() and callable(module.measure), figure
 
@@ -489,7 +499,7 @@ class Kept:
 
     log = []
 
-    def __init__(self, vm, options, env=""):
+    def __init__(self, vm, options, env="", number=0):
         self.log.append((vm, options, env))
 
     def __enter__(self):
@@ -517,6 +527,20 @@ def kept(module):
         module.Kept, module.offload.idle = old
 
 
+def test_asking():
+    """All are told before any is waited for, and the sleeps of all are told; the program's own complaint ends it."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = [types.SimpleNamespace(path=f"{folder}/{i}") for i in range(3)]
+        for k, answer in zip(made, ("slept=5", "slept=70", "slept=600")):
+            Path(f"{k.path}.out").write_text(answer + "\n")
+        command = real_kept.asking(made, 11)
+        said = subprocess.run(["sh", "-c", command.replace("dash", "sh", 1)], stdout=subprocess.PIPE, text=True, check=True).stdout
+        assert said == "slept=675\n" and [Path(f"{k.path}.in").read_text() for k in made] == ["ask 4\n", "ask 4\n", "ask 3\n"], said
+        assert command.index("2.in") < command.index("0.out"), command
+        Path(f"{made[1].path}.out").write_text("mnrequests failed\n")
+        assert subprocess.run(["sh", "-c", command.replace("dash", "sh", 1)], stdout=subprocess.PIPE, stderr=subprocess.PIPE).returncode
+
+
 def bed_with_guests():
     b = Bed()
     b.lab.guests = ()
@@ -536,6 +560,31 @@ def test_many_connections():
         shares = [r for r in found if r.metric == "share"]
         assert len(shares) == len(numbers) + 2 and all(r.system == "memnet" and r.median < 0.5 for r in shares), shares
         assert [c.split()[-2] for _, c, _ in b.asked if c.startswith("mnrequests")] == ["connect"] * 2 + ["accept"] * 2, b.asked
+
+
+def test_channels():
+    """The link is made anew for each number, and as it was in the end; the other bed has a program on each processor."""
+    b, links = bed_with_guests(), []
+    b.apps, b.lab.logdir = range(1, 2), Path("/nowhere")
+    two = bed_with_guests()
+    two.apps, two.lab.check_consoles = range(1, 3), lambda: links.append("checked")
+
+    @contextlib.contextmanager
+    def second(kernel, logdir, apps):
+        assert apps == 2 and logdir == Path("/nowhere/two")
+        yield two
+    old = channels.link, channels.Bed, channels.asking
+    channels.link, channels.Bed, channels.asking = lambda lab, words="": links.append(words), second, lambda k, n: f"{len(k)} ask {n}"
+    try:
+        with kept(channels) as log:
+            found = list(channels.measure(b, bench.parse([])))
+    finally:
+        channels.link, channels.Bed, channels.asking = old
+    assert links == [x for n in (1, 2, 4, 1, 3) for x in (f"channels {n}", "")] + ["checked"], links
+    assert [x for x in log if isinstance(x, int)] == [64] * 3 + [32] * 4 and log.count("ended") == 7, log
+    assert [c for _, c, _ in b.asked] == ["1 ask 3200"] * 3 and [c for _, c, _ in two.asked] == ["2 ask 3200"] * 2
+    assert [(r.system, r.point) for r in found if r.metric == "share"] == [
+        ("one processor", "2 channels"), ("one processor", "4 channels"), ("two processors", "3 channels")]
 
 
 def test_peers():
@@ -558,7 +607,7 @@ def test_peers():
     assert log == ["ready", "away"] * 2, log
     assert {x for x in asked if isinstance(x, tuple)} == {("host", f"--peer there --plain --size {size}", "env X=1 ") for size, _ in peers.SIZES}
     assert [r.system for r in found if r.metric == "share"] == ["other"] * (len(peers.SIZES) + 1)
-    assert b.asked[2][1] == f"env X=1 mnrequests --peer there --plain connect {peers.MADE}", b.asked
+    assert b.asked[len(peers.SIZES)][1] == f"env X=1 mnrequests --peer there --plain connect {peers.MADE}", b.asked
 
 
 if __name__ == "__main__":
