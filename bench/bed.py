@@ -131,17 +131,24 @@ class Bed:
         for vm in lab.guests:
             lab.insmod(vm, "steer", f"cpu={APP} last={self.apps[-1]}")
         offload.up(lab)
-        self.symbols = {vm.name: Symbols(vm) for vm in lab.guests}
+        self.symbols = {}
+        for vm in lab.guests:
+            self.learn(vm)
         self.tick = {vm.name: self._tick_price(vm) for vm in lab.guests}
 
     @staticmethod
     def interrupts_at(vm, interface, cpu):
+        """Where an interface interrupts."""
         vm.sh(f"""
             d=$(basename $(readlink -f /sys/class/net/{interface}/device))
             irqs=$(grep -E "$d-(input|output|config)" /proc/interrupts | cut -d: -f1)
             [ -n "$irqs" ] || exit 1
             for i in $irqs; do echo {mask(cpu)} >/proc/irq/$i/smp_affinity; done
             for q in /sys/class/net/{interface}/queues/tx-*/xps_cpus; do echo {mask(cpu)} >$q 2>/dev/null; done; :""")
+
+    def learn(self, vm):
+        """Which functions there are, when a module has been loaded."""
+        self.symbols[vm.name] = Symbols(vm)
 
     # --- counting -------------------------------------------------------------------------------
 

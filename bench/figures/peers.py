@@ -25,6 +25,7 @@ from selftests.lab.lab import CLIENT_EXT, HOST_SAN, NODE_SAN
 FIGURE = Figure("peers", 12, "Today's peers", ("instructions", "share"))
 
 SIZES = ((200, 400), (8 * K, 300), (64 * K, 60))
+QUICK = SIZES[1:2]
 MADE = 100
 PORT, ECHO = 4300, 4242
 OFFLOADS = "tx sg tso gso gro rx-gro-hw"
@@ -96,6 +97,7 @@ def smc(bed):
     """Only its version 2 has what soft-RoCE can do, and speaks with who is in the same group of machines."""
     for vm in bed.lab.guests:
         vm.sh("modprobe smc && userland python3 /mnt/src/bench/load/ueid.py MEMNET-LAB")
+    bed.learn(bed.lab.host)
     with running(bed.lab.node, f"mnrelay smc {NODE_SAN} {PORT} {CLIENT_EXT} {ECHO}"):
         yield bed.lab.host, "", OVER_THE_SAN + " --domain 43"
         # it falls back to TCP without a word
@@ -106,6 +108,7 @@ def smc(bed):
 def rsockets(bed):
     for vm in bed.lab.guests:
         vm.sh("modprobe rdma_ucm; mkdir -p /etc/rdma/rsocket && echo 0 >/etc/rdma/rsocket/polling_time")
+    bed.learn(bed.lab.host)
     with running(bed.lab.node, f"mnrelay rsocket {NODE_SAN} {PORT} {CLIENT_EXT} {ECHO}"):
         yield bed.lab.host, f"env {RSPRELOAD}", OVER_THE_SAN
 
@@ -134,7 +137,7 @@ def measure(bed, options):
 
 def _costs(bed, options, vm, env, args):
     """(point, costs) of a system that is ready."""
-    for size, count in SIZES:
+    for size, count in QUICK if options.quick else SIZES:
         if options.size and size not in options.size:
             continue
         with Kept(vm, f"{args} --size {size}", env) as kept:

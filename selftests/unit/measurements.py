@@ -549,7 +549,7 @@ def bed_with_guests():
 
 def test_many_connections():
     """More and more of them on one system after the other; what is to hold is how much ours grows."""
-    for argv, numbers in (([], [1, 100, 1000, 10000]), (["--quick"], [1, 100, 1000])):
+    for argv, numbers in (([], [1, 100, 1000, 10000]), (["--quick"], [1, 1000])):
         b = bed_with_guests()
         with kept(connections) as log:
             found = list(connections.measure(b, bench.parse(argv)))
