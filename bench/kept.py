@@ -13,10 +13,10 @@ from selftests.lab.cache import LabError
 WITHIN = 240        # seconds, for anything that is asked for
 
 
-def asking(kept, n):
-    """The command that has n requests made by all of these together, and says how often they slept."""
+def asking(kept, n, at_once=1):
+    """The command that has n requests made by all of these together, each with so many under way; it says how often they slept."""
     each, more = divmod(n, len(kept))
-    tell = "; ".join(f"echo ask {each + (i < more)} >{k.path}.in" for i, k in enumerate(kept))
+    tell = "; ".join(f"echo ask {each + (i < more)} {at_once} >{k.path}.in" for i, k in enumerate(kept))
     hear = "; ".join(f"read a <{k.path}.out; n=$((n + ${{a#slept=}}))" for k in kept)
     return f"dash -c 'n=0; {tell}; {hear}; echo slept=$n'"
 
@@ -42,8 +42,8 @@ class Kept:
         self.job.kill()
         self.job.wait(WITHIN)
 
-    def asking(self, n):
-        return asking([self], n)
+    def asking(self, n, at_once=1):
+        return asking([self], n, at_once)
 
     def tell(self, line):
         job = self.vm.bg(f"echo {line} >{self.path}.in; read a <{self.path}.out; echo $a; test \"$a\" != \"${{a#slept=}}\"")

@@ -55,10 +55,10 @@ def _costs(bed, options, channels, how):
     try:
         vm, args = calls.place(bed, MEMNET)
         with ExitStack() as stack:
-            kept = [stack.enter_context(Kept(vm, f"{args} {how} --at-once {AT_ONCE}", number=i)) for i in range(len(bed.apps))]
+            kept = [stack.enter_context(Kept(vm, f"{args} {how}", number=i)) for i in range(len(bed.apps))]
             for k in kept:
                 k.open(OPEN // len(kept))
-            return bed.slope(vm, lambda n: asking(kept, n), REQUESTS, options.repeats)
+            return bed.slope(vm, lambda n: asking(kept, n, AT_ONCE), REQUESTS, options.repeats)
     finally:
         link(bed.lab)
 

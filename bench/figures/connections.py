@@ -3,8 +3,8 @@
 and for a connection that is made and closed.
 
 A request is 200 bytes that are sent to an echo of the client's, waited for in an epoll that holds all of the connections, and
-received; the next one follows when it is over, so that each is a sleep of the program's as well.  Instructions do not
-tell what caches forget between two requests on the same connection.
+received; the next one follows when it is over, so that each is a sleep of the program's as well, or 16 are under way, which is
+as it is under load.  Instructions do not tell what caches forget between two requests on the same connection.
 
 Connections come and go one at a time, and nothing is sent on them: the program connects and closes, or it accepts and closes.
 """
@@ -19,6 +19,7 @@ from selftests.cases import offload
 FIGURE = Figure("connections", 11, "Many connections", ("instructions", "growth", "share"))
 
 NUMBERS, QUICK = (1, 100, 1000, 10000), (1, 1000)
+LOADED, AT_ONCE = 1000, 16
 REQUESTS, MADE = 1000, 400
 GROWTH = 1.10
 SYSTEMS = (Call("native TCP", "native", ""), Call("memnet", "memnet", ""))
@@ -39,21 +40,22 @@ def _requests(bed, options):
         with Kept(vm, args) as kept:
             for n in QUICK if options.quick else NUMBERS:
                 kept.open(n)
-                costs = bed.slope(vm, kept.asking, options.rounds or REQUESTS, options.repeats)
-                point = f"a request, {n:,} open"
-                charged = calls.charged(FIGURE.name, call.name, point, costs)
-                yield charged
-                if call is SYSTEMS[0]:
-                    first[point] = charged
-                else:
-                    yield share(charged, first[point])
-                if n == NUMBERS[0]:
-                    alone = charged
-                else:
-                    yield growth(charged, alone)
-                yield from calls.beside(FIGURE.name, call, point, costs)
-                if options.top:
-                    print(calls.where_it_goes(costs, options.top), flush=True)
+                for at_once in (1, AT_ONCE) if n == LOADED else (1,):
+                    costs = bed.slope(vm, lambda k: kept.asking(k, at_once), options.rounds or REQUESTS, options.repeats)
+                    point = f"a request, {n:,} open" + (f", {at_once} at once" if at_once > 1 else "")
+                    charged = calls.charged(FIGURE.name, call.name, point, costs)
+                    yield charged
+                    if call is SYSTEMS[0]:
+                        first[point] = charged
+                    else:
+                        yield share(charged, first[point])
+                    if n == NUMBERS[0]:
+                        alone = charged
+                    elif at_once == 1:
+                        yield growth(charged, alone)
+                    yield from calls.beside(FIGURE.name, call, point, costs)
+                    if options.top:
+                        print(calls.where_it_goes(costs, options.top), flush=True)
         offload.idle(bed.lab, timeout=120)
 
 

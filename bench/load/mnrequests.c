@@ -2,7 +2,7 @@
 /*
  * mnrequests: requests on one of many connections to mnpuppet, and connections that come and go.
  *
- *	mnrequests [options] [--accept] [--size BYTES] [--at-once N] keep PATH
+ *	mnrequests [options] [--accept] [--size BYTES] keep PATH
  *	mnrequests [options] connect COUNT
  *	mnrequests [options] accept COUNT
  *
@@ -11,9 +11,9 @@
  *
  *	open N		until there are N connections, with a request on each; --accept: the peer
  *			calls
- *	ask N		N requests, each on a connection that chance chooses: SIZE bytes (200) are
- *			sent, waited for in the epoll, and received; with --at-once as many are
- *			under way, on neighbours, before any of them is waited for
+ *	ask N [M]	N requests, each on a connection that chance chooses: SIZE bytes (200) are
+ *			sent, waited for in the epoll, and received; M (1) are under way, on
+ *			neighbours, before any of them is waited for
  *
  * An answer that does not begin with "slept=" says what went wrong. It ends with the line "end", or
  * after --bound SECONDS (600).
@@ -38,14 +38,13 @@
 
 #define MOST		20000
 #define LARGEST		65536
-#define AT_ONCE		64
+#define MOST_AT_ONCE	64
 
 struct many_options many = { .par = 64, .program = "mnrequests" };
 
 static int fds[MOST];
 static unsigned int opened;
 static int epoll = -1;
-static unsigned int at_once = 1;
 static bool plain;
 static int domain;
 static size_t size = 200;
@@ -165,7 +164,7 @@ static bool receive_piece(int fd, size_t *left)
 static bool together(unsigned int count)
 {
 	static size_t left[MOST];	/* by descriptor: there are hardly more than connections */
-	struct epoll_event events[AT_ONCE];
+	struct epoll_event events[MOST_AT_ONCE];
 	unsigned int at = next_chance() % opened, i, open = count;
 	int n;
 
@@ -178,7 +177,7 @@ static bool together(unsigned int count)
 			return failed("send");
 	}
 	while (open) {
-		n = epoll_wait(epoll, events, AT_ONCE, 60000);
+		n = epoll_wait(epoll, events, MOST_AT_ONCE, 60000);
 		errno = ETIMEDOUT;
 		if (n <= 0)
 			return failed("epoll_wait");
@@ -193,7 +192,7 @@ static bool together(unsigned int count)
 	return true;
 }
 
-static bool ask(unsigned int count)
+static bool ask(unsigned int count, unsigned int at_once)
 {
 	unsigned int n;
 
@@ -208,13 +207,14 @@ static bool ask(unsigned int count)
 /* A line; false: it says "end", or nothing that is known. */
 static bool obey(const char *line, bool *good)
 {
-	unsigned int n;
+	unsigned int n, at_once = 1;
 
 	*good = true;
 	if (sscanf(line, "open %u", &n) == 1)
 		*good = open_until(n);
-	else if (sscanf(line, "ask %u", &n) == 1 && opened >= at_once)
-		*good = ask(n);
+	else if (sscanf(line, "ask %u %u", &n, &at_once) >= 1 && at_once &&
+		 at_once <= MOST_AT_ONCE && at_once <= opened)
+		*good = ask(n, at_once);
 	else
 		return false;
 	return true;
@@ -319,7 +319,6 @@ static int usage(void)
 		TESTED_USAGE
 		"      --accept             the peer makes those that are kept\n"
 		"      --size BYTES         of a request, and of the answer (200)\n"
-		"      --at-once N          requests under way (1)\n"
 		"      --bound SECONDS      give up after this time (600)\n"
 		"      --plain              nothing that librspreload does not know\n"
 		"      --domain N           sockets of that family, with --plain\n");
@@ -332,7 +331,6 @@ int main(int argc, char **argv)
 		TESTED_OPTIONS,
 		{ "accept", no_argument, NULL, 'a' },
 		{ "size", required_argument, NULL, 's' },
-		{ "at-once", required_argument, NULL, 'o' },
 		{ "bound", required_argument, NULL, 'b' },
 		{ "plain", no_argument, NULL, 'p' },
 		{ "domain", required_argument, NULL, 'd' },
@@ -346,8 +344,6 @@ int main(int argc, char **argv)
 			many.accepted = true;
 		else if (opt == 's')
 			size = strtoul(optarg, NULL, 0);
-		else if (opt == 'o')
-			at_once = strtoul(optarg, NULL, 0);
 		else if (opt == 'b')
 			bound = strtoul(optarg, NULL, 0);
 		else if (opt == 'p')
@@ -358,7 +354,7 @@ int main(int argc, char **argv)
 			return usage();
 	}
 	argv += optind;
-	if (argc - optind != 2 || !size || size > LARGEST || !at_once || at_once > AT_ONCE)
+	if (argc - optind != 2 || !size || size > LARGEST)
 		return usage();
 	if (!tested_complete("mnrequests"))
 		return 2;
