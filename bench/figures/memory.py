@@ -55,13 +55,13 @@ def each(before, after, n):
 
 def measure(bed, options):
     lab = bed.lab
-    few, many = (FEW // 2, MANY // 2) if options.quick else (FEW, MANY)
+    few, many, repeats = (FEW // 2, MANY // 2, 1) if options.quick else (FEW, MANY, min(options.repeats, REPEATS))
     for vm in lab.guests:
         vm.sh("sysctl -qw net.core.somaxconn=4096")
     for point, how in (("connected", ""), ("accepted", "--accept")):
         for vm, args, shown in ((lab.node, offload.native_of_node(), (("native TCP", lab.node, None),)),
                                 (lab.host, offload.memnet(), (("memnet, host", lab.host, AT_MOST), (NODE, lab.node, None)))):
-            looks = [_run(vm, f"{args} {how}", few, many, [v for _, v, _ in shown]) for _ in range(1 if options.quick else min(options.repeats, REPEATS))]
+            looks = [_run(vm, f"{args} {how}", few, many, [v for _, v, _ in shown]) for _ in range(repeats)]
             for i, (system, _, at_most) in enumerate(shown):
                 yield from records(system, point, [run[i] for run in looks], at_most)
 

@@ -32,7 +32,8 @@ def main(name):
         if kind == NLMSG_ERROR:
             return "the kernel speaks no SMC"
         family, = struct.unpack("H", dict(attributes(answer[4:]))[CTRL_ATTR_FAMILY_ID])
-        kind, answer = ask(s, family, SMC_NETLINK_ADD_UEID, SMC_NLA_EID_TABLE_ENTRY, name.ljust(SMC_MAX_EID_LEN).encode() + b"\0", NLM_F_ACK)
+        name = name.ljust(SMC_MAX_EID_LEN).encode() + b"\0"
+        kind, answer = ask(s, family, SMC_NETLINK_ADD_UEID, SMC_NLA_EID_TABLE_ENTRY, name, NLM_F_ACK)
         error, = struct.unpack_from("i", answer)
         return f"refused: {error}" if error else 0
 
