@@ -2,7 +2,8 @@
 """Instructions charged to a host's application processor by others who take TCP/IP off it, or a part of it, in the same guests.
 
 The program is the same for all of them, and has one connection to an echo of the client's: a request is so many bytes that are
-sent, waited for by poll() and received.  Or it connects and closes.
+sent, waited for by poll() and received.  The echo answers two ms after it got the first byte, so that everyone sleeps for the
+answer, and most of it comes at once, however fast the network is.  Or the program connects and closes.
 
 "native TCP" is the node's, over its external interface, with the offloads that has, and without.  With HAProxy on the node, a proxy
 of layer 4, the host speaks plain TCP over the SAN, which has no offload but packets of 9,000 bytes; the interface's interrupts
@@ -26,7 +27,7 @@ FIGURE = Figure("peers", 12, "Today's peers", ("instructions", "share"))
 
 SIZES = ((200, 400), (8 * K, 300), (64 * K, 60))
 QUICK = SIZES[1:2]
-MADE = 100
+MADE, LATE = 100, 2
 PORT, ECHO = 4300, 4242
 OFFLOADS = "tx sg tso gso gro rx-gro-hw"
 HAPROXY = f"""
@@ -140,7 +141,7 @@ def _costs(bed, options, vm, env, args):
     for size, count in QUICK if options.quick else SIZES:
         if options.size and size not in options.size:
             continue
-        with Kept(vm, f"{args} --size {size}", env) as kept:
+        with Kept(vm, f"{args} --late {LATE} --size {size}", env) as kept:
             kept.open(1)
             yield f"a request, {size // K} KiB" if size >= K else f"a request, {size} B", \
                 bed.slope(vm, kept.asking, count, options.repeats)

@@ -23,7 +23,8 @@
  * them.
  *
  * With --plain it does what librspreload knows: sockets block and have no flags, and there is one
- * connection, which is waited for by poll(). --domain: sockets of that family.
+ * connection, which is waited for by poll(). --domain: sockets of that family. --late: the peer
+ * answers that many ms after it has got the first byte of a request.
  */
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -47,6 +48,7 @@ static unsigned int opened;
 static int epoll = -1;
 static bool plain;
 static int domain;
+static unsigned int late;
 static size_t size = 200;
 static unsigned int chance = 2463534242;
 static char sent[LARGEST], received[LARGEST];
@@ -123,18 +125,23 @@ static bool request(int fd)
 static bool open_until(unsigned int count)
 {
 	unsigned int more = count - opened;
+	char words[32];
 	int on = 1;
 
 	errno = EINVAL;
 	if (count < opened || count > (plain ? 1 : MOST - 100))
 		return failed("open");
+	snprintf(words, sizeof(words), "echo late=%u", late);
 	if (!plain) {
-		if (many_open(fds + opened, more, "echo") != more)
+		if (many_open(fds + opened, more, words) != more)
 			return false;
 	} else if (more) {
 		fds[0] = connected();
-		if (fds[0] < 0 || write_all(fds[0], "echo\n", 5))
+		if (fds[0] < 0)
 			return false;
+		strcat(words, "\n");
+		if (write_all(fds[0], words, strlen(words)))
+			return failed("send");
 	}
 	for (; opened < count; opened++) {
 		struct epoll_event event = { EPOLLIN, { .fd = fds[opened] } };
@@ -321,7 +328,8 @@ static int usage(void)
 		"      --size BYTES         of a request, and of the answer (200)\n"
 		"      --bound SECONDS      give up after this time (600)\n"
 		"      --plain              nothing that librspreload does not know\n"
-		"      --domain N           sockets of that family, with --plain\n");
+		"      --domain N           sockets of that family, with --plain\n"
+		"      --late MS            the peer answers that much later (0)\n");
 	return 2;
 }
 
@@ -334,6 +342,7 @@ int main(int argc, char **argv)
 		{ "bound", required_argument, NULL, 'b' },
 		{ "plain", no_argument, NULL, 'p' },
 		{ "domain", required_argument, NULL, 'd' },
+		{ "late", required_argument, NULL, 'l' },
 		{ NULL }
 	};
 	unsigned int bound = 600;
@@ -350,6 +359,8 @@ int main(int argc, char **argv)
 			plain = true;
 		else if (opt == 'd')
 			domain = atoi(optarg);
+		else if (opt == 'l')
+			late = strtoul(optarg, NULL, 0);
 		else if (!tested_option(opt, optarg))
 			return usage();
 	}

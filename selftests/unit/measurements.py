@@ -608,7 +608,7 @@ def test_peers():
     finally:
         peers.SYSTEMS = old
     assert log == ["ready", "away"] * 2, log
-    wanted = {("host", f"--peer there --plain --size {size}", "env X=1 ") for size, _ in peers.SIZES}
+    wanted = {("host", f"--peer there --plain --late 2 --size {size}", "env X=1 ") for size, _ in peers.SIZES}
     assert {x for x in asked if isinstance(x, tuple)} == wanted, asked
     assert [r.system for r in found if r.metric == "share"] == ["other"] * (len(peers.SIZES) + 1)
     assert b.asked[len(peers.SIZES)][1] == f"env X=1 mnrequests --peer there --plain connect {peers.MADE}", b.asked
