@@ -4,7 +4,8 @@
 Each guest has two processors.  What is measured runs on APP.  ADAPTER stands in for an RDMA adapter:
 soft-RoCE's work queue and the SAN's interrupts live there, and so do the rest of the system and the
 test's own shell.  On the node, where native TCP is measured, the external interface interrupts APP;
-it has checksum and segmentation offload.  The completion events of soft-RoCE wake APP (steer/).
+it has checksum and segmentation offload.  The completion events of soft-RoCE wake APP, and who spreads
+his work over the processors is told that APP is the one (steer/).
 
 What is charged to an operation is everything on APP, in user space and in the kernel, but
 
@@ -34,12 +35,13 @@ APPEND = f"irqaffinity={ADAPTER} nowatchdog slab_nomerge clearcpuid=cx16"
 # HAProxy executes cmpxchg16b without asking; the kernel, for which QEMU does not do it well (lab/vm.py), is told not to
 PROCESSOR = CPU.replace(",-cx16", "")
 
-OURS = ("memnet", "memnet_core", "smc", "ib_uverbs")     # and what others are measured by
+OURS = ("memnet", "memnet_core", "memnet_tcps", "smc", "ib_uverbs")      # the last two are what others are measured by
 SOFT = ("rdma_rxe",)
 IDLE = {"default_idle", "default_idle_call", "do_idle", "pv_native_safe_halt", "native_safe_halt", "cpuidle_idle_call",
         "cpu_idle_poll", "mwait_idle", "arch_cpu_idle"}
 SPIN = {"native_queued_spin_lock_slowpath", "queued_read_lock_slowpath", "queued_write_lock_slowpath", "osq_lock",
         "mutex_spin_on_owner", "rwsem_spin_on_owner"}
+ENTRY = "entry_SYSCALL_64"
 
 
 def ours(module, function):
@@ -65,7 +67,8 @@ class Ran:
 class Cost:
     """
     What one operation costs: .charged, the sum of its .parts; where it went, .by[(module, function)] on APP and .adapter,
-    the same on ADAPTER.  Not charged: .soft, of APP, and .standin, of ADAPTER.  .beside: what else happened.
+    the same on ADAPTER.  Not charged: .soft, of APP, and .standin, of ADAPTER.  .beside: what else happened; .entries: what APP
+    executed where system calls enter the kernel.
     """
 
     def __init__(self, ran, n, symbols, tick, less):
@@ -73,6 +76,7 @@ class Cost:
         self.adapter = {k: v / n for k, v in symbols.functions(ran.counts, ADAPTER).items()}
         self.beside = {k: v / n for k, v in ran.beside.items()}
         self.parts = {"user space": ran.counts.user[APP] / n - less}
+        self.entries = sum(v for (_, function), v in self.by.items() if function.startswith(ENTRY))
         self.soft = self.standin = 0
         for (module, function), v in self.by.items():
             if module in SOFT:
@@ -131,10 +135,12 @@ class Bed:
         for vm in lab.guests:
             lab.insmod(vm, "steer", f"cpu={APP} last={self.apps[-1]}")
         offload.up(lab)
+        self.kept = {}      # what figures share
         self.symbols = {}
         for vm in lab.guests:
             self.learn(vm)
         self.tick = {vm.name: self._tick_price(vm) for vm in lab.guests}
+        self.entry = {vm.name: self._entry_price(vm) for vm in lab.guests}
 
     @staticmethod
     def interrupts_at(vm, interface, cpu):
@@ -170,13 +176,19 @@ class Bed:
         return {"messages": now["core.messages_sent"] + now["core.messages_received"],
                 "copied": sum(now.get(n, 0) for n in (COPIED_IN, COPIED, READ, TAIL))}
 
+    def spent(self, vms, work):
+        """What happens in these guests while work() runs, a Ran for each; numbers that it returns, by name, are told, too."""
+        before = [(self.moved(vm), self.interrupts(vm)) for vm in vms]
+        counted = [self.counts(vm) for vm in vms]
+        said = {k: v for k, v in work().items() if isinstance(v, int)}
+        counted = [self.counts(vm) - c for vm, c in zip(vms, counted)]
+        after = [(self.interrupts(vm), self.moved(vm)) for vm in vms]
+        return [Ran(counts, ticks2 - ticks, {"interrupts": others2 - others, **{k: moved2[k] - moved[k] for k in moved}, **said})
+                for counts, (moved, (ticks, others)), ((ticks2, others2), moved2) in zip(counted, before, after)]
+
     def run(self, vm, command, timeout=120):
-        """A command on APP; numbers that it says, as key=value, are told, too."""
-        moved, (ticks, others), before = self.moved(vm), self.interrupts(vm), self.counts(vm)
-        said = offload.words(vm.sh(f"exec taskset {mask(APP)} {command}", timeout=timeout))
-        counts, (ticks2, others2), moved2 = self.counts(vm) - before, self.interrupts(vm), self.moved(vm)
-        beside = {"interrupts": others2 - others, **{k: moved2[k] - moved[k] for k in moved}}
-        return Ran(counts, ticks2 - ticks, {**beside, **{k: v for k, v in said.items() if isinstance(v, int)}})
+        """A command on APP; what it says is key=value."""
+        return self.spent([vm], lambda: offload.words(vm.sh(f"exec taskset {mask(APP)} {command}", timeout=timeout)))[0]
 
     def _tick_price(self, vm):
         """
@@ -191,6 +203,15 @@ class Bed:
                 ticks += sign * ran.ticks
         return kernel / max(ticks, 1)
 
+    def _entry_price(self, vm):
+        """Instructions with which a system call enters the kernel and leaves it: from a program that reads and writes."""
+        cost, = self.slope(vm, lambda n: f"dd if=/dev/zero of=/dev/null bs=1 count={n} 2>/dev/null", 20000, 1)
+        return cost.entries / 2
+
+    def calls(self, vm, cost):
+        """How many system calls an operation made there."""
+        return cost.entries / self.entry[vm.name]
+
     def pause(self, rounds):
         """Instructions of user space that counting so far takes."""
         one, two = (self.run(self.lab.host, f"mnsend busy {rounds} {n}") for n in (200, 400))
@@ -198,11 +219,22 @@ class Bed:
 
     def slope(self, vm, command, n, repeats=5, less=0):
         """Costs of an operation, one for each repeat; command(n) executes n, and `less` a piece of what is no operation."""
-        out = []
         self.run(vm, command(max(n // 2, 1)))       # warm
+        return self._slopes([vm], lambda k: [self.run(vm, command(k))], n, repeats, less)[0]
+
+    def serving(self, vms, load, n, repeats=5):
+        """
+        Costs, in each of these guests, of an operation that servers do for clients; load(n) makes them ask for n, and ends with them.
+        There may be as many under way as there are, so what is allocated for that many is allocated before.
+        """
+        load(2 * n)
+        return self._slopes(vms, lambda k: self.spent(vms, lambda: load(k)), n, repeats)
+
+    def _slopes(self, vms, ran, n, repeats, less=0):
+        out = [[] for _ in vms]
         for _ in range(repeats):
-            one, two = self.run(vm, command(n)), self.run(vm, command(2 * n))
-            out.append(Cost(two - one, n, self.symbols[vm.name], self.tick[vm.name], less))
+            for costs, vm, one, two in zip(out, vms, ran(n), ran(2 * n)):
+                costs.append(Cost(two - one, n, self.symbols[vm.name], self.tick[vm.name], less))
         return out
 
 

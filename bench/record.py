@@ -73,6 +73,7 @@ class Figure:
     text: str = ""
     failed: str = ""
     seconds: float = 0.0
+    stacks: tuple = ()      # metrics whose parts are plotted, one upon the other
 
 
 @dataclass
@@ -104,6 +105,6 @@ class Results:
         data = json.loads(path.read_text())
         if data.pop("format", None) != FORMAT:
             raise ValueError(f"{path}: not of this version")
-        figures = [Figure(**dict(f, plots=tuple(f["plots"]))) for f in data.pop("figures")]
+        figures = [Figure(**dict(f, plots=tuple(f["plots"]), stacks=tuple(f.get("stacks", ())))) for f in data.pop("figures")]
         records = [Record(**dict(r, runs=tuple(r["runs"]))) for r in data.pop("records")]
         return cls(**data, figures=figures, records=records)

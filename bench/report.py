@@ -57,14 +57,19 @@ def table(records):
     return ["", *points], [[s, *(cells.get((s, p), "–") for p in points)] for s in systems]
 
 
-def parts_table(records):
-    """(head, rows): what each median is made of, the largest part of all first."""
+def parts_of(records):
+    """The names of the parts that matter, the largest of all first."""
     total = {}
     for r in records:
         for name, n in r.parts.items():
             total[name] = total.get(name, 0) + abs(n)
     names = sorted(total, key=total.get, reverse=True)
-    names = [n for n in names if any(abs(r.parts.get(n, 0)) >= 0.5 for r in records)]
+    return [n for n in names if any(abs(r.parts.get(n, 0)) >= 0.5 for r in records)]
+
+
+def parts_table(records):
+    """(head, rows): what each median is made of."""
+    names = parts_of(records)
     rows = [[f"{r.system}, {r.point}", *(digits(r.parts[n]) if n in r.parts else "–" for n in names), digits(r.median)] for r in records]
     return ["", *names, "sum"], rows
 
@@ -80,11 +85,9 @@ def by_metric(records):
 
 def plot(title, unit, records, all_systems):
     """SVG: a group of bars for each point, a bar for each system, the spread on top of it; a system keeps its colour in a figure."""
-    apt.need("gnuplot")
     systems, points = ordered(r.system for r in records), ordered(r.point for r in records)
     colours = {s: COLOURS[i % len(COLOURS)] for i, s in enumerate(all_systems)}
     found = {(r.system, r.point): r for r in records}
-    quoted = lambda text: '"' + re.sub(r'["\\]', "'", text) + '"'
     rows = []
     for p in points:
         cells = [quoted(p)]
@@ -94,11 +97,29 @@ def plot(title, unit, records, all_systems):
         rows.append(" ".join(cells))
     bars = [f"$bars using {2 * i + 2}:{2 * i + 3}:xtic(1) title {quoted(s)} linecolor rgb '{colours[s]}'"
             for i, s in enumerate(systems)]
+    return drawn(title, unit, rows, ["set style data histogram", "set style histogram errorbars gap 2 linewidth 1"], bars)
+
+
+def stack(title, unit, records, all_parts):
+    """SVG: a bar for each record, of its parts, one upon the other."""
+    several = len({r.point for r in records}) > 1
+    rows = [" ".join([quoted(f"{r.system}, {r.point}" if several else r.system), *(f"{max(r.parts.get(n, 0), 0):.6g}" for n in all_parts)])
+            for r in records]
+    bars = [f"$bars using {i + 2}:xtic(1) title {quoted(n)} linecolor rgb '{COLOURS[i % len(COLOURS)]}'" for i, n in enumerate(all_parts)]
+    return drawn(title, unit, rows, ["set style data histogram", "set style histogram rowstacked", "set xtics rotate by -20"], bars)
+
+
+def quoted(text):
+    return '"' + re.sub(r'["\\]', "'", text) + '"'
+
+
+def drawn(title, unit, rows, style, bars):
+    apt.need("gnuplot")
     script = ["set terminal svg size 960,400 noenhanced font 'sans-serif,12' background 'white'",
               "$bars << END", *rows, "END", f"set title {quoted(title)} noenhanced", f"set ylabel {quoted(unit)} noenhanced",
               "set yrange [0:*]", "set grid ytics linecolor rgb '#dddddd'", "set key outside right top", "set border 3",
-              "set xtics nomirror scale 0", "set ytics nomirror", "set style data histogram",
-              "set style histogram errorbars gap 2 linewidth 1", "set style fill solid 0.9", "set boxwidth 0.9", "plot " + ", ".join(bars)]
+              "set xtics nomirror scale 0", "set ytics nomirror", *style, "set style fill solid 0.9", "set boxwidth 0.9",
+              "plot " + ", ".join(bars)]
     with tempfile.TemporaryDirectory() as folder:
         path, out = Path(folder) / "plot", Path(folder) / "svg"
         path.write_text("\n".join(script) + "\n")
@@ -171,7 +192,7 @@ class Html:
             f"<style>{self.STYLE}</style></head>\n<body>\n" + "\n".join(self.parts) + "\n</body></html>\n")
 
 
-def figure(form, results, fig, draw):
+def figure(form, results, fig, draw, heap):
     records = results.of(fig)
     systems = ordered(r.system for r in records)
     form.head(2, fig.title)
@@ -190,10 +211,13 @@ def figure(form, results, fig, draw):
         made = [r for r in chosen if r.parts]
         if made:
             form.head(4, f"{metric}: where they go")
+            if metric in fig.stacks:
+                text = f"{fig.title}: {metric}, where they go"
+                form.plot(f"{fig.name}-{metric}-parts.svg", text, heap(text, unit, made, parts_of(made)))
             form.table(*parts_table(made))
 
 
-def contents(form, results, draw):
+def contents(form, results, draw, heap):
     form.head(1, "MemNet: measurements")
     form.text(f"{results.date}, kernel {results.kernel}, revision {results.revision}; the median of {results.repeats} repeats, "
               "and half the distance between the largest and the smallest.")
@@ -205,20 +229,24 @@ def contents(form, results, draw):
     for text in bad:
         form.text(text, strong=True)
     for fig in results.figures:
-        figure(form, results, fig, draw)
+        figure(form, results, fig, draw, heap)
 
 
-def write(results, folder, draw=plot):
-    """report.md, its plots, and report.html; draw() is as plot()."""
+def write(results, folder, draw=plot, heap=stack):
+    """report.md, its plots, and report.html; draw() is as plot(), heap() as stack()."""
     folder.mkdir(parents=True, exist_ok=True)
-    made = {}
 
-    def once(*args):
-        if args[0] not in made:
-            made[args[0]] = draw(*args)
-        return made[args[0]]
+    def once(draw):
+        made = {}
+
+        def drawn_once(*args):
+            if args[0] not in made:
+                made[args[0]] = draw(*args)
+            return made[args[0]]
+        return drawn_once
+    draw, heap = once(draw), once(heap)
     for form in (Markdown(folder), Html(folder)):
-        contents(form, results, once)
+        contents(form, results, draw, heap)
         form.write()
 
 

@@ -9,7 +9,11 @@
  *
  * It puts itself into the device's req_notify_cq, where each user of a completion queue comes by
  * before its first event, and is not meant to be unloaded.
+ *
+ * Whoever spreads his work over the processors is told the chosen one, too: the other one is the
+ * adapter, and a machine has none such among its processors. There may be several chosen ones.
  */
+#include <linux/kprobes.h>
 #include <linux/module.h>
 #include <linux/smp.h>
 #include <rdma/ib_verbs.h>
@@ -90,13 +94,42 @@ static int notify(struct ib_cq *cq, enum ib_cq_notify_flags flags)
 	return req_notify_cq(cq, flags);
 }
 
+/* The number among all processors, and then the one that has it among the chosen ones. */
+static int asked(struct kretprobe_instance *instance, struct pt_regs *regs)
+{
+	*(unsigned int *)instance->data = regs_get_kernel_argument(regs, 0);
+	return 0;
+}
+
+static int spread(struct kretprobe_instance *instance, struct pt_regs *regs)
+{
+	unsigned int number = *(unsigned int *)instance->data, n = max(cpu, last) - cpu + 1;
+
+	regs_set_return_value(regs, cpu + (number + n - cpu % n) % n);
+	return 0;
+}
+
+static struct kretprobe spread_probe = {
+	.kp.symbol_name = "cpumask_local_spread",
+	.entry_handler = asked,
+	.handler = spread,
+	.data_size = sizeof(unsigned int),
+};
+
 static int __init steer_init(void)
 {
+	int ret;
+
 	if (!cpu_online(cpu) || !cpu_online(last))
 		return -EINVAL;
 	dev = ib_device_get_by_name(device, RDMA_DRIVER_RXE);
 	if (!dev)
 		return -ENODEV;
+	ret = register_kretprobe(&spread_probe);
+	if (ret) {
+		ib_device_put(dev);
+		return ret;
+	}
 	req_notify_cq = dev->ops.req_notify_cq;
 	WRITE_ONCE(dev->ops.req_notify_cq, notify);
 	return 0;

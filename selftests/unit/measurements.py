@@ -3,7 +3,8 @@
 """Unit tests of bench, as TAP: costs from made-up counts, records, reports of made-up results, and figures that fail."""
 import contextlib
 import io
-import subprocess
+import math
+import re
 import sys
 import tempfile
 import types
@@ -13,11 +14,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.dont_write_bytecode = True
 
-from bench import __main__ as bench, bed, calls, kept as real_kept, kinds, report     # noqa: E402
+from bench import __main__ as bench, bed, calls, kinds, report, serving, web     # noqa: E402
 from bench.calls import Call, K, Size                       # noqa: E402
 from bench.counter.counts import Counts                     # noqa: E402
-from bench.figures import channels, connections, memory, peers, san   # noqa: E402
+from bench.figures import cpu, http10, http11, nginx, san   # noqa: E402
 from bench.record import Figure, Results, middle, of_runs, share        # noqa: E402
+from bench.serving import Load, System                      # noqa: E402
 from selftests.lab.cache import LabError                    # noqa: E402
 from selftests.unit import tap                              # noqa: E402
 
@@ -38,7 +40,7 @@ def raises(kind, f, *args):
 
 WHERE = {1: ("kernel", "tcp_sendmsg"), 2: ("memnet", "send_bytes"), 3: ("rdma_rxe", "rxe_post_send"), 4: ("kernel", "default_idle"),
          5: ("kernel", "native_queued_spin_lock_slowpath"), 6: ("ib_core", "ib_cq_poll_work"), 7: ("ib_core", "rdma_query_gid"),
-         8: ("memnet_core", "rx_poll")}
+         8: ("memnet_core", "rx_poll"), 9: ("memnet_tcps", "tcps_rx_pump")}
 
 
 class Symbols:
@@ -62,8 +64,8 @@ def cost(app, adapter, user=0, ticks=0, n=10, tick=100, less=0, beside=None):
 
 def test_what_is_charged():
     """Everything on APP but idling, spinning and soft-RoCE; on ADAPTER what is ours, and ib_core's completion queues."""
-    c = cost({1: 1000, 2: 200, 3: 5000, 4: 7000, 5: 9000}, {1: 100000, 2: 30, 6: 40, 7: 70000, 8: 50, 3: 90000}, user=500)
-    assert near(c.charged, (1000 + 200 + 500 + 30 + 40 + 50) / 10), c.charged
+    c = cost({1: 1000, 2: 200, 3: 5000, 4: 7000, 5: 9000}, {1: 100000, 2: 30, 6: 40, 7: 70000, 8: 50, 3: 90000, 9: 60}, user=500)
+    assert near(c.charged, (1000 + 200 + 500 + 30 + 40 + 50 + 60) / 10), c.charged
     assert near(c.soft, 500) and near(c.standin, (100000 + 70000 + 90000) / 10), (c.soft, c.standin)
     assert c.parts["TCP/IP"] == 100 and c.parts["memnet"] == 20 and c.parts["user space"] == 50, c.parts
     assert not any("rxe" in p for p in c.parts), c.parts
@@ -78,6 +80,20 @@ def test_what_is_taken_off():
 def test_parts_add_up():
     c = cost({i: 7 ** i for i in WHERE}, {i: 5 ** i for i in WHERE}, user=12345, ticks=3, less=17)
     assert c.charged == sum(c.parts.values())
+
+
+def test_system_calls():
+    """By what is executed where they enter the kernel."""
+    old = dict(WHERE)
+    WHERE.update({20: ("kernel", "entry_SYSCALL_64"), 21: ("kernel", "entry_SYSCALL_64_after_hwframe"), 22: ("kernel", "entry_SYSRETQ")})
+    try:
+        c = cost({1: 5, 20: 300, 21: 100, 22: 70}, {20: 9000})
+    finally:
+        WHERE.clear()
+        WHERE.update(old)
+    assert near(c.entries, 40), c.entries
+    b = types.SimpleNamespace(entry={"host": 20})
+    assert near(bed.Bed.calls(b, types.SimpleNamespace(name="host"), c), 2)
 
 
 def test_kinds():
@@ -204,6 +220,21 @@ def test_the_report():
     for part in ("<td>&lt;c&gt;</td>", "data:image/svg+xml;base64,PHN2Zz4xPC9zdmc+"):
         assert part in page, (part, page)
     assert "<c>" not in page and "src=\"made" not in page and "MISSED" not in page
+
+
+def test_stacks():
+    """Of a metric's parts, those that matter; records without parts are in no stack."""
+    made, stacks = results(record(parts={"x": 99.8, "y": 0.2}), record(system="b", metric="other", parts={"x": 100.0}),
+                           record(system="c"), stacks=("instructions",)), []
+
+    def heap(title, unit, records, parts):
+        stacks.append((title, [r.system for r in records], parts))
+        return "<svg>parts</svg>"
+    with tempfile.TemporaryDirectory() as folder:
+        report.write(made, Path(folder), lambda *_: "<svg></svg>", heap)
+        assert Path(folder, "made-instructions-parts.svg").read_text() == "<svg>parts</svg>"
+        assert "(made-instructions-parts.svg)" in Path(folder, "report.md").read_text()
+    assert stacks == [("Figure 1: made up: instructions, where they go", ["ours"], ["x"])], stacks
 
 
 def test_what_is_wrong_is_shown_first():
@@ -341,7 +372,7 @@ def test_the_exit_code():
 def test_the_figures_there_are():
     """They load, and have what a report wants."""
     found = bench.find(bench.names())
-    assert {"san", "sending", "receiving", "memory", "connections", "peers", "channels"} <= {f.name for f, _ in found}
+    assert {"san", "sending", "receiving", "http10", "cpu", "http11", "nginx", "memory", "connections", "peers", "channels"} <= {f.name for f, _ in found}
     for figure, module in found:
         assert not figure.failed and figure.title and figure.text.strip() and callable(module.measure), figure
 
@@ -445,173 +476,182 @@ def test_the_san():
     raises(AssertionError, list, san.measure(b, bench.parse([])))
 
 
-# --- memory, and many connections -------------------------------------------------------------------
+# --- servers ----------------------------------------------------------------------------------------
 
-SLABINFO = """slabinfo - version: 2.1
-# name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab> : tunables <limit> <batchcount> <sharedfactor> : slabdata
-MEMNET               {0}    200   1216    4    2 : tunables    0    0    0 : slabdata      1      1      0
-filp                 {0}    200    256   16    1 : tunables    0    0    0 : slabdata     12     12      0
-tiny                 {1}      9      8  512    1 : tunables    0    0    0 : slabdata      1      1      0
-"""
-MEMINFO = """MemTotal:         1000 kB
-MemFree:           {0} kB
-Cached:            100 kB
-Slab:              200 kB
-VmallocUsed:        77 kB
-"""
-ZONEINFO = """Node 0, zone      DMA
-  pagesets
-    cpu: 0
-              count:    {0}
-              high: 9
-    cpu: 1
-              count:    3
+SAID = """httperf --hog --timeout=10 --client=0/1 --server=192.168.77.1 --port=8090 --uri=/8K --http-version=1.0 --num-conns=200
+Maximum connect burst length: 1
+
+Total: connections 200 requests 200 replies {replies} test-duration 4.012 s
+
+Connection rate: 49.9 conn/s (20.1 ms/conn, <=2 concurrent connections)
+Reply size [B]: header 110.0 content 8192.0 footer 0.0 (total 8302.0)
+Reply status: 1xx=0 2xx={good} 3xx=0 4xx={bad} 5xx=0
+
+Errors: total {errors} client-timo {errors} socket-timo 0 connrefused 0 connreset 0
+Errors: fd-unavail 0 addrunavail 0 ftab-full 0 other 0
 """
 
 
-class Machine:
-    """A guest with so many sockets; each takes a page that nothing has a name for, and leaves one free on a processor."""
-
-    def __init__(self, sockets):
-        self.sockets = sockets
-
-    def sh(self, command, **_):
-        if "drop_caches" in command:
-            return ""
-        assert command == "cat /proc/meminfo; echo ---; cat /proc/zoneinfo; echo ---; cat /proc/slabinfo", command
-        return "---\n".join((MEMINFO.format(600 - 8 * self.sockets), ZONEINFO.format(self.sockets), SLABINFO.format(self.sockets, self.sockets // 10)))
+def said(replies=200, bad=0, errors=0):
+    return SAID.format(replies=replies, good=replies - bad, bad=bad, errors=errors)
 
 
-def test_memory_of_a_socket():
-    """Its share of a slab's pages, and the pages of no slab; its file is told apart."""
-    parts = memory.each(memory.look(Machine(10)), memory.look(Machine(50)), 40)
-    assert parts == {"MEMNET": 2048, "filp": 256, "other slabs": 0.8, "pages": 4096}, parts
-    found = {r.metric: r for r in memory.records("ours", "connected", [parts, {**parts, "MEMNET": 2050}], 6000)}
-    assert near(found["memory"].median, 2048 + 256 + 0.8 + 4096 + 1) and found["memory"].at_most is None
-    own = found["without the file"]
-    assert near(own.median, 2048 + 0.8 + 4096 + 1) and own.missed and "filp" not in own.parts
-    assert all(near(sum(r.parts.values()), r.median) for r in found.values())
-    assert [r.metric for r in memory.records(memory.NODE, "connected", [parts], None)] == ["memory"]
+def test_what_httperf_says():
+    """Good replies only."""
+    assert web.parsed(said()) == {"replies": 200, "ms": 4012, "errors": 0}
+    assert web.parsed(said() + said(150), 2) == {"replies": 350, "ms": 8024, "errors": 0}
+    assert web.parsed(said(bad=3))["replies"] == 197 and web.parsed(said(190, errors=10))["errors"] == 10
+    raises(LabError, web.parsed, "httperf: connection refused\n")
+    raises(LabError, web.parsed, said(), 2)
 
 
-class Kept:
-    """Connections that nobody makes."""
+class Asked:
+    """A lab whose client is told what to say; sockets that close when they are looked at again."""
 
-    log = []
+    def __init__(self, answer, sockets=(0,)):
+        self.sockets, self.commands = list(sockets), []
+        self.client = types.SimpleNamespace(sh=lambda command, timeout: self.commands.append(command) or answer)
+        self.host = "host"
 
-    def __init__(self, vm, options, env="", number=0):
-        self.log.append((vm, options, env))
+    def counters(self, vm):
+        return {"host.endpoints": self.sockets.pop(0) if len(self.sockets) > 1 else self.sockets[0], "host.orphans": 0}
+
+
+def asked(lab, n=200):
+    server, slept = types.SimpleNamespace(port=8090), [5, 25]
+    server.sleeps = lambda: slept.pop(0)
+    old = serving.offload.counters, serving.SETTLE, serving.CLOSED
+    serving.offload.counters, serving.SETTLE, serving.CLOSED = lab.counters, 0.001, 0.01
+    try:
+        return serving.requests(lab, server, Load("all", "8K", lambda n: f"--num-conns {n}", 100), n)
+    finally:
+        serving.offload.counters, serving.SETTLE, serving.CLOSED = old
+
+
+def test_requests():
+    """All answered, all closed; or it is no measurement."""
+    lab = Asked(said(), sockets=[1, 30, 2, 1])
+    got = asked(lab)
+    assert got["slept"] == 20 and got["replies"] == 200 and len(lab.sockets) == 1, got
+    assert "--port 8090 --uri /8K " in lab.commands[0] and "--num-conns 200 ||" in lab.commands[0], lab.commands
+    raises(LabError, asked, Asked(said(199)))
+    raises(LabError, asked, Asked(said(bad=1)))
+    raises(LabError, asked, Asked(said(errors=1)))
+    raises(LabError, asked, Asked(said(), sockets=[1, 3]))
+
+
+def test_slopes_of_a_server():
+    """For each guest its own, of N more; with as many as there will be first."""
+    asked_for = []
+
+    def spent(vms, work):
+        n = work()["replies"]
+        return [bed.Ran(counts({1: 500 + n * k}, {}, 7), 0, {"replies": n}) for k in (10, 30)]
+    b = types.SimpleNamespace(spent=spent, symbols={"host": Symbols, "node": Symbols}, tick={"host": 0, "node": 0})
+    b._slopes = lambda *args: bed.Bed._slopes(b, *args)
+    vms = [types.SimpleNamespace(name=n) for n in ("host", "node")]
+    host, node = bed.Bed.serving(b, vms, lambda n: asked_for.append(n) or {"replies": n}, 100, 2)
+    assert asked_for == [200, 100, 200, 100, 200] and len(host) == len(node) == 2
+    assert near(host[0].charged, 10) and near(node[1].charged, 30) and host[0].beside == {"replies": 1}
+
+
+class Served:
+    """A bed where servers cost what they are said to."""
+
+    def __init__(self):
+        self.kept, self.served, self.lab = {}, [], types.SimpleNamespace(node="node", host="host")
+        self.entry = {"node": 20, "host": 10}
+        self.calls = lambda vm, c: c.charged / self.entry[vm]
+
+    def serving(self, vms, load, n, repeats):
+        self.served.append((list(vms), n))
+        beside = {"interrupts": 12, "slept": 10, "messages": 70, "copied": 40, "replies": 10}
+        of = lambda user, app, adapter: [cost({1: app, 3: 20, 6: 10}, {8: adapter, 3: 900}, user=user + i, beside=beside) for i in range(repeats)]
+        return [of(200, 790, 0)] if vms == ["node"] else [of(200, 190, 100), of(0, 1090, 0)]
+
+
+class Serves:
+    def __init__(self, vm):
+        self.vm = vm
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.log.append("ended")
-
-    def open(self, n):
-        self.log.append(n)
-
-    @staticmethod
-    def asking(n, at_once=1):
-        return f"ask {n} {at_once}"
+        pass
 
 
-@contextlib.contextmanager
-def kept(module):
-    """A figure's module without real connections; what was asked for."""
-    old, Kept.log = (module.Kept, module.offload.idle), []
-    module.Kept, module.offload.idle = Kept, lambda *_, **__: None
+SYSTEMS = (System("theirs", serving.NATIVE, Serves), System("ours", serving.MEMNET, Serves, "theirs"),
+           System("other", serving.MEMNET, Serves, "theirs"))
+
+
+def served(*argv, systems=SYSTEMS, f=None):
+    b, old = Served(), (web.files, web.Example)
+    web.files, web.Example = lambda lab: None, lambda vm, build: Serves(vm)
+    loads = (Load("all", "8K", str, 100, {"ours": 0.4}, {"ours": 1.0}, {"ours": 1.5}),)
     try:
-        yield Kept.log
+        found = list((f or (lambda b, o: serving.measure(b, o, "made", systems, loads)))(b, bench.parse(list(argv))))
     finally:
-        module.Kept, module.offload.idle = old
+        web.files, web.Example = old
+    return b, {(r.system, r.metric): r for r in found}
 
 
-def test_asking():
-    """All are told before any is waited for, and the sleeps of all are told; the program's own complaint ends it."""
-    with tempfile.TemporaryDirectory() as folder:
-        made = [types.SimpleNamespace(path=f"{folder}/{i}") for i in range(3)]
-        run = lambda command: subprocess.run(["sh", "-c", command.replace("dash", "sh", 1)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                             text=True)
-        for k, answer in zip(made, ("slept=5", "slept=70", "slept=600")):
-            Path(f"{k.path}.out").write_text(answer + "\n")
-        command = real_kept.asking(made, 11, 16)
-        said, told = run(command).stdout, [Path(f"{k.path}.in").read_text() for k in made]
-        assert said == "slept=675\n" and told == ["ask 4 16\n", "ask 4 16\n", "ask 3 16\n"], (said, told)
-        assert command.index("2.in") < command.index("0.out"), command
-        Path(f"{made[1].path}.out").write_text("mnrequests failed\n")
-        assert run(command).returncode
+def test_servers():
+    b, by = served("--repeats", "1")
+    assert b.served == [(["node"], 100), (["host", "node"], 100), (["host", "node"], 100)], b.served
+    ours, theirs = by["ours", "instructions"], by["theirs", "instructions"]
+    assert near(theirs.median, 100) and near(ours.median, 50) and near(by["ours", "node"].median, 110), (theirs, ours)
+    for r in by.values():
+        assert not r.parts or near(sum(r.parts.values()), r.median), r
+    assert near(by["ours", "share"].median, 0.5) and by["ours", "share"].missed and by["other", "share"].at_most is None
+    # of 110 of the node's kernel, 80 of native TCP's
+    assert near(by["ours", "node's kernel"].median, 110 / 80) and by["ours", "node's kernel"].at_most == 1.5
+    assert near(by["ours", "interrupts"].median, 1.2) and by["ours", "interrupts"].missed
+    assert not any(by[s, m].at_most for s in ("theirs", "other") for m in ("interrupts", "instructions"))
+    assert near(by["ours", "host-limited"].median, serving.SPEED / 50) and near(by["ours", "node-limited"].median, serving.SPEED / 110)
+    assert near(by["theirs", "system calls"].median, 5) and near(by["ours", "system calls"].median, 5)
+    assert near(by["ours", "adapter"].median, 90) and near(by["ours", "posting"].median, 2) and near(by["ours", "messages"].median, 7)
+    assert not {m for s, m in by if s == "theirs"} & {"share", "node", "node-limited", "messages"}, by.keys()
 
 
-def bed_with_guests():
-    b = Bed()
-    b.lab.guests = ()
-    return b
+def test_chosen_servers():
+    """What they are compared with is measured all the same, and once."""
+    b, by = served("--call", "oth")
+    assert {s for s, _ in by} == {"theirs", "other"} and len(b.served) == 2, by.keys()
 
 
-def test_many_connections():
-    """More and more of them on one system after the other; what is to hold is how much ours grows."""
-    for argv, numbers in (([], [1, 100, 1000, 10000]), (["--quick"], [1, 1000])):
-        b = bed_with_guests()
-        with kept(connections) as log:
-            found = list(connections.measure(b, bench.parse(argv)))
-        assert [x for x in log if isinstance(x, int)] == 2 * numbers and log.count("ended") == 2, log
-        growth = [r for r in found if r.metric == "growth"]
-        assert len(growth) == 2 * len(numbers) - 2 and all(near(r.median, 1) for r in growth)
-        assert {(r.system, r.at_most) for r in growth} == {("native TCP", None), ("memnet", 1.10)}
-        shares = [r for r in found if r.metric == "share"]
-        assert len(shares) == len(numbers) + 1 + 2 and all(r.system == "memnet" and r.median < 0.5 for r in shares), shares
-        assert [c.split()[-2] for _, c, _ in b.asked if c.startswith("mnrequests")] == ["connect"] * 2 + ["accept"] * 2, b.asked
+def test_loads_of_one_name():
+    """Are measured each; the same load of another figure is not measured again."""
+    def both(b, options):
+        for words in (str, lambda n: f"{n} others", str):
+            yield from serving.measure(b, options, "made", SYSTEMS[:1], (Load("all", "8K", words, 100),))
+    assert len(served(f=both)[0].served) == 2
 
 
-def test_channels():
-    """The link is made anew for each number, and as it was in the end; the other bed has a program on each processor."""
-    b, links = bed_with_guests(), []
-    b.apps, b.lab.logdir = range(1, 2), Path("/nowhere")
-    two = bed_with_guests()
-    two.apps, two.lab.check_consoles = range(1, 3), lambda: links.append("checked")
-
-    @contextlib.contextmanager
-    def second(kernel, logdir, apps):
-        assert apps == 2 and logdir == Path("/nowhere/two")
-        yield two
-    old = channels.link, channels.Bed, channels.asking
-    channels.link, channels.Bed = lambda lab, words="": links.append(words), second
-    channels.asking = lambda k, n, at_once: f"{len(k)} ask {n} {at_once}"
-    try:
-        with kept(channels) as log:
-            found = list(channels.measure(b, bench.parse([])))
-    finally:
-        channels.link, channels.Bed, channels.asking = old
-    assert links == [x for n in (1, 2, 4, 1, 3) for x in (f"channels {n}", "")] + ["checked"], links
-    assert [x for x in log if isinstance(x, int)] == [64] * 3 + [32] * 4 and log.count("ended") == 7, log
-    assert [c for _, c, _ in b.asked] == ["1 ask 3200 16"] * 3 and [c for _, c, _ in two.asked] == ["2 ask 3200 16"] * 2
-    assert [(r.system, r.point) for r in found if r.metric == "share"] == [
-        ("one processor", "2 channels"), ("one processor", "4 channels"), ("two processors", "3 channels")]
+def test_processors():
+    """The parts of figure 7 add up, too; what costs are of another figure are not measured again."""
+    b, by = served(f=cpu.measure)
+    assert len(b.served) == len(serving.EXAMPLES)
+    reg, host, node = (by[s, "processor"] for s in ("Reg TCP, host", "MemNet, host", "MemNet, node"))
+    assert 101 < reg.median < 103 and 51 < host.median < 53 and 111 < node.median < 113, (reg, host, node)
+    for r in (reg, host, node):
+        assert near(sum(r.parts.values()), r.median), r
+    assert near(host.parts["memnet"], 100 * 10 / serving.median(next(iter(b.kept.values())).host)), host.parts
+    assert near(host.parts["posting and completion"], 100 * (2 + 1) / 100.2) and ("Reg TCP, node", "processor") not in by
+    assert cpu.part("memnet_core, on the adapter's processor") == "memnet" and cpu.part("nf_tables") == cpu.OTHER
 
 
-def test_peers():
-    """Each is made ready and put away, measured by the same program, and compared with native TCP."""
-    log = []
-
-    @contextlib.contextmanager
-    def ready(bed_):
-        log.append("ready")
-        yield "host", "env X=1 ", "--peer there"
-        log.append("away")
-    old, peers.SYSTEMS = peers.SYSTEMS, ((Call("native TCP", "native", ""), ready), (Call("one", "native", ""), ready),
-                                         (Call("other", "memnet", ""), ready))
-    b = bed_with_guests()
-    try:
-        with kept(peers) as asked:
-            found = list(peers.measure(b, bench.parse(["--call", "other"])))
-    finally:
-        peers.SYSTEMS = old
-    assert log == ["ready", "away"] * 2, log
-    wanted = {("host", f"--peer there --plain --late 2 --size {size}", "env X=1 ") for size, _ in peers.SIZES}
-    assert {x for x in asked if isinstance(x, tuple)} == wanted, asked
-    assert [r.system for r in found if r.metric == "share"] == ["other"] * (len(peers.SIZES) + 1)
-    assert b.asked[len(peers.SIZES)][1] == f"env X=1 mnrequests --peer there --plain connect {peers.MADE}", b.asked
+def test_loads():
+    """Whole requests on whole connections, for N and 2 N; systems that have targets exist."""
+    for figure, loads, systems in ((http10, (http10.FULL, http10.ALONE), serving.EXAMPLES + serving.NGINX),
+                                   (http11, (http11.FULL,), serving.EXAMPLES), (nginx, nginx.LOADS, serving.NGINX)):
+        for load in loads:
+            assert set(load.at_most) | set(load.interrupts) | set(load.node) <= {s.name for s in systems}, load
+            assert load.file in web.SIZES
+            for n in (load.count, 2 * load.count):
+                each = load.each or n
+                given = re.search(r"--wsess (\d+),(\d+),0(?:\.\d+)?\b|--num-conns (\d+)(?: --num-calls (\d+))?", load.words(each)).groups("")
+                assert math.prod(int(x) for x in given if x) == each and n % each == 0, (load, n)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Replies each second against the requests each second that httperf offers, by the clock: HTTP/1.0, 8 KiB, a connection each.
+
+A check that the servers do what they are asked for, and no more than that.  What saturates is the emulated machine: over MemNet, the
+processors that stand in for the adapters, which an adapter is much faster than.  The throughput that costs allow is with figures 6 and 8.
+"""
+from bench import web
+from bench.figures import http10
+from bench.record import Figure, of_runs
+from bench.serving import EXAMPLES, NATIVE
+
+FIGURE = Figure("offered", 6.1, "Figure 6, as the lab's clock has it", ("replies",))
+
+RATES, QUICK_RATES = (25, 50, 100, 200, 400, 800, 1600), (50, 200, 800)
+SECONDS, MOST = 2, 400      # of load; or so many connections
+
+
+def measure(bed, options):
+    lab = bed.lab
+    web.files(lab)
+    for system in EXAMPLES:
+        with system.server(lab.node if system.where == NATIVE else lab.host) as server:
+            web.httperf(lab, server, http10.FULL.file, words(50, 25))       # warm
+            for rate in QUICK_RATES if options.quick else RATES:
+                said = web.httperf(lab, server, http10.FULL.file, words(rate, min(SECONDS * rate, MOST)))
+                yield of_runs(FIGURE.name, system.name, f"{rate}/s", "replies", "replies/s", [1000 * said["replies"] / said["ms"]])
+
+
+def words(rate, n):
+    return f"--http-version 1.0 --num-conns {n} --rate {rate}"
