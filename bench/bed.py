@@ -19,6 +19,7 @@ looks up its GIDs in ib_core for every packet, which is its own affair.
 An operation's cost is a slope: what 2 N operations cost more than N, by N; the median of several
 repeats.  Beside it, by the same slope, stand what else happened meanwhile: messages, sleeps, interrupts.
 """
+import statistics
 from pathlib import Path
 
 from bench.counter.counts import Counts, Symbols
@@ -27,7 +28,7 @@ from selftests.byhand.names import COPIED, COPIED_IN, READ, TAIL
 from selftests.cases import offload
 from selftests.lab import kernels, modules
 from selftests.lab.cache import TREE
-from selftests.lab.lab import Lab
+from selftests.lab.lab import Lab, LabError
 from selftests.lab.vm import CPU
 
 ADAPTER, APP = 0, 1
@@ -92,6 +93,14 @@ class Cost:
                 self.standin += v
         self.parts["timer ticks"] = -ran.ticks * tick / n
         self.charged = sum(self.parts.values())
+
+
+def tick_price(ran):
+    """Instructions of the kernel for each tick, of a program that does nothing there."""
+    price = sum(ran.counts.kernel[APP].values()) / max(ran.ticks, 1)
+    if not 500 < price < 20000:
+        raise LabError(f"{ran.ticks} timer ticks seem to cost {price:.0f} instructions each: something else went on")
+    return price
 
 
 class Bed:
@@ -195,13 +204,12 @@ class Bed:
         Kernel instructions of a timer tick, from a program that does nothing else: so many ticks that it does not matter
         what starting the program costs, which differs by more than some dozens of them.
         """
-        kernel = ticks = 0
-        for _ in range(2):
-            for sign, rounds in ((-1, 20000000), (1, 800000000)):
-                ran = self.run(vm, f"mnsend busy {rounds} 1")
-                kernel += sign * sum(ran.counts.kernel[APP].values())
-                ticks += sign * ran.ticks
-        return kernel / max(ticks, 1)
+        self.run(vm, "mnsend busy 20000000 1")      # brings the program in, and lets what has just been set up come to an end
+        prices = []
+        for _ in range(3):
+            few, many = (self.run(vm, f"mnsend busy {rounds} 1") for rounds in (20000000, 800000000))
+            prices.append(tick_price(many - few))
+        return statistics.median(prices)
 
     def _entry_price(self, vm):
         """Instructions with which a system call enters the kernel and leaves it: from a program that reads and writes."""

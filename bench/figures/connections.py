@@ -3,8 +3,9 @@
 and for a connection that is made and closed.
 
 A request is 200 bytes that are sent to an echo of the client's, waited for in an epoll that holds all of the connections, and
-received; the next one follows when it is over, so that each is a sleep of the program's as well, or 16 are under way, which is
-as it is under load.  Instructions do not tell what caches forget between two requests on the same connection.
+received; the next one follows when it is over, or 16 are under way, which is as it is under load.  The echo answers a ms after it
+got the request, so that everyone sleeps for the answer, however fast the network is.  Instructions do not tell what
+caches forget between two requests on the same connection.
 
 Connections come and go one at a time, and nothing is sent on them: the program connects and closes, or it accepts and closes.
 """
@@ -20,7 +21,7 @@ FIGURE = Figure("connections", 11, "Many connections", ("instructions", "growth"
 
 NUMBERS, QUICK = (1, 100, 1000, 10000), (1, 1000)
 LOADED, AT_ONCE = 1000, 16
-REQUESTS, MADE = 1000, 400
+REQUESTS, MADE, LATE = 600, 400, 1
 GROWTH = 1.10
 SYSTEMS = (Call("native TCP", "native", ""), Call("memnet", "memnet", ""))
 
@@ -37,11 +38,12 @@ def _requests(bed, options):
     first = {}
     for call in SYSTEMS:
         vm, args = calls.place(bed, call)
-        with Kept(vm, args) as kept:
+        with Kept(vm, f"{args} --late {LATE}") as kept:
             for n in QUICK if options.quick else NUMBERS:
                 kept.open(n)
                 for at_once in (1, AT_ONCE) if n == LOADED else (1,):
-                    costs = bed.slope(vm, lambda k: kept.asking(k, at_once), options.rounds or REQUESTS, options.repeats)
+                    count = options.rounds or REQUESTS * (1 if at_once == 1 else 4)
+                    costs = bed.slope(vm, lambda k: kept.asking(k, at_once), count, options.repeats)
                     point = f"a request, {n:,} open" + (f", {at_once} at once" if at_once > 1 else "")
                     charged = calls.charged(FIGURE.name, call.name, point, costs)
                     yield charged

@@ -116,6 +116,14 @@ def test_processors_of_one():
     assert c.joined(range(1, 2)) is c and c.user == [1, 110, 0]
 
 
+def test_the_price_of_a_tick():
+    """One that cannot be is no price: costs would be anything."""
+    ran = lambda kernel, ticks: bed.Ran(counts({1: kernel - 7, 3: 7}, {1: 1000000}, 10 ** 9), ticks, {})
+    assert near(bed.tick_price(ran(285000, 100)), 2850)
+    for kernel, ticks in ((-900000, 100), (30000, 100), (4000000, 100), (4000000, 0)):
+        raises(LabError, bed.tick_price, ran(kernel, ticks))
+
+
 def test_a_difference():
     one = bed.Ran(counts({1: 10, 2: 5}, {8: 1}, 100), 3, {"slept": 1, "messages": 10})
     two = bed.Ran(counts({1: 30, 2: 5, 3: 1}, {8: 4}, 350), 5, {"slept": 1, "messages": 25})
