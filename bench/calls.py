@@ -50,31 +50,38 @@ def measure(bed, options, figure, program, calls, sizes):
         for call in calls:
             if options.call and base and not any(c in call.name for c in options.call):
                 continue
-            charged, costs = _charged(bed, options, figure, program, call, size, pause, less)
-            yield charged
-            base = base or charged
-            if charged is not base:
-                yield share(charged, base, at_most=None if size.ms else call.at_most.get(size.size))
-            yield from _beside(figure, call, size, costs)
+            costs = _costs(bed, options, program, call, size, pause, less)
+            now = charged(figure, call.name, str(size), costs)
+            yield now
+            base = base or now
+            if now is not base:
+                yield share(now, base, at_most=None if size.ms else call.at_most.get(size.size))
+            yield from beside(figure, call, str(size), costs)
             if options.top:
                 print(where_it_goes(costs, options.top), flush=True)
 
 
-def _charged(bed, options, figure, program, call, size, pause, less):
-    """The record of a call's cost, and the costs that it is made of."""
-    native = call.where == "native"
-    vm, args = (bed.lab.node, offload.native_of_node()) if native else (bed.lab.host, offload.memnet())
+def place(bed, call):
+    """The guest where a call is made, and what the programs are told of it."""
+    return (bed.lab.node, offload.native_of_node()) if call.where == "native" else (bed.lab.host, offload.memnet())
+
+
+def _costs(bed, options, program, call, size, pause, less):
+    vm, args = place(bed, call)
     command = f"{program} {args} {call.words} {size.size} %d {call.batch} {0 if size.ms else pause} {size.ms}"
-    costs = bed.slope(vm, lambda n: command % n, size.count, options.repeats, less)
+    return bed.slope(vm, lambda n: command % n, size.count, options.repeats, less)
+
+
+def charged(figure, system, point, costs):
+    """The record of what is charged."""
     runs = [c.charged for c in costs]
-    return of_runs(figure, call.name, str(size), "instructions", "instructions", runs,
-                   parts=middle(runs, [c.parts for c in costs])), costs
+    return of_runs(figure, system, point, "instructions", "instructions", runs, parts=middle(runs, [c.parts for c in costs]))
 
 
-def _beside(figure, call, size, costs):
+def beside(figure, call, point, costs):
     """What is not charged, and what else happened."""
     def record(metric, unit, value):
-        return of_runs(figure, call.name, str(size), metric, unit, [value(c) for c in costs])
+        return of_runs(figure, call.name, point, metric, unit, [value(c) for c in costs])
     yield record("interrupts", "interrupts", lambda c: c.beside["interrupts"])
     yield record("sleeps", "sleeps", lambda c: c.beside["slept"])
     if call.where == "memnet":

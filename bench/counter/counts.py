@@ -57,6 +57,17 @@ class Counts:
             out.kernel.append({k: v - theirs.get(k, 0) for k, v in mine.items() if v != theirs.get(k, 0)})
         return out
 
+    def joined(self, cpus):
+        """The same, with what these have executed as the first one's."""
+        first = cpus[0]
+        for cpu in cpus[1:]:
+            self.user[first] += self.user[cpu]
+            self.user[cpu] = 0
+            for k, v in self.kernel[cpu].items():
+                self.kernel[first][k] = self.kernel[first].get(k, 0) + v
+            self.kernel[cpu] = {}
+        return self
+
     def total(self, cpu):
         return self.user[cpu] + sum(self.kernel[cpu].values())
 

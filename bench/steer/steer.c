@@ -11,7 +11,7 @@
  * before its first event, and is not meant to be unloaded.
  *
  * Whoever spreads his work over the processors is told the chosen one, too: the other one is the
- * adapter, and a machine has none such among its processors.
+ * adapter, and a machine has none such among its processors. There may be several chosen ones.
  */
 #include <linux/kprobes.h>
 #include <linux/module.h>
@@ -26,11 +26,16 @@ static unsigned int cpu = 1;
 module_param(cpu, uint, 0444);
 MODULE_PARM_DESC(cpu, "processor that gets the events (default 1)");
 
+static unsigned int last;
+module_param(last, uint, 0444);
+MODULE_PARM_DESC(last, "each vector's own processor, from cpu to this one (default: cpu gets all)");
+
 #define QUEUES 64
 
 /* A completion queue whose events we pass on; slots_lock guards adding. */
 struct slot {
 	struct ib_cq *cq;
+	unsigned int target;
 	ib_comp_handler handler;
 	call_single_data_t csd;
 };
@@ -61,10 +66,10 @@ static void steered(struct ib_cq *cq, void *context)
 {
 	struct slot *slot = slot_of(cq);
 
-	if (smp_processor_id() == cpu)
+	if (smp_processor_id() == slot->target)
 		slot->handler(cq, context);
 	else
-		smp_call_function_single_async(cpu, &slot->csd);
+		smp_call_function_single_async(slot->target, &slot->csd);
 }
 
 static int notify(struct ib_cq *cq, enum ib_cq_notify_flags flags)
@@ -77,6 +82,7 @@ static int notify(struct ib_cq *cq, enum ib_cq_notify_flags flags)
 		slot = slot_of(cq);
 		if (slot) {
 			slot->handler = cq->comp_handler;
+			slot->target = clamp(cq->comp_vector, cpu, max(cpu, last));
 			INIT_CSD(&slot->csd, arrived, slot);
 			slot->cq = cq;
 			cq->comp_handler = steered;
@@ -88,22 +94,33 @@ static int notify(struct ib_cq *cq, enum ib_cq_notify_flags flags)
 	return req_notify_cq(cq, flags);
 }
 
+/* The number among all processors, and then the one that has it among the chosen ones. */
+static int asked(struct kretprobe_instance *instance, struct pt_regs *regs)
+{
+	*(unsigned int *)instance->data = regs_get_kernel_argument(regs, 0);
+	return 0;
+}
+
 static int spread(struct kretprobe_instance *instance, struct pt_regs *regs)
 {
-	regs_set_return_value(regs, cpu);
+	unsigned int number = *(unsigned int *)instance->data, n = max(cpu, last) - cpu + 1;
+
+	regs_set_return_value(regs, cpu + (number + n - cpu % n) % n);
 	return 0;
 }
 
 static struct kretprobe spread_probe = {
 	.kp.symbol_name = "cpumask_local_spread",
+	.entry_handler = asked,
 	.handler = spread,
+	.data_size = sizeof(unsigned int),
 };
 
 static int __init steer_init(void)
 {
 	int ret;
 
-	if (!cpu_online(cpu))
+	if (!cpu_online(cpu) || !cpu_online(last))
 		return -EINVAL;
 	dev = ib_device_get_by_name(device, RDMA_DRIVER_RXE);
 	if (!dev)

@@ -19,6 +19,7 @@ MODULES = """
  ib_core rdma_rxe siw rdma_cm rdma_ucm ib_uverbs ib_umad iw_cm
  veth dummy bridge macvlan vrf tun ifb tls inet_diag tcp_diag udp_diag raw_diag af_packet_diag unix_diag
  sch_netem sch_fq sch_tbf sch_ingress sch_prio cls_u32 cls_matchall act_mirred act_gact tcp_bbr
+ smc smc_diag
  crc32_generic crc32_pclmul crc32c_generic crc32c_intel libcrc32c
  hmac sha256_generic sha256_ssse3 gcm aesni_intel aes_generic ccm
 """.split()

@@ -41,6 +41,7 @@ struct plan {
 	uint32_t piece;		/* send pieces of this size ... */
 	uint32_t chunk;		/* read pieces of this size ... */
 	uint32_t ms;		/* ... this far apart */
+	uint32_t late;		/* echo that long, in ms, after the first byte */
 	bool reply;		/* answer with the result at end of stream */
 	bool ready;		/* say "ready" before anything else */
 	bool wait;		/* do nothing until "go TAG" */

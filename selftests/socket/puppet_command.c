@@ -26,7 +26,9 @@
  *
  *	read=all|none|echo  end=auto|fin|rst|close|hold|stay  send=N  more=N
  *	seed=S  check=S  after=N then=rst|close|fin  urg=N  piece=N  chunk=N
- *	ms=N  reply=0|1  ready=0|1  tag=TAG  wait=0|1  urg-more=N  oob=1
+ *	ms=N  reply=0|1  ready=0|1  tag=TAG  wait=0|1  urg-more=N  oob=1  late=MS
+ *
+ * late=MS: an echo waits that long for what follows its first byte.
  *
  * end=stay keeps it open behind the other's end of stream, until "go" says
  * how it ends.
@@ -171,6 +173,8 @@ static bool key_apply(struct plan *plan, const char *key, const char *word)
 		plan->chunk = n;
 	} else if (!strcmp(key, "ms")) {
 		plan->ms = n;
+	} else if (!strcmp(key, "late")) {
+		plan->late = n;
 	} else if (!strcmp(key, "reply")) {
 		plan->reply = n;
 	} else if (!strcmp(key, "ready")) {

@@ -66,8 +66,18 @@ bool stream_say(struct conn *c, const char *text, size_t len)
 	return stream_send(c);
 }
 
+/* An echo that waits for more. */
+static bool held(const struct conn *c)
+{
+	return c->plan.late && c->pending && c->next_write > now_ms();
+}
+
 static bool send_pending(struct conn *c)
 {
+	if (held(c)) {
+		conn_wake_in(c, c->next_write - now_ms());
+		return true;
+	}
 	while (c->pending_from < c->pending_to) {
 		ssize_t n = send(c->fd, c->pending + c->pending_from,
 				 c->pending_to - c->pending_from,
@@ -166,7 +176,7 @@ static size_t read_size(struct conn *c)
 	size_t size = PIECE;
 
 	if (c->eof || c->plan.read == READ_NONE ||
-	    (c->plan.read == READ_ECHO && c->pending))
+	    (c->plan.read == READ_ECHO && c->pending && !held(c)))
 		return 0;
 	if (c->plan.chunk) {
 		long wait = c->next_read - now_ms();
@@ -213,6 +223,8 @@ static bool stream_read(struct conn *c)
 		if (c->plan.read == READ_ECHO) {
 			c->out += n;
 			c->plan.send = c->out;
+			if (c->plan.late && !c->pending)
+				c->next_write = now_ms() + c->plan.late;
 			if (!stream_say(c, scratch, n))
 				return false;
 		}
@@ -315,7 +327,7 @@ static void stream_ready(struct conn *c, uint32_t events)
 	} else if (read_size(c)) {
 		want |= EPOLLIN | (c->plan.oob ? EPOLLPRI : 0);
 	}
-	if (c->pending || (c->out < c->plan.send && send_size(c)) ||
+	if ((c->pending && !held(c)) || (c->out < c->plan.send && send_size(c)) ||
 	    (c->plan.has_urg && !c->urg_sent))
 		want |= EPOLLOUT;
 	conn_want(c, want);

@@ -107,6 +107,23 @@ def test_kinds():
     assert kinds.kind("memnet", "tcp_sendmsg") == "memnet"
 
 
+def test_processors_of_one():
+    """What several execute is the first one's; the adapter's stays its own."""
+    c = Counts()
+    c.user, c.kernel = [1, 10, 100], [{1: 1}, {1: 10, 2: 20}, {1: 100, 3: 300}]
+    c.joined(range(1, 3))
+    assert c.user == [1, 110, 0] and c.kernel == [{1: 1}, {1: 110, 2: 20, 3: 300}, {}], (c.user, c.kernel)
+    assert c.joined(range(1, 2)) is c and c.user == [1, 110, 0]
+
+
+def test_the_price_of_a_tick():
+    """One that cannot be is no price: costs would be anything."""
+    ran = lambda kernel, ticks: bed.Ran(counts({1: kernel - 7, 3: 7}, {1: 1000000}, 10 ** 9), ticks, {})
+    assert near(bed.tick_price(ran(285000, 100)), 2850)
+    for kernel, ticks in ((-900000, 100), (30000, 100), (4000000, 100), (4000000, 0)):
+        raises(LabError, bed.tick_price, ran(kernel, ticks))
+
+
 def test_a_difference():
     one = bed.Ran(counts({1: 10, 2: 5}, {8: 1}, 100), 3, {"slept": 1, "messages": 10})
     two = bed.Ran(counts({1: 30, 2: 5, 3: 1}, {8: 4}, 350), 5, {"slept": 1, "messages": 25})
@@ -363,7 +380,7 @@ def test_the_exit_code():
 def test_the_figures_there_are():
     """They load, and have what a report wants."""
     found = bench.find(bench.names())
-    assert {"san", "sending", "receiving", "http10", "cpu", "http11", "nginx"} <= {f.name for f, _ in found}
+    assert {"san", "sending", "receiving", "http10", "cpu", "http11", "nginx", "memory", "connections", "peers", "channels"} <= {f.name for f, _ in found}
     for figure, module in found:
         assert not figure.failed and figure.title and figure.text.strip() and callable(module.measure), figure
 
