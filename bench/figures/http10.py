@@ -18,7 +18,7 @@ OURS = [s.name for s in EXAMPLES[1:]]
 FULL = Load("16 clients", "8K", lambda n: f"--http-version 1.0 --wsess 16,{n // 16},0 --rate 1000", 192,
             at_most={"MemNet": 0.36, "MemNet_Direct": 0.35, "MemNet_Async": 0.30, "nginx over AF_MEMNET": 0.45},
             interrupts=dict.fromkeys(OURS, 1.0), node=dict.fromkeys(OURS, 1.30))
-ALONE = Load("50 a second", "8K", lambda n: f"--http-version 1.0 --num-conns {n} --rate 50", 60)
+ALONE = Load("50 a second", "8K", lambda n: f"--http-version 1.0 --num-conns {n} --rate 50", 50)
 
 
 def measure(bed, options):

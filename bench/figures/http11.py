@@ -14,4 +14,4 @@ FULL = Load("16 clients", "8K", lambda n: f"--wsess {n // 6},6,0 --burst-length 
 
 
 def measure(bed, options):
-    return serving.measure(bed, options, FIGURE.name, EXAMPLES + NGINX, (FULL,))
+    return serving.measure(bed, options, FIGURE.name, EXAMPLES if options.quick else EXAMPLES + NGINX, (FULL,))

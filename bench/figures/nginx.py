@@ -26,11 +26,11 @@ def kept(n):
 OURS = NGINX[1].name
 LOADS = (
     replace(http10.FULL, name="new connection, 8 KiB", at_most={OURS: 0.45}, interrupts={}, node={}),
-    Load("kept open, 1 KiB", "1K", alone, 200, at_most={OURS: 0.55}),
-    Load("16 kept open, 1 KiB", "1K", kept, 800, at_most={OURS: 0.40}),
-    Load("kept open, 64 KiB", "64K", alone, 100, at_most={OURS: 0.50}),
+    Load("16 kept open, 1 KiB", "1K", kept, 640, at_most={OURS: 0.40}),
+    Load("kept open, 1 KiB", "1K", alone, 120, at_most={OURS: 0.55}),
+    Load("kept open, 64 KiB", "64K", alone, 60, at_most={OURS: 0.50}),
 )
 
 
 def measure(bed, options):
-    return serving.measure(bed, options, FIGURE.name, NGINX, LOADS)
+    return serving.measure(bed, options, FIGURE.name, NGINX, LOADS[:2] if options.quick else LOADS)

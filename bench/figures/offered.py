@@ -11,8 +11,8 @@ from bench.serving import EXAMPLES, NATIVE
 
 FIGURE = Figure("offered", 6.1, "Figure 6, as the lab's clock has it", ("replies",))
 
-RATES, QUICK_RATES = (25, 50, 100, 200, 400, 800, 1600), (50, 200, 800)
-SECONDS, MOST = 2, 400      # of load; or so many connections
+RATES, QUICK_RATES = (50, 100, 200, 400, 800, 1600), (50, 400)
+SECONDS, MOST = 2, 250      # of load; or so many connections
 
 
 def measure(bed, options):
