@@ -6,8 +6,8 @@
  * which send from registered memory; tx.fin and tx.close come after it. memnet_transmit() sends
  * as much as the node's window, the peer's credits and the send ring allow, in one batch,
  * together with what else is due: a request out of order, ACCEPTED, window words. It is called,
- * with the endpoint locked, by whoever adds something and by the channel when it can send again
- * (the waiter).
+ * with the endpoint locked, by whoever adds something, unless that may wait for more (cork.c), and
+ * by the channel when it can send again (the waiter).
  *
  * The window is read from the table, where the node writes it without a word. A sender that has
  * run dry asks once (WANT_WINDOW) and the node answers with WINDOW when there is more; pollers
