@@ -4,7 +4,8 @@ const fs = require('fs'), http = require('http'), path = require('path');
 
 const [port, folder] = process.argv.slice(2);
 
-http.createServer((request, response) => {
+// a connection may wait longer than the usual 5 s while the client is busy with another
+http.createServer({ keepAliveTimeout: 120000 }, (request, response) => {
 	const file = path.join(folder, path.basename(request.url));
 
 	fs.stat(file, (error, stat) => {
