@@ -11,6 +11,7 @@
  *   tx_gather.c what a request sends of a buffer
  *   tx_write.c  requests that are no messages: RDMA writes, registrations
  *   rx.c        the receive queue: pages, dispatch, deferral when memory is short, grants
+ *   pages.c     pages that are used again
  *   window.c    the window table, written by the peer, and our writes into the peer's
  *   auth.c      proof of the shared secret
  *   wire.c      checking of messages; wire.h is the format
@@ -42,6 +43,7 @@
 #define MEMNET_RX_CHUNK		WIRE_MAX_PAYLOAD
 #define MEMNET_RX_PAGES		1
 #endif
+#define MEMNET_TX_ORDER		get_order(32768)	/* of pages sent from: sk_page_frag()'s */
 #define MEMNET_TX_SGE		20	/* header, linear part, MAX_SKB_FRAGS and one to spare */
 #define MEMNET_MAX_SECRET	64
 #define MEMNET_BEATS		6	/* heartbeats in the time after which a peer is dead */
@@ -225,6 +227,24 @@ enum memnet_channel_state {
 };
 
 /**
+ * struct memnet_pages - pages that are used again, see pages.c
+ * @lock:	all of it (BH), inside every other lock
+ * @page:	@size of them, from @tail on those that are there; NULL while it holds none
+ * @size:	a power of two
+ * @head:	free running
+ * @tail:	free running
+ * @order:	of each page
+ */
+struct memnet_pages {
+	spinlock_t	lock;		/* all of it */
+	struct page	**page;
+	u32		size;
+	u32		head;
+	u32		tail;
+	unsigned int	order;
+};
+
+/**
  * struct memnet_channel - one connected RC queue pair with its buffers and credits, bound to a CPU
  * @tx:		send queue. All under tx.lock (BH): nothing is posted once tx.stopped is set
  * @rx:		receive queue. The completion handler and, while rx.deferring, the worker own it
@@ -264,6 +284,7 @@ struct memnet_channel {
 		struct list_head	waiters;
 		struct sk_buff_head	done;		/* sent, to be freed outside of all locks */
 		struct work_struct	work;	/* completions after an interrupt; runs waiters */
+		struct memnet_pages	pages;	/* of MEMNET_TX_ORDER, that were sent from */
 	} tx;
 
 	struct {
@@ -278,6 +299,7 @@ struct memnet_channel {
 		struct list_head	starving;	/* requests that wait for pages */
 		struct page		**reserve;
 		u32			reserve_len;
+		struct memnet_pages	pages;		/* that were received to */
 		struct work_struct	work;
 	} rx;
 
@@ -436,6 +458,12 @@ void memnet_rx_init(struct memnet_channel *ch);
 int memnet_rx_setup(struct memnet_channel *ch);
 int memnet_rx_post_all(struct memnet_channel *ch);
 void memnet_rx_teardown(struct memnet_channel *ch);
+void memnet_pages_init(struct memnet_pages *pages, unsigned int order);
+int memnet_pages_setup(struct memnet_pages *pages, u32 size);
+void memnet_pages_teardown(struct memnet_pages *pages);
+void memnet_pages_put(struct memnet_pages *pages, struct page *page);
+struct page *memnet_pages_get(struct memnet_pages *pages);
+void memnet_pages_recycle(struct memnet_channel *ch, struct sk_buff *skb);
 unsigned int memnet_rx_enqueue(struct memnet_rx *rx, struct sk_buff_head *queue,
 			       unsigned int *tail_copied);
 void memnet_rx_copy(struct memnet_rx *rx, void *to);

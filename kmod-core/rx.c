@@ -5,9 +5,10 @@
  * Each receive work request scatters into a header slot and then into fresh pages, so that
  * payload lands page-aligned. On completion the header is copied and checked once, its grant is
  * credited, and the owner's receive() gets the message. It takes the pages it wants
- * (memnet_rx_enqueue()); they are replaced, the request is posted again, and one more credit is
- * owed to the peer, granted with the next message or, when half is owed, by a message of its
- * own. A page handed on is never given to the device again.
+ * (memnet_rx_enqueue()); they are replaced, by those of earlier messages where nobody has them any
+ * more (pages.c), the request is posted again, and one more credit is owed to the peer, granted
+ * with the next message or, when half is owed, by a message of its own. A page handed on is not
+ * given to the device again while anybody has it.
  *
  * When memory is short nothing is lost: a message whose receiver says -ENOMEM waits on
  * rx.deferred and all later ones behind it, a request without pages waits on rx.starving; the
@@ -24,6 +25,7 @@
 #include "trace.h"
 
 #define RESERVE_PAGES	64
+#define KEPT_PAGES	512	/* to be used again, at most */
 #define STARVING_DELAY	(HZ / 50)
 
 static void rx_queue_work(struct memnet_channel *ch)
@@ -55,7 +57,9 @@ static int rx_fill(struct memnet_rx *rx, gfp_t gfp)
 
 		if (rx->pages[i])
 			continue;
-		page = gfpflags_allow_blocking(gfp) ? alloc_page(gfp) : reserve_pop(ch);
+		page = memnet_pages_get(&ch->rx.pages);
+		if (!page)
+			page = gfpflags_allow_blocking(gfp) ? alloc_page(gfp) : reserve_pop(ch);
 		if (!page)
 			return -ENOMEM;
 		rx->dma[i] =
@@ -429,6 +433,7 @@ void memnet_rx_init(struct memnet_channel *ch)
 	INIT_LIST_HEAD(&ch->rx.deferred);
 	INIT_LIST_HEAD(&ch->rx.starving);
 	INIT_WORK(&ch->rx.work, rx_work);
+	memnet_pages_init(&ch->rx.pages, 0);
 }
 
 /**
@@ -448,7 +453,7 @@ int memnet_rx_setup(struct memnet_channel *ch)
 		return -EOPNOTSUPP;
 	ch->rx.reserve = kcalloc(RESERVE_PAGES, sizeof(*ch->rx.reserve), GFP_KERNEL);
 	ch->rx.ring = kvcalloc(ch->rx.depth, sizeof(*ch->rx.ring), GFP_KERNEL);
-	if (!ch->rx.ring || !ch->rx.reserve)
+	if (!ch->rx.ring || !ch->rx.reserve || memnet_pages_setup(&ch->rx.pages, KEPT_PAGES))
 		return -ENOMEM;
 	for (i = 0; i < ch->rx.depth; i++) {
 		struct memnet_rx *rx = &ch->rx.ring[i];
@@ -535,6 +540,7 @@ void memnet_rx_teardown(struct memnet_channel *ch)
 		__free_page(ch->rx.reserve[--ch->rx.reserve_len]);
 	kfree(ch->rx.reserve);
 	ch->rx.reserve = NULL;
+	memnet_pages_teardown(&ch->rx.pages);
 	kfree_skb(ch->rx.spare);
 	ch->rx.spare = NULL;
 }

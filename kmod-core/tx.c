@@ -30,6 +30,8 @@
 #include "trace.h"
 #include "tx.h"
 
+#define KEPT_PAGES	64	/* of MEMNET_TX_ORDER, to be used again, at most */
+
 static void tx_nop_done(struct ib_cq *cq, struct ib_wc *wc)
 {
 }
@@ -609,6 +611,8 @@ int memnet_tx_setup(struct memnet_channel *ch)
 			return -ENOMEM;
 		}
 	}
+	if (memnet_pages_setup(&ch->tx.pages, KEPT_PAGES))
+		return -ENOMEM;
 	attr.cqe = ch->tx.depth;
 	cq = ib_create_cq(dev, tx_event, tx_cq_error, ch, &attr);
 	if (IS_ERR(cq))
@@ -646,6 +650,7 @@ void memnet_tx_teardown(struct memnet_channel *ch)
 	/* A last event may have queued the work again; it finds nothing to do but the waiters. */
 	cancel_work_sync(&ch->tx.work);
 	tx_run_waiters(ch);
+	memnet_pages_teardown(&ch->tx.pages);
 }
 
 /**
@@ -658,5 +663,6 @@ void memnet_tx_init(struct memnet_channel *ch)
 	INIT_LIST_HEAD(&ch->tx.waiters);
 	__skb_queue_head_init(&ch->tx.done);
 	INIT_WORK(&ch->tx.work, tx_work);
+	memnet_pages_init(&ch->tx.pages, MEMNET_TX_ORDER);
 	ch->tx.stopped = true;
 }

@@ -578,6 +578,7 @@ void memnet_rcv_window_init(struct memnet_endpoint *ep);
 void memnet_rcv_window_end(struct memnet_endpoint *ep);
 void memnet_rcv_window_bound(struct memnet_endpoint *ep, int rcvbuf);
 void memnet_rcv_window_take(struct memnet_endpoint *ep, u32 bytes, struct sk_buff_head *done);
+void memnet_rcv_window_free(struct memnet_endpoint *ep, struct sk_buff_head *done);
 void memnet_rcv_window_open(struct memnet_endpoint *ep);
 void memnet_rcv_window_consumed(struct memnet_endpoint *ep, u32 bytes, struct sk_buff_head *done);
 bool memnet_rcv_window_need(struct memnet_endpoint *ep, u32 bytes);

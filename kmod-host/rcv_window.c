@@ -132,6 +132,19 @@ void memnet_rcv_window_take(struct memnet_endpoint *ep, u32 bytes, struct sk_buf
 }
 
 /**
+ * memnet_rcv_window_free() - free what was taken
+ * @ep: endpoint, once connected
+ * @done: buffers
+ */
+void memnet_rcv_window_free(struct memnet_endpoint *ep, struct sk_buff_head *done)
+{
+	struct sk_buff *skb;
+
+	while ((skb = __skb_dequeue(done)))
+		memnet_pages_recycle(ep->lc->ch, skb);
+}
+
+/**
  * memnet_rcv_window_open() - bytes were taken
  * @ep: endpoint, locked
  *

@@ -168,7 +168,7 @@ static int recv_locked(struct sock *sk, struct msghdr *msg, size_t len, int flag
 					from++;
 				else
 					memnet_rcv_window_consumed(ep, 1, &done);
-				__skb_queue_purge(&done);
+				memnet_rcv_window_free(ep, &done);
 			}
 		}
 		if (unlikely(READ_ONCE(ep->ktls) & MEMNET_KTLS_RX) && len) {
@@ -190,7 +190,7 @@ static int recv_locked(struct sock *sk, struct msghdr *msg, size_t len, int flag
 			} else {
 				sk_peek_offset_bwd(sk, ret);
 				memnet_rcv_window_consumed(ep, ret, &done);
-				__skb_queue_purge(&done);
+				memnet_rcv_window_free(ep, &done);
 			}
 			if (!(flags & MSG_TRUNC))
 				memnet_stat_add(MEMNET_STAT_HOST_COPIED_OUT, ret);

@@ -130,7 +130,7 @@ static void fill(struct memnet_endpoint *ep)
 		return;
 	memnet_stat_add(MEMNET_STAT_HOST_COPIED_REGION, ep->rx.copied - before);
 	memnet_rcv_window_open(ep);
-	__skb_queue_purge(&done);
+	memnet_rcv_window_free(ep, &done);
 }
 
 /* The stream has ended, and all that the node had to say has come. */

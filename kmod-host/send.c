@@ -162,14 +162,27 @@ static bool tail_put(struct memnet_endpoint *ep, struct sk_buff *skb, u32 added,
 	return ok;
 }
 
+/* As skb_page_frag_refill(), but a page that is full is used again when it has been sent. */
+static bool refill(struct memnet_pages *again, struct page_frag *pfrag, gfp_t gfp)
+{
+	if (pfrag->page && pfrag->offset + 32 > pfrag->size && page_ref_count(pfrag->page) > 1) {
+		memnet_pages_put(again, pfrag->page);
+		pfrag->page = memnet_pages_get(again);
+		pfrag->offset = 0;
+		pfrag->size = PAGE_SIZE << MEMNET_TX_ORDER;
+	}
+	return skb_page_frag_refill(32U, pfrag, gfp);
+}
+
 /* Copies from the user into page fragments of @skb; returns bytes or a negative errno. */
 static int fill_copy(struct sock *sk, struct sk_buff *skb, struct msghdr *msg, size_t len)
 {
+	struct memnet_channel *ch = memnet_cb(skb)->ep->lc->ch;
 	struct page_frag *pfrag = sk_page_frag(sk);
 	int i = skb_shinfo(skb)->nr_frags, copy;
 	bool merge;
 
-	if (!skb_page_frag_refill(32U, pfrag, sk->sk_allocation))
+	if (!refill(&ch->tx.pages, pfrag, sk->sk_allocation))
 		return -ENOMEM;
 	merge = i && skb_can_coalesce(skb, i, pfrag->page, pfrag->offset);
 	if (!merge && i == MAX_SKB_FRAGS)

@@ -54,7 +54,7 @@ void tcps_skb_free(struct tcps_endpoint *ep, struct sk_buff *skb)
 		hold_pages(ep, -pages);
 		spin_unlock_bh(&ep->lock);
 	}
-	consume_skb(skb);
+	memnet_pages_recycle(ep->tc->ch, skb);
 }
 
 static int receive_data(struct tcps_endpoint *ep, struct memnet_rx *rx)
