@@ -198,6 +198,8 @@ static int check_body(const struct wire_msg *msg)
 	case WIRE_CLOSED:
 		return check_errno(msg->closed.error);
 	case WIRE_DATA:
+		if (msg->data.nodelay > 1 || (msg->data.nodelay && !msg->hdr.len))
+			return -EPROTO;
 		return msg->data.record && (!msg->hdr.len || msg->hdr.flags & WIRE_F_URGENT) ?
 			       -EPROTO : 0;
 	default:
@@ -231,6 +233,8 @@ int wire_check(const struct wire_msg *msg, u32 bytes, bool from_host)
 	if (msg->hdr.flags & (WIRE_F_TELL | WIRE_F_COUNT | WIRE_F_URGENT) && !from_host)
 		return -EPROTO;
 	if (msg->hdr.flags & WIRE_F_URGENT && !len)
+		return -EPROTO;
+	if (op == WIRE_DATA && msg->data.nodelay && !from_host)
 		return -EPROTO;
 	if (len && !(rules & PAYLOAD))
 		return -EPROTO;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The wire format of MemNet, version 2: every message, its fields and its bounds.
+ * The wire format of MemNet, version 3: every message, its fields and its bounds.
  *
  * All integers are little-endian and all structures have a fixed, asserted size. A message is
  * one RDMA SEND: a header of WIRE_SLOT bytes (common part and body of the opcode) and up to
@@ -38,7 +38,7 @@ typedef __u64 u64;
 #endif
 
 #define WIRE_MAGIC		0x54454e4dU	/* "MNET" */
-#define WIRE_VERSION		2
+#define WIRE_VERSION		3
 #define WIRE_SLOT		128		/* bytes of the header slot: scatter entry 0 */
 #define WIRE_PAGE		4096		/* unit of the payload's scatter entries */
 #define WIRE_MAX_PAYLOAD	16384		/* bytes of payload in one message */
@@ -290,7 +290,8 @@ struct wire_closed {
 #define WIRE_RECORD_DATA	23	/* TLS: a record of application's data; travels as 0 */
 struct wire_data {
 	u8	record;		/* kTLS: type of the record the payload is of */
-	u8	reserved[7];
+	u8	nodelay;	/* of a host: 1: TCP_NODELAY is set before it */
+	u8	reserved[6];
 };
 
 /**

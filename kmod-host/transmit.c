@@ -9,6 +9,9 @@
  * with the endpoint locked, by whoever adds something, unless that may wait for more (cork.c), and
  * by the channel when it can send again (the waiter).
  *
+ * TCP_NODELAY goes in the header of the payload it comes before; where nothing was sent yet it
+ * waits for that, since there is nothing to push.
+ *
  * The window is read from the table, where the node writes it without a word. A sender that has
  * run dry asks once (WANT_WINDOW) and the node answers with WINDOW when there is more; pollers
  * and sleepers that wait for room ask as well (memnet_transmit_want()).
@@ -254,6 +257,19 @@ static void mark_record(struct memnet_endpoint *ep, const struct memnet_entry *e
 	msg->hdr.flags |= WIRE_F_TELL;
 }
 
+/* TCP_NODELAY was set and not told yet: the next payload says it as well. */
+static bool nodelay_due(const struct memnet_endpoint *ep)
+{
+	return ep->tx.options & BIT_ULL(MEMNET_OPT_NODELAY) && ep->sk &&
+	       memnet_sk(ep->sk)->opt[MEMNET_OPT_NODELAY];
+}
+
+/* While nothing was sent there is nothing to push: no message for that alone. */
+static u64 untold_yet(const struct memnet_endpoint *ep)
+{
+	return !ep->tx.sent && nodelay_due(ep) ? BIT_ULL(MEMNET_OPT_NODELAY) : 0;
+}
+
 /* One message of what is at the head of the queue. Returns 1 when the window is dry. */
 static int send_data(struct memnet_endpoint *ep, struct memnet_entry *entry)
 {
@@ -270,6 +286,7 @@ static int send_data(struct memnet_endpoint *ep, struct memnet_entry *entry)
 		return 1;
 	wire_init(&msg, WIRE_DATA, ep->index, ep->gen);
 	msg.hdr.pos = cpu_to_le64(ep->tx.sent);
+	msg.data.nodelay = nodelay_due(ep);
 	if (entry->kind == MEMNET_ENTRY_JOB) {
 		ret = memnet_jobs_transmit(ep, &msg, min_t(u64, ep->tx.limit - from,
 							   WIRE_MAX_PAYLOAD));
@@ -301,6 +318,8 @@ static int send_data(struct memnet_endpoint *ep, struct memnet_entry *entry)
 	ret = 0;
 out:
 	if (!ret) {
+		if (msg.data.nodelay)
+			ep->tx.options &= ~BIT_ULL(MEMNET_OPT_NODELAY);
 		ep->tx.held = msg.hdr.flags & WIRE_F_MORE;
 		ep->lc->moved.tx_messages++;
 		ep->lc->moved.tx_bytes += ep->tx.sent - from;
@@ -376,7 +395,7 @@ static int send_queue(struct memnet_endpoint *ep)
 			return ret;
 	}
 	if (!entry) {
-		ret = send_options(ep, ORDERED);
+		ret = send_options(ep, ORDERED & ~untold_yet(ep));
 		if (ret)
 			return ret;
 	}
@@ -552,7 +571,8 @@ void memnet_transmit_option(struct memnet_endpoint *ep, int i, const struct wire
 		if (!(BIT_ULL(i) & ORDERED))
 			replace(ep, msg);
 		ep->tx.options |= BIT_ULL(i);
-		memnet_transmit(ep);
+		if (ep->tx.options & ~untold_yet(ep))
+			memnet_transmit(ep);
 	}
 	spin_unlock_bh(&ep->lock);
 }

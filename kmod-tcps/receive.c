@@ -27,6 +27,8 @@
 
 #include "tcps.h"
 
+#define LATE_NODELAY BIT(0) /* in.late */
+#define LATE_CORK BIT(1)
 #define MAX_REQUESTS 8
 #define MAX_MARKERS 64
 #define FEW_MESSAGES 16384 /* of a session, whatever its pages */
@@ -61,6 +63,7 @@ static int receive_data(struct tcps_endpoint *ep, struct memnet_rx *rx)
 {
 	u64 pos = le64_to_cpu(rx->msg.hdr.pos);
 	unsigned int copied, pages;
+	struct tcps_cb *cb;
 
 	if (!ep->in.open || ep->in.fin || pos != ep->in.pos || rx->len > ep->in.limit - pos ||
 	    (!rx->len && !(rx->msg.hdr.flags & WIRE_F_FIN)) || (rx->len && ep->in.record))
@@ -85,7 +88,13 @@ static int receive_data(struct tcps_endpoint *ep, struct memnet_rx *rx)
 		memset(TCPS_CB(skb_peek_tail(&ep->in.queue)), 0, sizeof(struct tcps_cb));
 		hold_pages(ep, pages);
 	}
-	TCPS_CB(skb_peek_tail(&ep->in.queue))->more = rx->msg.hdr.flags & WIRE_F_MORE;
+	cb = TCPS_CB(skb_peek_tail(&ep->in.queue));
+	cb->more = rx->msg.hdr.flags & WIRE_F_MORE;
+	if (rx->msg.data.nodelay) {
+		/* What waits before it in its buffer is only sent the sooner. */
+		cb->nodelay = true;
+		ep->in.late &= ~LATE_NODELAY;
+	}
 	return 0;
 }
 
@@ -127,16 +136,17 @@ static bool is_ktls(const struct wire_msg *msg)
 static void receive_ordered(struct tcps_endpoint *ep, const struct wire_msg *msg,
 			    struct sk_buff **marker)
 {
-	int late = le32_to_cpu(msg->setopt.name) == TCP_CORK;
+	bool cork = le32_to_cpu(msg->setopt.name) == TCP_CORK;
+	u8 late = cork ? LATE_CORK : LATE_NODELAY;
 	__le32 value;
 
 	if (ep->in.dead)
 		return;
-	if (ep->in.markers >= MAX_MARKERS || ep->in.late & BIT(late) ||
+	if (ep->in.markers >= MAX_MARKERS || ep->in.late & late ||
 	    tcps_under_pressure(ep->tc->session)) {
 		memcpy(&value, msg->setopt.value, sizeof(value));
-		ep->in.late_value[late] = le32_to_cpu(value);
-		ep->in.late |= BIT(late);
+		ep->in.late_value[cork] = le32_to_cpu(value);
+		ep->in.late |= late;
 		return;
 	}
 	ep->in.markers++;

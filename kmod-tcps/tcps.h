@@ -512,6 +512,7 @@ struct tcps_endpoint {
  * @len:	rx.pending: bytes of payload
  * @marker:	in.queue: not payload but a message
  * @more:	in.queue: the application announced more. rx.pending: the record goes on
+ * @nodelay:	in.queue: TCP_NODELAY is to be set before TCP gets it
  * @copied:	rx.pending: small pieces are copied into it
  * @placed:	rx.pending: goes by RDMA write
  * @record:	rx.pending: type of the TLS record, 0 for application's data
@@ -525,6 +526,7 @@ struct tcps_cb {
 	u32	key;
 	bool	marker;
 	bool	more;
+	bool	nodelay;
 	bool	copied;
 	bool	placed;
 	u8	record;

@@ -7,10 +7,10 @@
  * Pages go to TCP by reference; payload up to the copybreak is copied, since TCP accounts bytes
  * and would hold a page for each. What TCP does not take stays in tx.sending with its offset, and
  * sk_write_space() resumes. An option in the queue is set between the payload before and after
- * it; the host's FIN is shut down when all before it is taken. A TLS record that is not of
- * application's data goes alone; nothing comes behind one before it is taken. An urgent byte goes
- * alone, for TCP puts the mark behind whatever it takes of a call; of several that wait the last
- * one counts, as in TCP's own queue.
+ * it, TCP_NODELAY that came with payload before that; the host's FIN is shut down when all before
+ * it is taken. A TLS record that is not of application's data goes alone; nothing comes behind one
+ * before it is taken. An urgent byte goes alone, for TCP puts the mark behind whatever it takes of
+ * a call; of several that wait the last one counts, as in TCP's own queue.
  *
  * The window: the host may send up to in.limit. As TCP takes bytes the limit moves to tx.taken +
  * tx.window, published when enough has opened, by an RDMA write that interrupts nobody, or by
@@ -202,6 +202,10 @@ static int send_batch(struct tcps_endpoint *ep, bool more)
 		u32 skip = TCPS_CB(skb)->offset;
 		int i;
 
+		if (TCPS_CB(skb)->nodelay) {
+			TCPS_CB(skb)->nodelay = false;
+			tcp_sock_set_nodelay(ep->sock->sk);
+		}
 		for (i = 0; i < skb_shinfo(skb)->nr_frags && n < BATCH_PAGES; i++) {
 			const skb_frag_t *frag = &skb_shinfo(skb)->frags[i];
 			u32 size = skb_frag_size(frag);

@@ -8,7 +8,7 @@ import re
 from selftests.byhand.names import COPIED, COPIED_IN, PLACED, SENT
 from selftests.cases import offload
 from selftests.cases.registered import Told, clean
-from selftests.lab.lab import CLIENT_EXT
+from selftests.lab.lab import CLIENT_EXT, NODE_EXT
 
 
 def setup(lab):
@@ -174,6 +174,49 @@ def test_what_is_said_to_belong_together_is_one_message(lab):
     # ticks come between the two, on a slow machine often
     assert sent["each"] >= 2 * rounds > max(sent["cork"], sent["more"]) + rounds // 10, sent
     return f"{rounds} responses: {sent}"
+
+
+ANSWERS = """
+import socket, sys
+nodelay, n = sys.argv[1] == "nodelay", int(sys.argv[2])
+l = socket.socket(socket.AF_INET, socket.SOCK_STREAM, fileno=socket.socket(25, socket.SOCK_STREAM, 0).detach())
+l.bind((sys.argv[3], int(sys.argv[4])))
+l.listen(64)
+for _ in range(n):
+    c, _ = l.accept()
+    if nodelay:
+        c.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    assert c.recv(100) == b"q" * 100
+    c.send(b"a" * 100)
+    c.close()
+"""
+ASKS = """
+import socket, sys
+for _ in range(int(sys.argv[1])):
+    c = socket.create_connection((sys.argv[2], int(sys.argv[3])))
+    c.send(b"q" * 100)
+    assert c.recv(200, socket.MSG_WAITALL) == b"a" * 100
+    c.close()
+"""
+
+
+def test_nodelay_goes_with_the_first_payload(lab):
+    """A server that sets TCP_NODELAY on what it accepts, as most do, sends no message for it."""
+    n, sent = 200, {}
+    lab.host.put("/tmp/answers.py", ANSWERS)
+    lab.client.put("/tmp/asks.py", ASKS)
+    for how in ("plain", "nodelay"):
+        with offload.Watch(lab) as w:
+            server = lab.host.bg(f"exec userland python3 /tmp/answers.py {how} {n} {NODE_EXT} 8011")
+            lab.node.until("ss -Hltn sport = :8011 | grep -q .", what="the server to listen")
+            lab.client.sh(f"python3 /tmp/asks.py {n} {NODE_EXT} 8011", timeout=offload.patience(lab, 60))
+            assert server.wait(offload.patience(lab, 20))[0] == 0, server.output()
+            clean(lab)
+        w.proves(accepts=n)
+        sent[how] = w.host["core.messages_sent"]
+    # DATA and CLOSE, and now and then ACCEPTED and credits
+    assert 2 * n <= min(sent.values()) and sent["nodelay"] < sent["plain"] + n // 2, sent
+    return f"{n} connections: {sent}"
 
 
 for _name, _test in list(globals().items()):

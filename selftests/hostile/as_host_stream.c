@@ -142,6 +142,20 @@ ATTACK(record_unencrypted, record(p, 100, WIRE_F_TELL))
 ATTACK(record_of_nothing, record(p, 0, WIRE_F_FIN))
 ATTACK(record_urgent, record(p, 100, WIRE_F_URGENT))
 
+static int nodelay(struct peer *p, u32 len, u8 value)
+{
+	struct wire_msg msg;
+
+	wire_init(&msg, WIRE_DATA, host_connected(p), 1);
+	msg.hdr.flags = len ? 0 : WIRE_F_FIN;
+	msg.data.nodelay = value;
+	return msg.hdr.index ? peer_say(p, &msg, len) : -1;
+}
+
+ATTACK(nodelay_with_payload, nodelay(p, 100, 1))
+ATTACK(nodelay_of_nothing, nodelay(p, 0, 1))
+ATTACK(nodelay_twice, nodelay(p, 100, 2))
+
 ATTACK(want_taken_unconnected, want_taken(p, host_open(p, 0), 0))
 ATTACK(want_taken_unsent, want_taken(p, host_connected(p), 1))
 
@@ -245,6 +259,9 @@ const struct attack stream_attacks[] = {
 	{ "DATA of a record, unencrypted", record_unencrypted, LIVES },
 	{ "DATA of a record of nothing", record_of_nothing, DIES },
 	{ "DATA of a record, urgent", record_urgent, DIES },
+	{ "DATA with TCP_NODELAY", nodelay_with_payload, LIVES },
+	{ "DATA with TCP_NODELAY and nothing else", nodelay_of_nothing, DIES },
+	{ "DATA with TCP_NODELAY of 2", nodelay_twice, DIES },
 	{ "WANT_WINDOW unconnected", want_unconnected, LIVES },
 	{ "connections left alone", connect_many, LIVES },
 };

@@ -48,8 +48,7 @@ static int data(struct peer *p, enum guest_state state, int pos, u32 len, u8 fla
 	return g ? 0 : -1;
 }
 
-/* Of a TLS record, though nobody has asked for any. */
-static int record(struct peer *p)
+static int say_data(struct peer *p, u8 record, u8 nodelay)
 {
 	struct guest *g = node_guest(p, CONNECTED, NODE_MS);
 	struct wire_msg msg;
@@ -58,9 +57,14 @@ static int record(struct peer *p)
 		return -1;
 	msg = about(g, WIRE_DATA);
 	msg.hdr.pos = cpu_to_le64(g->out);
-	msg.data.record = 21;
+	msg.data.record = record;
+	msg.data.nodelay = nodelay;
 	return peer_say(p, &msg, 2) && !p->dead ? -1 : 0;
 }
+
+/* Of a TLS record, though nobody has asked for any; with an option, which only hosts set. */
+ATTACK(record, say_data(p, 21, 0))
+ATTACK(nodelay, say_data(p, 0, 1))
 
 ATTACK(reply_unasked, with_guest(p, CONNECTED, WIRE_REPLY, 1))
 
@@ -623,6 +627,7 @@ static const struct attack attacks[] = {
 	{ "DATA after FIN", data_after_fin, DIES },
 	{ "CLOSED nobody asked for", closed_unasked, DIES },
 	{ "DATA of a record nobody decrypts", record, DIES },
+	{ "DATA with TCP_NODELAY of a node", nodelay, DIES },
 	{ "URGENT of a listener", urgent_listener, DIES },
 	{ "URGENT behind what was sent", urgent_behind, DIES },
 	{ "URGENT that goes back", urgent_back, DIES },
