@@ -12,6 +12,7 @@
  *   tx_write.c  requests that are no messages: RDMA writes, registrations
  *   rx.c        the receive queue: pages, dispatch, deferral when memory is short, grants
  *   pages.c     pages that are used again
+ *   table.c     endpoints by their index
  *   window.c    the window table, written by the peer, and our writes into the peer's
  *   auth.c      proof of the shared secret
  *   wire.c      checking of messages; wire.h is the format
@@ -243,6 +244,47 @@ struct memnet_pages {
 	u32		tail;
 	unsigned int	order;
 };
+
+/**
+ * struct memnet_table - endpoints of a channel by their index, see table.c
+ * @lock:	(BH) changes; inside every other lock
+ * @taken:	a bit for each index that is in use
+ * @entry:	what it leads to, NULL while it is only reserved; read under RCU
+ * @size:	number of indices
+ * @from:	first of our half
+ * @to:		end of our half
+ * @next:	where the search for a free one goes on
+ */
+struct memnet_table {
+	spinlock_t	lock;		/* changes */
+	unsigned long	*taken;
+	void __rcu	**entry;
+	u32		size;
+	u32		from;
+	u32		to;
+	u32		next;
+};
+
+int memnet_table_init(struct memnet_table *table, u32 size, u32 from, u32 to);
+void memnet_table_destroy(struct memnet_table *table);
+bool memnet_table_is_empty(const struct memnet_table *table);
+int memnet_table_reserve(struct memnet_table *table, u32 *index);
+void memnet_table_store(struct memnet_table *table, u32 index, void *entry);
+int memnet_table_insert(struct memnet_table *table, u32 index, void *entry);
+void memnet_table_erase(struct memnet_table *table, u32 index);
+void *memnet_table_next(const struct memnet_table *table, u32 *index);
+
+/**
+ * memnet_table_load() - what an index leads to
+ * @table: table
+ * @index: of a message, whatever it is
+ *
+ * Return: that, as long as the caller is in RCU's read side, or NULL.
+ */
+static inline void *memnet_table_load(const struct memnet_table *table, u32 index)
+{
+	return index < table->size ? rcu_dereference(table->entry[index]) : NULL;
+}
 
 /**
  * struct memnet_channel - one connected RC queue pair with its buffers and credits, bound to a CPU

@@ -3,6 +3,8 @@
 #ifndef MEMNET_CONTEXT_H
 #define MEMNET_CONTEXT_H
 
+#include <linux/xarray.h>
+
 #include "memnet.h"
 #include "region.h"
 

@@ -146,7 +146,7 @@ void memnet_endpoint_gone(struct memnet_endpoint *ep)
 	if (!first)
 		return;
 	if (lc) {
-		xa_erase_bh(&lc->endpoints, ep->index);
+		memnet_table_erase(&lc->endpoints, ep->index);
 		if (ep->index < lc->ch->cfg.slots / 2)
 			atomic_dec(&lc->opened);
 		module_put(THIS_MODULE);
@@ -216,15 +216,13 @@ struct memnet_endpoint *memnet_endpoint_create(gfp_t gfp)
  */
 int memnet_endpoint_open(struct memnet_endpoint *ep, struct link_channel *lc)
 {
-	struct xa_limit half = XA_LIMIT(1, lc->ch->cfg.slots / 2 - 1);
 	u32 index;
 	int ret;
 
 	/* Reserved first: in the table, the endpoint must be complete, for the link may die. */
-	ret = xa_alloc_cyclic_bh(&lc->endpoints, &index, NULL, half, &lc->next, GFP_KERNEL);
-	if (ret < 0) {
+	if (memnet_table_reserve(&lc->endpoints, &index)) {
 		memnet_lc_put(lc);
-		return ret == -EBUSY ? -ENOBUFS : ret;
+		return -ENOBUFS;
 	}
 	__module_get(THIS_MODULE); /* the caller's socket holds it */
 	atomic_inc(&lc->link->endpoints);
@@ -239,7 +237,7 @@ int memnet_endpoint_open(struct memnet_endpoint *ep, struct link_channel *lc)
 	ep->lc = lc;
 	spin_unlock_bh(&ep->lock);
 	memnet_endpoint_get(ep);
-	xa_store_bh(&lc->endpoints, index, ep, GFP_KERNEL);
+	memnet_table_store(&lc->endpoints, index, ep);
 	/* The link may have died before the endpoint was on its table. */
 	ret = 0;
 	if (!memnet_channel_is_up(lc->ch)) {
@@ -378,16 +376,16 @@ void memnet_endpoint_kill(struct memnet_endpoint *ep, struct link_channel *lc, i
 void memnet_endpoint_lost(struct link_channel *lc)
 {
 	struct memnet_endpoint *ep;
-	unsigned long index;
+	u32 index = 0;
 
-	xa_for_each(&lc->endpoints, index, ep) {
+	for (;; index++) {
 		rcu_read_lock();
-		ep = xa_load(&lc->endpoints, index);
-		if (ep && !refcount_inc_not_zero(&ep->refs))
-			ep = NULL;
+		do {
+			ep = memnet_table_next(&lc->endpoints, &index);
+		} while (ep && !refcount_inc_not_zero(&ep->refs) && ++index);
 		rcu_read_unlock();
 		if (!ep)
-			continue;
+			return;
 		memnet_endpoint_kill(ep, lc, ECONNRESET);
 		memnet_endpoint_put(ep);
 	}
@@ -429,10 +427,10 @@ static bool gives_port_back(struct memnet_endpoint *ep, __be16 port)
 static struct memnet_endpoint *find_closing(struct link_channel *lc, __be16 port)
 {
 	struct memnet_endpoint *ep;
-	unsigned long index;
+	u32 index = 0;
 
 	rcu_read_lock();
-	xa_for_each(&lc->endpoints, index, ep)
+	for (; (ep = memnet_table_next(&lc->endpoints, &index)); index++)
 		if (gives_port_back(ep, port) && refcount_inc_not_zero(&ep->refs))
 			break;
 	rcu_read_unlock();

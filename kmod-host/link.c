@@ -74,7 +74,7 @@ void memnet_lc_put(struct link_channel *lc)
 
 	if (!refcount_dec_and_test(&lc->refs))
 		return;
-	xa_destroy(&lc->endpoints);
+	memnet_table_destroy(&lc->endpoints);
 	memnet_channel_put(lc->ch);
 	kvfree(lc->gens);
 	kfree(lc);
@@ -110,6 +110,7 @@ static struct link_channel *lc_create(struct memnet_link *link, unsigned int num
 		.secret_len	= link->cfg.secret.len,
 	};
 	struct link_channel *lc = kzalloc(sizeof(*lc), GFP_KERNEL);
+	int ret;
 
 	if (!lc)
 		return NULL;
@@ -117,20 +118,21 @@ static struct link_channel *lc_create(struct memnet_link *link, unsigned int num
 	cfg.who.host_challenge = get_random_u64();
 	memcpy(cfg.secret, link->cfg.secret.key, cfg.secret_len);
 	INIT_LIST_HEAD(&lc->lost);
-	xa_init_flags(&lc->endpoints, XA_FLAGS_ALLOC | XA_FLAGS_LOCK_BH);
+	ret = memnet_table_init(&lc->endpoints, cfg.slots, 1, cfg.slots / 2);
 	lc->gens = kvcalloc(cfg.slots / 2, sizeof(*lc->gens), GFP_KERNEL);
 	lc->ch = memnet_channel_alloc(&memnet_host_channel_ops, lc, &cfg);
 	memzero_explicit(cfg.secret, sizeof(cfg.secret));
-	if (!lc->gens || !lc->ch) {
+	if (ret || !lc->gens || !lc->ch) {
 		if (lc->ch)
 			memnet_channel_put(lc->ch);
 		kvfree(lc->gens);
+		if (!ret)
+			memnet_table_destroy(&lc->endpoints);
 		kfree(lc);
 		return NULL;
 	}
 	refcount_inc(&link->refs);
 	lc->link = link;
-	lc->next = 1;
 	refcount_set(&lc->refs, 1);
 	return lc;
 }

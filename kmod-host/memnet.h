@@ -62,7 +62,6 @@
 #include <linux/net.h>
 #include <linux/tls.h>
 #include <linux/wait.h>
-#include <linux/xarray.h>
 #include <net/inet_sock.h>
 #include <net/sock.h>
 #include <net/tcp_states.h>
@@ -85,7 +84,6 @@ struct memnet_inherited;
  * @endpoints:	by index: the host's half by memnet_endpoint_open(), the node's half by
  *		NEW_CONNECTION
  * @gens:	last generation of each index of the host's half; who reserved the index
- * @next:	where the search for a free index goes on
  * @opened:	endpoints of the host's half
  * @moved:	what has gone through it: tx_* and stalls under the channel's tx.lock, rx_* by its
  *		receiver
@@ -95,9 +93,8 @@ struct memnet_inherited;
 struct link_channel {
 	struct memnet_link	*link;
 	struct memnet_channel	*ch;
-	struct xarray		endpoints;
+	struct memnet_table	endpoints;
 	u16			*gens;
-	u32			next;
 	atomic_t		opened;
 	struct memnet_nl_counters moved;
 	struct list_head	lost;

@@ -190,20 +190,20 @@ static int receive_new_connection(struct link_channel *lc, const struct wire_msg
 	refcount_inc(&ep->refs); /* the table's */
 	ret = try_module_get(THIS_MODULE) ? 0 : -ENODEV;
 	if (!ret) {
-		ret = xa_insert_bh(&lc->endpoints, index, ep, gfp);
+		ret = memnet_table_insert(&lc->endpoints, index, ep);
 		if (ret)
 			module_put(THIS_MODULE);
 	}
 	if (ret) {
 		refcount_dec(&ep->refs);
 		memnet_endpoint_put(ep);
-		return ret == -ENOMEM ? ret : -EPROTO;
+		return -EPROTO;
 	}
 
 	listening = memnet_link_channel(lc->link, le16_to_cpu(msg->conn.listener_channel));
 	rcu_read_lock();
 	if (listening && listener_index < listening->ch->cfg.slots / 2)
-		listener = xa_load(&listening->endpoints, listener_index);
+		listener = memnet_table_load(&listening->endpoints, listener_index);
 	if (listener && listener->gen == le16_to_cpu(msg->conn.listener_gen)) {
 		spin_lock_bh(&listener->lock);
 		if (listener->state != TCP_LISTEN || listener->gone || listener->lc != listening) {
@@ -236,7 +236,7 @@ static struct memnet_endpoint *lookup(struct link_channel *lc, u32 index)
 	struct memnet_endpoint *ep;
 
 	rcu_read_lock();
-	ep = xa_load(&lc->endpoints, index);
+	ep = memnet_table_load(&lc->endpoints, index);
 	if (ep && !refcount_inc_not_zero(&ep->refs))
 		ep = NULL;
 	rcu_read_unlock();

@@ -15,6 +15,7 @@
  * off the list. In a socket's life that is two turns with the lock, and none to send or receive.
  */
 #include <linux/sock_diag.h>
+#include <linux/xarray.h>
 #include <net/ipv6.h>
 #include <net/netns/generic.h>
 #include <net/tcp.h>
@@ -275,20 +276,16 @@ static bool fill_ownerless(struct net *net, struct memnet_endpoint *ep,
 	return found;
 }
 
-/* The first endpoint of a channel without a socket, from @index on. */
-static bool find_ownerless(struct net *net, struct link_channel *lc, unsigned long *index,
+/* The first endpoint of a channel without a socket, from @index on, which then is behind it. */
+static bool find_ownerless(struct net *net, struct link_channel *lc, u32 *index,
 			   struct memnet_nl_socket_info *out)
 {
 	struct memnet_endpoint *ep;
 	bool found = false;
 
 	rcu_read_lock();
-	ep = xa_find(&lc->endpoints, index, ULONG_MAX, XA_PRESENT);
-	while (ep && !found) {
+	for (; !found && (ep = memnet_table_next(&lc->endpoints, index)); ++*index)
 		found = fill_ownerless(net, ep, out);
-		if (!found)
-			ep = xa_find_after(&lc->endpoints, index, ULONG_MAX, XA_PRESENT);
-	}
 	rcu_read_unlock();
 	return found;
 }
@@ -313,7 +310,7 @@ static struct memnet_link *nth_link(u32 n)
 static bool ownerless_next(struct net *net, u64 *where, struct memnet_nl_socket_info *out)
 {
 	u32 n = *where >> 40, channel = *where >> 32 & 0xff;
-	unsigned long index = *where & U32_MAX;
+	u32 index = *where & U32_MAX;
 	struct memnet_link *link;
 	struct link_channel *lc;
 	bool found = false;
@@ -325,7 +322,7 @@ static bool ownerless_next(struct net *net, u64 *where, struct memnet_nl_socket_
 				continue;
 			found = find_ownerless(net, lc, &index, out);
 			if (found)
-				*where = (u64)n << 40 | (u64)channel << 32 | (index + 1);
+				*where = (u64)n << 40 | (u64)channel << 32 | index;
 			memnet_lc_put(lc);
 		}
 		memnet_link_put(link);

@@ -45,8 +45,7 @@ static void child_start(struct tcps_endpoint *ep, struct tcps_endpoint *child, s
 	refcount_inc(&child->refs);
 	atomic_set(&child->events, TCPS_EV_QUEUED);
 	tcps_native_adopt(child, sock, &ep->saved);
-	/* The index is reserved: storing needs no memory. */
-	xa_store_bh(&tc->endpoints, child->index, child, GFP_KERNEL);
+	memnet_table_store(&tc->endpoints, child->index, child);
 	/* Who kicks from here on, and so speaks of it to the host, finds it stored. */
 	atomic_fetch_andnot_release(TCPS_EV_QUEUED, &child->events);
 	tcps_kick(child, TCPS_EV_DATA | TCPS_EV_STATE);

@@ -20,6 +20,7 @@
 #include <linux/sched/task.h>
 #include <linux/siphash.h>
 #include <linux/slab.h>
+#include <linux/xarray.h>
 #include <linux/init_task.h>
 
 #include "tcps.h"

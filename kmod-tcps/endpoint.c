@@ -197,7 +197,7 @@ static struct tcps_endpoint *find_testator(struct tcps_channel *tc, const struct
 	struct tcps_endpoint *from;
 
 	rcu_read_lock();
-	from = xa_load(&tc->endpoints, le32_to_cpu(open->from));
+	from = memnet_table_load(&tc->endpoints, le32_to_cpu(open->from));
 	if (from && (from->gen != le16_to_cpu(open->from_gen) || READ_ONCE(from->in.closed) ||
 		     !refcount_inc_not_zero(&from->refs)))
 		from = NULL;
@@ -225,10 +225,8 @@ int tcps_endpoint_open(struct tcps_channel *tc, const struct wire_msg *msg, gfp_
 	bool heir = le32_to_cpu(msg->open.flags) & WIRE_OPEN_HEIR;
 	u32 index = le32_to_cpu(msg->hdr.index);
 	struct tcps_endpoint *ep, *from = NULL;
-	int ret;
 
-	if (index >= tc->ch->cfg.slots / 2 || xa_load(&tc->endpoints, index) ||
-	    is_beyond(tc->session))
+	if (index >= tc->ch->cfg.slots / 2 || is_beyond(tc->session))
 		return -EPROTO;
 	if (heir) {
 		from = find_testator(tc, &msg->open);
@@ -247,12 +245,11 @@ int tcps_endpoint_open(struct tcps_channel *tc, const struct wire_msg *msg, gfp_
 	ep->uid = le32_to_cpu(msg->open.uid);
 	ep->v6 = le32_to_cpu(msg->open.flags) & WIRE_OPEN_V6;
 	ep->v6only = le32_to_cpu(msg->open.flags) & WIRE_OPEN_V6ONLY;
-	ret = xa_insert_bh(&tc->endpoints, index, ep, gfp | __GFP_NOWARN);
-	if (ret) {
+	if (memnet_table_insert(&tc->endpoints, index, ep)) {
 		forget_testator(ep);
 		forget(ep);
 		feed_starved(tc->session); /* others may have counted it */
-		return ret == -EBUSY ? -EPROTO : ret;
+		return -EPROTO;
 	}
 	/* Nobody closes it before we return: messages come one at a time. */
 	tcps_kick(ep, TCPS_EV_HOST);
@@ -290,7 +287,6 @@ struct tcps_endpoint *tcps_endpoint_reserve(struct tcps_session *s)
 	struct tcps_endpoint *ep;
 	unsigned int full = 0;
 	u32 half;
-	int ret;
 
 	if (atomic_read(&s->endpoints) >= s->listener->cfg.max_endpoints)
 		return ERR_PTR(-ENFILE);
@@ -299,17 +295,11 @@ struct tcps_endpoint *tcps_endpoint_reserve(struct tcps_session *s)
 		ep = tcps_endpoint_alloc(tc, GFP_KERNEL);
 		if (!ep)
 			return ERR_PTR(-ENOMEM);
-		ret = xa_alloc_cyclic_bh(&tc->endpoints, &ep->index, NULL,
-					 XA_LIMIT(half, 2 * half - 1), &tc->next, GFP_KERNEL);
-		if (ret >= 0) {
+		if (!memnet_table_reserve(&tc->endpoints, &ep->index)) {
 			ep->gen = ++tc->gens[ep->index - half];
 			return ep;
 		}
 		forget(ep);
-		if (ret != -EBUSY) {
-			feed_starved(s); /* others may have counted it */
-			return ERR_PTR(ret);
-		}
 		full |= BIT(tc->ch->number);
 	}
 	return ERR_PTR(-ENFILE);
@@ -323,7 +313,7 @@ void tcps_endpoint_hide(struct tcps_endpoint *ep)
 {
 	if (ep->hidden)
 		return;
-	xa_erase_bh(&ep->tc->endpoints, ep->index);
+	memnet_table_erase(&ep->tc->endpoints, ep->index);
 	ep->hidden = true;
 	if (!tcps_endpoint_is_hosts(ep))
 		feed_starved(ep->tc->session);

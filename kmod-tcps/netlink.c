@@ -188,7 +188,7 @@ static void fill_socket(struct tcps_endpoint *ep, struct memnet_nl_socket_info *
 #define CURSOR(session, channel, index) ((u64)(session) << 20 | (u64)(channel) << 17 | (index))
 
 /* The first endpoint from channel @channel, index @index on; with session.lock held. */
-static bool find_socket(struct tcps_session *s, u32 channel, unsigned long index, u64 *cursor,
+static bool find_socket(struct tcps_session *s, u32 channel, u32 index, u64 *cursor,
 			struct memnet_nl_socket_info *out)
 {
 	struct tcps_endpoint *ep;
@@ -197,7 +197,7 @@ static bool find_socket(struct tcps_session *s, u32 channel, unsigned long index
 		if (!s->channels[channel])
 			continue;
 		rcu_read_lock();
-		ep = xa_find(&s->channels[channel]->endpoints, &index, ULONG_MAX, XA_PRESENT);
+		ep = memnet_table_next(&s->channels[channel]->endpoints, &index);
 		if (ep)
 			fill_socket(ep, out);
 		rcu_read_unlock();
@@ -212,7 +212,7 @@ static bool find_socket(struct tcps_session *s, u32 channel, unsigned long index
 static int nl_socket_next(struct net *net, u64 *cursor, struct memnet_nl_socket_info *out)
 {
 	u32 number = *cursor >> 20, channel = *cursor >> 17 & 7;
-	unsigned long index = *cursor & 0x1ffff;
+	u32 index = *cursor & 0x1ffff;
 	struct tcps_session *s;
 	bool found = false;
 

@@ -361,7 +361,7 @@ int tcps_receive(struct memnet_channel *ch, struct memnet_rx *rx, gfp_t gfp)
 	}
 
 	rcu_read_lock();
-	ep = xa_load(&tc->endpoints, le32_to_cpu(msg->hdr.index));
+	ep = memnet_table_load(&tc->endpoints, le32_to_cpu(msg->hdr.index));
 	if (!ep) {
 		ret = -EPROTO;
 	} else if (ep->gen != le16_to_cpu(msg->hdr.gen)) {

@@ -43,7 +43,6 @@
 #include <linux/tcp.h>
 #include <linux/timer.h>
 #include <linux/workqueue.h>
-#include <linux/xarray.h>
 #include <net/net_namespace.h>
 #include <net/sock.h>
 
@@ -206,7 +205,6 @@ bool tcps_same_host(const struct sockaddr_storage *a, const struct sockaddr_stor
  * @retry:	tells when there may be memory again
  * @endpoints:	by index; entries are freed by RCU
  * @gens:	generations of the node's half of the indices
- * @next:	where to look for a free index of the node's half
  * @count:	entries of @endpoints
  * @unsent:	worker: bytes read from TCP that wait on rx.pending of all endpoints
  * @tx_bytes:	payload sent to the host
@@ -231,9 +229,8 @@ struct tcps_channel {
 	struct memnet_waiter		waiter;
 	struct timer_list		retry;
 
-	struct xarray			endpoints;
+	struct memnet_table		endpoints;
 	u16				*gens;
-	u32				next;
 	atomic_t			count;
 
 	u64				unsent;

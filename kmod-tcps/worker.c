@@ -145,6 +145,7 @@ struct tcps_channel *tcps_channel_create(struct tcps_session *s,
 					 const struct memnet_channel_ops *ops)
 {
 	struct tcps_channel *tc = kzalloc(sizeof(*tc), GFP_KERNEL);
+	int ret;
 
 	if (!tc)
 		return NULL;
@@ -156,12 +157,13 @@ struct tcps_channel *tcps_channel_create(struct tcps_session *s,
 	INIT_LIST_HEAD(&tc->waiter.node);
 	tc->waiter.resume = waiter_resume;
 	timer_setup(&tc->retry, retry_timer, 0);
-	xa_init_flags(&tc->endpoints, XA_FLAGS_ALLOC | XA_FLAGS_LOCK_BH);
-	tc->next = cfg->slots / 2;
+	ret = memnet_table_init(&tc->endpoints, cfg->slots, cfg->slots / 2, cfg->slots);
 	tc->gens = kvcalloc(cfg->slots / 2, sizeof(*tc->gens), GFP_KERNEL);
 	tc->ch = memnet_channel_alloc(ops, tc, cfg);
-	if (tc->gens && tc->ch)
+	if (!ret && tc->gens && tc->ch)
 		return tc;
+	if (!ret)
+		memnet_table_destroy(&tc->endpoints);
 	if (tc->ch)
 		memnet_channel_put(tc->ch);
 	kvfree(tc->gens);
@@ -175,8 +177,8 @@ struct tcps_channel *tcps_channel_create(struct tcps_session *s,
  */
 void tcps_channel_free(struct tcps_channel *tc)
 {
-	WARN_ON_ONCE(!xa_empty(&tc->endpoints));
-	xa_destroy(&tc->endpoints);
+	WARN_ON_ONCE(!memnet_table_is_empty(&tc->endpoints));
+	memnet_table_destroy(&tc->endpoints);
 	memnet_channel_put(tc->ch);
 	kvfree(tc->gens);
 	kfree(tc);
@@ -201,9 +203,9 @@ void tcps_channel_drain(struct tcps_channel *tc)
 {
 	struct tcps_endpoint *ep, *next;
 	struct llist_node *list;
-	unsigned long index;
+	u32 index = 0;
 
-	xa_for_each(&tc->endpoints, index, ep) {
+	for (; (ep = memnet_table_next(&tc->endpoints, &index)); index++) {
 		tcps_endpoint_destroy(ep);
 		cond_resched();
 	}
