@@ -121,10 +121,9 @@ static int memnet_do_accept(struct socket *sock, struct socket *newsock, int fla
 		memnet_tell_child(newsk);
 		memnet_stat_inc(MEMNET_STAT_HOST_ACCEPTS);
 	}
-	/* Should it fail, @newsock is released with what it has. */
-	ret = memnet_socket_list(newsk);
+	memnet_socket_list(newsk);
 	release_sock(newsk);
-	return ret;
+	return 0;
 out:
 	release_sock(sk);
 	return ret;

@@ -139,14 +139,14 @@ static int memnet_create(struct net *net, struct socket *sock, int protocol, int
 	if (!sk)
 		return -ENOMEM;
 	ret = kern ? 0 : BPF_CGROUP_RUN_PROG_INET_SOCK(sk);
-	if (!ret)
-		ret = memnet_socket_list(sk);
 	if (ret) {
 		sock_orphan(sk);
 		sock->sk = NULL;
 		sock_put(sk);
+		return ret;
 	}
-	return ret;
+	memnet_socket_list(sk);
+	return 0;
 }
 
 static int memnet_shutdown(struct socket *sock, int how)

@@ -412,6 +412,7 @@ struct memnet_kept;
  * @out_of_memory: its group had no room for what was to be sent last; under lock_sock(), read by
  *		pollers
  * @born:	its number among the sockets of its namespace, 0 for one not listed; see sockets.c
+ * @listed:	by its cookie; under the list's lock, as @born
  */
 struct memnet_sock {
 	struct inet_sock	inet;
@@ -439,6 +440,7 @@ struct memnet_sock {
 	int			settling;
 	bool			out_of_memory;
 	u64			born;
+	struct hlist_node	listed;
 };
 
 /**
@@ -818,7 +820,7 @@ int memnet_native_getsockopt(struct sock *sk, int level, int name, char __user *
 /* sockets.c */
 int memnet_sockets_init(void);
 void memnet_sockets_exit(void);
-int memnet_socket_list(struct sock *sk);
+void memnet_socket_list(struct sock *sk);
 void memnet_socket_unlist(struct sock *sk);
 bool memnet_sockets_next(struct net *net, u64 *cursor, struct memnet_nl_socket_info *out);
 struct sock *memnet_sockets_find(struct net *net, u64 cookie, struct memnet_nl_socket_info *out);

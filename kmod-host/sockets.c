@@ -9,27 +9,30 @@
  * that were listed when it began. So what stays as it is gets seen once, nothing is seen twice, and
  * a walk ends however fast sockets are made.
  *
- * Locks: the xa_lock of a list (BH), inside lock_sock(), with listeners_lock, endpoint.lock or
+ * Locks: socket_list.lock (BH), inside lock_sock(), with listeners_lock, endpoint.lock or
  * sk_callback_lock inside. What there is to tell of a socket is gathered under it. So who is on the
  * list is there as a whole: neither it nor a native socket it is delegated to goes before it is
  * off the list. In a socket's life that is two turns with the lock, and none to send or receive.
  */
 #include <linux/sock_diag.h>
-#include <linux/xarray.h>
 #include <net/ipv6.h>
 #include <net/netns/generic.h>
 #include <net/tcp.h>
 
 #include "job.h"
 
+#define BUCKETS 1024
+
 /**
  * struct socket_list - of a namespace
- * @all:	by cookie; its lock guards the socket's memnet_sock.born and @births, too
+ * @lock:	(BH) all of it, and memnet_sock.born and .listed of its sockets
  * @births:	sockets listed so far
+ * @by_cookie:	in each bucket the youngest is the first
  */
 struct socket_list {
-	struct xarray	all;
-	u64		births;
+	spinlock_t		lock;		/* all of it, and what lists a socket */
+	u64			births;
+	struct hlist_head	by_cookie[BUCKETS];
 };
 
 static unsigned int list_id;
@@ -42,9 +45,11 @@ static struct socket_list *list_of(const struct net *net)
 /* Where a walk is; begins as zeroes. */
 enum {
 	WHERE,	/* link << 40 | channel << 32 | index of those without a socket, then SOCKETS */
-	FROM,	/* cookie to go on with */
+	FROM,	/* bucket << BORN_BITS | where it was met last: who was born before is the next */
 	BORN,	/* one more than the births when it began */
 };
+
+#define BORN_BITS 48
 
 #define SOCKETS U64_MAX
 
@@ -56,23 +61,25 @@ static u64 cookie_of(struct sock *sk)
 	return (u64)half[1] << 32 | half[0];
 }
 
+static struct hlist_head *bucket_of(struct socket_list *list, u64 cookie)
+{
+	/* Cookies are handed out one after another. */
+	return &list->by_cookie[cookie % BUCKETS];
+}
+
 /**
  * memnet_socket_list() - a socket is to be seen
  * @sk: socket that user space is about to have; a connection it was made for is attached
- *
- * Return: 0 or a negative errno.
  */
-int memnet_socket_list(struct sock *sk)
+void memnet_socket_list(struct sock *sk)
 {
 	struct socket_list *list = list_of(sock_net(sk));
-	int ret;
+	u64 cookie = cookie_of(sk);
 
-	xa_lock_bh(&list->all);
-	ret = __xa_insert(&list->all, cookie_of(sk), sk, GFP_KERNEL);
-	if (!ret)
-		memnet_sk(sk)->born = ++list->births;
-	xa_unlock_bh(&list->all);
-	return ret;
+	spin_lock_bh(&list->lock);
+	memnet_sk(sk)->born = ++list->births;
+	hlist_add_head(&memnet_sk(sk)->listed, bucket_of(list, cookie));
+	spin_unlock_bh(&list->lock);
 }
 
 /**
@@ -83,11 +90,10 @@ void memnet_socket_unlist(struct sock *sk)
 {
 	struct socket_list *list = list_of(sock_net(sk));
 
-	xa_lock_bh(&list->all);
-	if (memnet_sk(sk)->born)
-		__xa_erase(&list->all, cookie_of(sk));
+	spin_lock_bh(&list->lock);
+	hlist_del_init(&memnet_sk(sk)->listed);
 	memnet_sk(sk)->born = 0;
-	xa_unlock_bh(&list->all);
+	spin_unlock_bh(&list->lock);
 }
 
 /* ---- what there is to tell ---- */
@@ -232,20 +238,36 @@ static void fill_socket(struct sock *sk, struct memnet_nl_socket_info *out)
 
 /* ---- walks ---- */
 
+/* The youngest of a bucket that is older than @born. */
+static struct sock *listed_before(struct socket_list *list, u32 bucket, u64 born)
+{
+	struct memnet_sock *mn;
+
+	hlist_for_each_entry(mn, &list->by_cookie[bucket], listed)
+		if (mn->born < born)
+			return &mn->inet.sk;
+	return NULL;
+}
+
 static bool listed_next(struct net *net, u64 *cursor, struct memnet_nl_socket_info *out)
 {
+	u64 met = cursor[FROM] & (BIT_ULL(BORN_BITS) - 1) ?: cursor[BORN];
 	struct socket_list *list = list_of(net);
-	unsigned long cookie = cursor[FROM];
-	struct sock *sk;
+	u32 bucket = cursor[FROM] >> BORN_BITS;
+	struct sock *sk = NULL;
 
-	xa_lock_bh(&list->all);
-	sk = xa_find(&list->all, &cookie, ULONG_MAX, XA_PRESENT);
-	while (sk && memnet_sk(sk)->born >= cursor[BORN])
-		sk = xa_find_after(&list->all, &cookie, ULONG_MAX, XA_PRESENT);
-	if (sk)
+	spin_lock_bh(&list->lock);
+	for (; bucket < BUCKETS; bucket++, met = cursor[BORN]) {
+		sk = listed_before(list, bucket, met);
+		if (sk)
+			break;
+	}
+	if (sk) {
+		met = memnet_sk(sk)->born;
 		fill_socket(sk, out);
-	xa_unlock_bh(&list->all);
-	cursor[FROM] = cookie + 1;
+	}
+	spin_unlock_bh(&list->lock);
+	cursor[FROM] = (u64)bucket << BORN_BITS | (sk ? met : 0);
 	return sk;
 }
 
@@ -342,9 +364,9 @@ bool memnet_sockets_next(struct net *net, u64 *cursor, struct memnet_nl_socket_i
 {
 	BUILD_BUG_ON(BORN >= MEMNET_NL_CURSOR);
 	if (!cursor[BORN]) {
-		xa_lock_bh(&list_of(net)->all);
+		spin_lock_bh(&list_of(net)->lock);
 		cursor[BORN] = list_of(net)->births + 1;
-		xa_unlock_bh(&list_of(net)->all);
+		spin_unlock_bh(&list_of(net)->lock);
 	}
 	if (cursor[WHERE] != SOCKETS) {
 		if (ownerless_next(net, &cursor[WHERE], out))
@@ -365,27 +387,35 @@ bool memnet_sockets_next(struct net *net, u64 *cursor, struct memnet_nl_socket_i
 struct sock *memnet_sockets_find(struct net *net, u64 cookie, struct memnet_nl_socket_info *out)
 {
 	struct socket_list *list = list_of(net);
-	struct sock *sk;
+	struct sock *found = NULL;
+	struct memnet_sock *mn;
 
-	xa_lock_bh(&list->all);
-	sk = xa_load(&list->all, cookie);
-	if (sk)
-		sock_hold(sk);
-	if (sk && out)
-		fill_socket(sk, out);
-	xa_unlock_bh(&list->all);
-	return sk;
+	spin_lock_bh(&list->lock);
+	hlist_for_each_entry(mn, bucket_of(list, cookie), listed) {
+		if (cookie_of(&mn->inet.sk) == cookie) {
+			found = &mn->inet.sk;
+			sock_hold(found);
+			break;
+		}
+	}
+	if (found && out)
+		fill_socket(found, out);
+	spin_unlock_bh(&list->lock);
+	return found;
 }
 
 static int __net_init list_net_init(struct net *net)
 {
-	xa_init_flags(&list_of(net)->all, XA_FLAGS_LOCK_BH);
+	spin_lock_init(&list_of(net)->lock);
 	return 0;
 }
 
 static void __net_exit list_net_exit(struct net *net)
 {
-	WARN_ON_ONCE(!xa_empty(&list_of(net)->all));
+	int i;
+
+	for (i = 0; i < BUCKETS; i++)
+		WARN_ON_ONCE(!hlist_empty(&list_of(net)->by_cookie[i]));
 }
 
 static struct pernet_operations list_net_ops = {
