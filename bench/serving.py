@@ -11,7 +11,7 @@ from functools import partial
 
 from bench import web
 from bench.calls import where_it_goes
-from bench.record import middle, of_runs, share
+from bench.record import Record, middle, of_runs, share
 from selftests.cases import offload
 from selftests.lab.cache import LabError
 
@@ -62,6 +62,8 @@ NGINX = (
     System("nginx", NATIVE, lambda vm: web.Nginx(vm, False)),
     System("nginx over AF_MEMNET", MEMNET, lambda vm: web.Nginx(vm, True), "nginx"),
 )
+# the three that are ours
+SHARED = [s.name for s in EXAMPLES[1:]]
 # what a processor is taken to execute each second where a cost is told as requests each second
 SPEED = 3e9
 # seconds in which what is on its way comes to an end, and in which connections are closed at the latest
@@ -91,6 +93,12 @@ def measure(bed, options, figure, systems, loads):
                 print(f"\n{where_it_goes(found.host, options.top)}", flush=True)
                 if found.node:
                     print(f"    node\n{where_it_goes(found.node, options.top)}", flush=True)
+
+
+def published(figure, load, shares):
+    """The paper's bars beside ours: what each system's host had to do, of what Reg TCP's had."""
+    for name, value in zip(SHARED, shares):
+        yield Record(figure, f"{name}, the paper's", load.name, "share", f"of {EXAMPLES[0].name}", value, 0.0)
 
 
 def records(figure, system, load, found, base):
