@@ -596,6 +596,7 @@ struct sk_buff *memnet_transmit_control(struct memnet_endpoint *ep, struct wire_
 					gfp_t gfp);
 void memnet_transmit_collected(struct memnet_endpoint *ep, u32 n);
 void memnet_transmit_add(struct memnet_endpoint *ep, struct sk_buff *skb);
+bool memnet_transmit_nodelay(struct memnet_endpoint *ep);
 void memnet_transmit_option(struct memnet_endpoint *ep, int i, const struct wire_msg *msg);
 bool memnet_transmit_replace(struct memnet_endpoint *ep, const struct wire_msg *msg);
 void memnet_transmit_push(struct memnet_endpoint *ep);

@@ -219,6 +219,9 @@ static int tell(struct memnet_sock *mn, int i, int value, gfp_t gfp)
 	}
 	if (i == MEMNET_OPT_CORK && READ_ONCE(ep->connected) && memnet_cork_set(ep, value))
 		return 0;
+	if (i == MEMNET_OPT_NODELAY && value && READ_ONCE(ep->connected) &&
+	    memnet_transmit_nodelay(ep))
+		return 0;
 	if (full && memnet_transmit_replace(ep, &msg))
 		return 0;
 	skb = memnet_transmit_control(ep, &msg, gfp);

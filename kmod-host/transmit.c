@@ -571,10 +571,27 @@ void memnet_transmit_option(struct memnet_endpoint *ep, int i, const struct wire
 		if (!(BIT_ULL(i) & ORDERED))
 			replace(ep, msg);
 		ep->tx.options |= BIT_ULL(i);
-		if (ep->tx.options & ~untold_yet(ep))
-			memnet_transmit(ep);
+		memnet_transmit(ep);
 	}
 	spin_unlock_bh(&ep->lock);
+}
+
+/**
+ * memnet_transmit_nodelay() - TCP_NODELAY was set
+ * @ep: connected endpoint, not locked; the socket has the value
+ *
+ * Return: whether the first payload will say so; if not, a message has to.
+ */
+bool memnet_transmit_nodelay(struct memnet_endpoint *ep)
+{
+	bool ret;
+
+	spin_lock_bh(&ep->lock);
+	ret = !ep->tx.sent && list_empty(&ep->tx.queue) && !ep->gone && ep->state != TCP_CLOSE;
+	if (ret)
+		ep->tx.options |= BIT_ULL(MEMNET_OPT_NODELAY);
+	spin_unlock_bh(&ep->lock);
+	return ret;
 }
 
 /**

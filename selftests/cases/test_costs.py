@@ -180,6 +180,7 @@ ANSWERS = """
 import socket, sys
 nodelay, n = sys.argv[1] == "nodelay", int(sys.argv[2])
 l = socket.socket(socket.AF_INET, socket.SOCK_STREAM, fileno=socket.socket(25, socket.SOCK_STREAM, 0).detach())
+l.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 l.bind((sys.argv[3], int(sys.argv[4])))
 l.listen(64)
 for _ in range(n):
