@@ -346,11 +346,15 @@ static int send_options(struct memnet_endpoint *ep, u64 mask)
 	return 0;
 }
 
-/* TCP_CORK was set before what is queued. */
+/* TCP_CORK was set before what is queued; the end of the stream pushes all the same. */
 static int send_cork(struct memnet_endpoint *ep)
 {
 	int ret;
 
+	if (ep->tx.close || ep->tx.fin) {
+		ep->tx.cork_due = false;
+		return 0;
+	}
 	ep->tx.options |= BIT_ULL(MEMNET_OPT_CORK);
 	ret = send_options(ep, BIT_ULL(MEMNET_OPT_CORK));
 	if (!ret)
