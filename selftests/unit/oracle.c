@@ -117,7 +117,8 @@ static bool oracle_body(const struct wire_msg *msg)
 	case WIRE_CLOSED:
 		return le32_to_cpu(msg->closed.error) <= MAX_ERRNO;
 	case WIRE_DATA:
-		return !msg->data.record || (msg->hdr.len && !(msg->hdr.flags & 0x80));
+		return (!msg->data.record || (msg->hdr.len && !(msg->hdr.flags & 0x80))) &&
+		       (!msg->data.nodelay || (msg->hdr.len && msg->data.nodelay == 1));
 	default:
 		return true;
 	}
@@ -133,6 +134,7 @@ bool oracle_message(const struct wire_msg *msg, u32 bytes, bool from_host)
 	       len <= (rule->payload ? WIRE_MAX_PAYLOAD : 0) &&
 	       (msg->hdr.flags | rule->flags) == rule->flags &&
 	       (from_host || !(msg->hdr.flags & 0xe0)) &&
+	       (from_host || msg->hdr.opcode != WIRE_DATA || !msg->data.nodelay) &&
 	       (len || !(msg->hdr.flags & 0x80)) &&
 	       (le32_to_cpu(msg->hdr.index) != 0) == rule->endpoint &&
 	       oracle_body(msg);
@@ -154,7 +156,7 @@ int oracle_req(const u8 *data, size_t len)
 
 	if (!data || len < 56 || memcmp(data, "MNET", 4))
 		return -EPROTO;
-	if (number(data, 4, 2) != 2)
+	if (number(data, 4, 2) != 3)
 		return -EPROTONOSUPPORT;
 	slots = number(data, 16, 4);
 	if (data[7] < 1 || data[7] > 8 || data[6] >= data[7] ||		/* channels, channel */
@@ -169,7 +171,7 @@ int oracle_rep(const u8 *data, size_t len)
 {
 	if (!data || len < 32 || memcmp(data, "MNET", 4))
 		return -EPROTO;
-	if (number(data, 4, 2) != 2)
+	if (number(data, 4, 2) != 3)
 		return -EPROTONOSUPPORT;
 	if (number(data, 6, 2) < 8 || number(data, 6, 2) > 8192 ||		/* depth */
 	    number(data, 12, 4) < 100 || number(data, 12, 4) > 600000)		/* heartbeat */
@@ -183,7 +185,7 @@ int oracle_rej(const u8 *data, size_t len)
 
 	if (!data || len < 8 || memcmp(data, "MNET", 4))
 		return WIRE_REASON_DISCONNECTED;
-	if (number(data, 4, 2) != 2)
+	if (number(data, 4, 2) != 3)
 		return WIRE_REASON_VERSION;
 	reason = number(data, 6, 2);
 	return reason >= 1 && reason <= WIRE_REASON_HOST_ID ? reason : WIRE_REASON_DISCONNECTED;

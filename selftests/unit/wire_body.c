@@ -317,6 +317,24 @@ TEST(record)
 	}
 }
 
+/* An option has bytes it comes before, and is on. */
+TEST(nodelay)
+{
+	unsigned int value;
+
+	start(WIRE_DATA);
+	for (value = 0; value < 256; value++) {
+		msg.data.nodelay = value;
+		judge(!value);
+	}
+	msg.hdr.len = cpu_to_le32(10);
+	for (value = 0; value < 256; value++) {
+		msg.data.nodelay = value;
+		EQ(wire_check(&msg, WIRE_SLOT + 10, true), value <= 1 ? 0 : -EPROTO);
+		EQ(wire_check(&msg, WIRE_SLOT + 10, false), !value ? 0 : -EPROTO);
+	}
+}
+
 TEST(closed)
 {
 	start(WIRE_CLOSED);
