@@ -12,6 +12,7 @@
  *   tx_write.c  requests that are no messages: RDMA writes, registrations
  *   rx.c        the receive queue: pages, dispatch, deferral when memory is short, grants
  *   pages.c     pages that are used again
+ *   buffers.c   empty buffers that are used again
  *   table.c     endpoints by their index
  *   window.c    the window table, written by the peer, and our writes into the peer's
  *   auth.c      proof of the shared secret
@@ -149,11 +150,13 @@ struct memnet_waiter {
  *		session (WIRE_REASON_PROTOCOL).
  * @up:		HELLO has come and gone; any context
  * @failed:	the channel died; any context, once, must only schedule the owner's worker
+ * @sent:	optional: frees a buffer that was sent, nobody else's, as __kfree_skb(); no locks
  */
 struct memnet_channel_ops {
 	int (*receive)(struct memnet_channel *ch, struct memnet_rx *rx, gfp_t gfp);
 	void (*up)(struct memnet_channel *ch);
 	void (*failed)(struct memnet_channel *ch);
+	void (*sent)(struct memnet_channel *ch, struct sk_buff *skb);
 };
 
 /**
@@ -390,6 +393,12 @@ struct memnet_channel {
 		unsigned long		leave_by;
 	} life;
 
+	struct {
+		struct sk_buff_head	queue;	/* its lock guards all of it */
+		u32			room;	/* linear, of each */
+		bool			open;
+	} buffers;				/* see buffers.c */
+
 	refcount_t			refs;
 	const struct memnet_channel_ops	*ops;
 	void				*owner;
@@ -505,6 +514,10 @@ int memnet_pages_setup(struct memnet_pages *pages, u32 size);
 void memnet_pages_teardown(struct memnet_pages *pages);
 void memnet_pages_put(struct memnet_pages *pages, struct page *page);
 struct page *memnet_pages_get(struct memnet_pages *pages);
+void memnet_buffers_open(struct memnet_channel *ch);
+void memnet_buffers_close(struct memnet_channel *ch);
+struct sk_buff *memnet_buffer_get(struct memnet_channel *ch, gfp_t gfp);
+void memnet_buffer_put(struct memnet_channel *ch, struct sk_buff *skb);
 void memnet_pages_recycle(struct memnet_channel *ch, struct sk_buff *skb);
 unsigned int memnet_rx_enqueue(struct memnet_rx *rx, struct sk_buff_head *queue,
 			       unsigned int *tail_copied);

@@ -112,7 +112,7 @@ struct page *memnet_pages_get(struct memnet_pages *pages)
 EXPORT_SYMBOL_GPL(memnet_pages_get);
 
 /**
- * memnet_pages_recycle() - free a received buffer, whose pages are to be used again
+ * memnet_pages_recycle() - free a received buffer, which with its pages is to be used again
  * @ch: the channel it came by
  * @skb: buffer, nobody else's
  */
@@ -126,6 +126,6 @@ void memnet_pages_recycle(struct memnet_channel *ch, struct sk_buff *skb)
 	info->nr_frags = 0;
 	skb->len -= skb->data_len;
 	skb->data_len = 0;
-	consume_skb(skb);
+	memnet_buffer_put(ch, skb);
 }
 EXPORT_SYMBOL_GPL(memnet_pages_recycle);

@@ -165,7 +165,7 @@ static int rx_dispatch(struct memnet_rx *rx, gfp_t gfp)
 	if (wire_begins(rx->msg.hdr.opcode))
 		memnet_window_forget(ch, le32_to_cpu(rx->msg.hdr.index));
 	if (rx->len && !ch->rx.spare) {
-		ch->rx.spare = alloc_skb(0, gfp | __GFP_NOWARN);
+		ch->rx.spare = memnet_buffer_get(ch, gfp | __GFP_NOWARN);
 		if (!ch->rx.spare)
 			return -ENOMEM;
 	}
@@ -434,6 +434,7 @@ void memnet_rx_init(struct memnet_channel *ch)
 	INIT_LIST_HEAD(&ch->rx.starving);
 	INIT_WORK(&ch->rx.work, rx_work);
 	memnet_pages_init(&ch->rx.pages, 0);
+	skb_queue_head_init(&ch->buffers.queue);
 }
 
 /**
@@ -455,6 +456,7 @@ int memnet_rx_setup(struct memnet_channel *ch)
 	ch->rx.ring = kvcalloc(ch->rx.depth, sizeof(*ch->rx.ring), GFP_KERNEL);
 	if (!ch->rx.ring || !ch->rx.reserve || memnet_pages_setup(&ch->rx.pages, KEPT_PAGES))
 		return -ENOMEM;
+	memnet_buffers_open(ch);
 	for (i = 0; i < ch->rx.depth; i++) {
 		struct memnet_rx *rx = &ch->rx.ring[i];
 		unsigned int p;
@@ -543,4 +545,5 @@ void memnet_rx_teardown(struct memnet_channel *ch)
 	memnet_pages_teardown(&ch->rx.pages);
 	kfree_skb(ch->rx.spare);
 	ch->rx.spare = NULL;
+	memnet_buffers_close(ch);
 }

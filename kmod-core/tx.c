@@ -473,8 +473,12 @@ void memnet_tx_reap(struct memnet_channel *ch)
 		ok = tx_poll(ch);
 	skb_queue_splice_init(&ch->tx.done, &done);
 	spin_unlock_bh(&ch->tx.lock);
-	while ((skb = __skb_dequeue(&done)))
-		__kfree_skb(skb);
+	while ((skb = __skb_dequeue(&done))) {
+		if (ch->ops->sent)
+			ch->ops->sent(ch, skb);
+		else
+			__kfree_skb(skb);
+	}
 	if (!ok)
 		memnet_channel_fail(ch, WIRE_REASON_TRANSPORT);
 }

@@ -590,7 +590,8 @@ void memnet_transmit_end(void);
 void memnet_transmit_init(struct memnet_endpoint *ep);
 int memnet_transmit_message(struct memnet_endpoint *ep, enum wire_opcode opcode,
 			    struct wire_msg *msg);
-struct sk_buff *memnet_transmit_alloc(struct memnet_endpoint *ep, u32 linear, gfp_t gfp);
+struct sk_buff *memnet_transmit_alloc(struct memnet_endpoint *ep, gfp_t gfp);
+void memnet_transmit_sent(struct memnet_channel *ch, struct sk_buff *skb);
 void memnet_transmit_charge(struct sk_buff *skb, u32 bytes);
 struct sk_buff *memnet_transmit_control(struct memnet_endpoint *ep, struct wire_msg *msg,
 					gfp_t gfp);

@@ -345,4 +345,5 @@ const struct memnet_channel_ops memnet_host_channel_ops = {
 	.receive	= host_receive,
 	.up		= host_up,
 	.failed		= host_failed,
+	.sent		= memnet_transmit_sent,
 };

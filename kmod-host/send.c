@@ -129,7 +129,7 @@ static struct sk_buff *tail_get(struct memnet_endpoint *ep, gfp_t gfp)
 	if (skb)
 		list_del(&memnet_cb(skb)->entry.node);
 	spin_unlock_bh(&ep->lock);
-	return skb ?: memnet_transmit_alloc(ep, 0, gfp);
+	return skb ?: memnet_transmit_alloc(ep, gfp);
 }
 
 /* More is announced, by this call or by TCP_CORK. */
@@ -300,7 +300,7 @@ static int send_locked(struct sock *sk, struct msghdr *msg, struct ubuf_info *to
 				goto out;
 			continue;
 		}
-		skb = fresh ? memnet_transmit_alloc(ep, 0, sk->sk_allocation) :
+		skb = fresh ? memnet_transmit_alloc(ep, sk->sk_allocation) :
 			      tail_get(ep, sk->sk_allocation);
 		ret = -ENOMEM;
 		if (!skb)
@@ -464,7 +464,7 @@ ssize_t memnet_sendpage(struct socket *sock, struct page *page, int offset, size
 			ret = -EPIPE;
 			goto out;
 		}
-		skb = memnet_transmit_alloc(ep, 0, sk->sk_allocation);
+		skb = memnet_transmit_alloc(ep, sk->sk_allocation);
 		ret = -ENOMEM;
 		if (!skb)
 			goto out;

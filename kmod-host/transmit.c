@@ -68,15 +68,14 @@ static void buffer_destruct(struct sk_buff *skb)
 
 /**
  * memnet_transmit_alloc() - make a data buffer charged to an endpoint
- * @ep: endpoint
- * @linear: bytes of linear room
+ * @ep: endpoint, on a channel
  * @gfp: how to allocate
  *
  * Return: the buffer or NULL.
  */
-struct sk_buff *memnet_transmit_alloc(struct memnet_endpoint *ep, u32 linear, gfp_t gfp)
+struct sk_buff *memnet_transmit_alloc(struct memnet_endpoint *ep, gfp_t gfp)
 {
-	struct sk_buff *skb = alloc_skb(linear, gfp);
+	struct sk_buff *skb = memnet_buffer_get(ep->lc->ch, gfp);
 
 	if (!skb)
 		return NULL;
@@ -84,8 +83,29 @@ struct sk_buff *memnet_transmit_alloc(struct memnet_endpoint *ep, u32 linear, gf
 	skb->ip_summed = CHECKSUM_UNNECESSARY;
 	*memnet_cb(skb) = (struct memnet_cb){ .ep = memnet_endpoint_get(ep) };
 	skb->destructor = buffer_destruct;
-	memnet_transmit_charge(skb, SKB_TRUESIZE(linear));
+	memnet_transmit_charge(skb, SKB_TRUESIZE(0));
 	return skb;
+}
+
+/**
+ * memnet_transmit_sent() - struct memnet_channel_ops.sent
+ * @ch: channel it was sent by
+ * @skb: buffer
+ */
+void memnet_transmit_sent(struct memnet_channel *ch, struct sk_buff *skb)
+{
+	int i;
+
+	if (skb->destructor != buffer_destruct || skb_zcopy(skb)) {
+		__kfree_skb(skb);
+		return;
+	}
+	for (i = 0; i < skb_shinfo(skb)->nr_frags; i++)
+		put_page(skb_frag_page(&skb_shinfo(skb)->frags[i]));
+	skb_shinfo(skb)->nr_frags = 0;
+	skb_orphan(skb);
+	refcount_set(&skb->users, 1);
+	memnet_buffer_put(ch, skb);
 }
 
 /**
