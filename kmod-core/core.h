@@ -300,6 +300,7 @@ static inline void *memnet_table_load(const struct memnet_table *table, u32 inde
  *		the id by memnet_channel_detach()
  * @cm:		progress of connecting, told by the rdma_cm handler
  * @life:	state, under life.lock (BH), which nests inside every other lock
+ * @buffers:	empty ones that are used again, see buffers.c
  * @refs:	references; the last frees the memory
  * @ops:	the owner's calls
  * @owner:	the owner's pointer
@@ -397,7 +398,7 @@ struct memnet_channel {
 		struct sk_buff_head	queue;	/* its lock guards all of it */
 		u32			room;	/* linear, of each */
 		bool			open;
-	} buffers;				/* see buffers.c */
+	} buffers;
 
 	refcount_t			refs;
 	const struct memnet_channel_ops	*ops;
