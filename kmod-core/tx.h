@@ -38,8 +38,6 @@ static inline u32 memnet_tx_used(const struct memnet_channel *ch)
 	return ch->tx.head - ch->tx.tail;
 }
 
-#define SOON 4	/* entries */
-
 /* Whether there are entries left but for @reserve; in a batch. */
 static inline bool memnet_tx_has_room(struct memnet_channel *ch, u32 reserve)
 {
@@ -64,8 +62,7 @@ static inline struct memnet_tx *memnet_tx_next(struct memnet_channel *ch,
 
 	/* What belongs to the opcode alone is set by who asks for it. */
 	*wr = (struct ib_send_wr){ .wr_cqe = &tx->cqe, .sg_list = tx->sge, .opcode = opcode };
-	if (++ch->tx.unsignalled >= (flags & MEMNET_TX_SOON ? SOON : ch->tx.depth / 4) ||
-	    flags & MEMNET_TX_NOTIFY) {
+	if (++ch->tx.unsignalled >= ch->tx.depth / 4 || flags & MEMNET_TX_NOTIFY) {
 		wr->send_flags = IB_SEND_SIGNALED;
 		ch->tx.unsignalled = 0;
 		ch->tx.signals++;

@@ -209,23 +209,11 @@ static int send_control(struct memnet_endpoint *ep, struct sk_buff *skb)
 	return memnet_transmit_message(ep, msg->hdr.opcode, msg);
 }
 
-/*
- * The more of the socket's memory is under way, the sooner is to be known that it is free: by the
- * next send, or by an interrupt before it has to wait.
- */
-static unsigned int when_told(const struct memnet_endpoint *ep)
-{
-	int sndbuf = ep->sk ? READ_ONCE(ep->sk->sk_sndbuf) : INT_MAX;
-	int used = atomic_read(&ep->wmem);
-
-	return used > sndbuf / 2 ? MEMNET_TX_NOTIFY : used > sndbuf / 4 ? MEMNET_TX_SOON : 0;
-}
-
 /* The next @len bytes, at most, of a buffer; returns how many or a negative errno. */
 static int send_buffer(struct memnet_endpoint *ep, struct sk_buff *skb, struct wire_msg *msg,
 		       u32 len, u8 flags)
 {
-	unsigned int told = when_told(ep);
+	bool notify = ep->sk && atomic_read(&ep->wmem) > READ_ONCE(ep->sk->sk_sndbuf) / 2;
 	bool whole;
 	int ret;
 
@@ -233,7 +221,7 @@ static int send_buffer(struct memnet_endpoint *ep, struct sk_buff *skb, struct w
 	whole = ep->tx.offset + len == skb->len;
 	/* Who waits for its own memory may send nothing meanwhile. */
 	if (unlikely(skb_zcopy(skb)))
-		told = whole ? MEMNET_TX_NOTIFY : 0;
+		notify = whole;
 	if (whole)
 		msg->hdr.flags |= flags;
 	else
@@ -242,7 +230,8 @@ static int send_buffer(struct memnet_endpoint *ep, struct sk_buff *skb, struct w
 		msg->hdr.flags |= WIRE_F_URGENT;
 	if (!whole)
 		skb_get(skb);
-	ret = memnet_tx_queue(ep->lc->ch, msg, skb, ep->tx.offset, len, told);
+	ret = memnet_tx_queue(ep->lc->ch, msg, skb, ep->tx.offset, len,
+			      notify ? MEMNET_TX_NOTIFY : 0);
 	if (ret && !whole)
 		refcount_dec(&skb->users);
 	return ret ?: len;
