@@ -21,7 +21,7 @@
 #include <net/ipv6.h>
 #include <net/tcp.h>
 
-#include "memnet.h"
+#include "transmit.h"
 
 /**
  * memnet_bound_elsewhere() - is the socket tied to a device of the host

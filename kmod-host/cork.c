@@ -13,7 +13,7 @@
  * matters to what follows. Cleared while all of that still waits it has never been set, and the
  * node hears of neither: a header, a file and the end of the cork are one message.
  */
-#include "memnet.h"
+#include "transmit.h"
 
 #define PATIENCE	msecs_to_jiffies(4)
 

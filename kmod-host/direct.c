@@ -10,6 +10,7 @@
 #include <net/sock.h>
 
 #include "job.h"
+#include "transmit.h"
 
 /*
  * The memory may be used again when the device has read what was sent. That takes no longer than

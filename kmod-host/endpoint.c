@@ -19,6 +19,7 @@
 
 #include "context.h"
 #include "trace.h"
+#include "transmit.h"
 
 #define S(state) BIT(TCP_##state)
 
@@ -567,7 +568,7 @@ int memnet_endpoints_init(void)
 	cache = KMEM_CACHE(memnet_endpoint, SLAB_HWCACHE_ALIGN | SLAB_ACCOUNT);
 	if (!cache)
 		return -ENOMEM;
-	if (memnet_transmit_start()) {
+	if (memnet_sndbuf_start()) {
 		kmem_cache_destroy(cache);
 		return -ENOMEM;
 	}
@@ -581,6 +582,6 @@ void memnet_endpoints_exit(void)
 {
 	memnet_memory_exit();
 	rcu_barrier();
-	memnet_transmit_end();
+	memnet_sndbuf_end();
 	kmem_cache_destroy(cache);
 }

@@ -11,7 +11,7 @@
 #include <net/ipv6.h>
 #include <net/tcp.h>
 
-#include "memnet.h"
+#include "transmit.h"
 
 unsigned int memnet_family_number = AF_MEMNET;
 
@@ -26,7 +26,7 @@ static void memnet_write_space(struct sock *sk)
 	struct memnet_endpoint *ep = memnet_sk(sk)->ep;
 	struct socket_wq *wq;
 
-	if (ep && ep->state != TCP_CLOSE && !memnet_transmit_writable(ep, sk))
+	if (ep && ep->state != TCP_CLOSE && !memnet_sndbuf_writable(ep, sk))
 		return;
 	rcu_read_lock();
 	wq = rcu_dereference(sk->sk_wq);

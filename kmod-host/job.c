@@ -29,6 +29,7 @@
 #include <net/sock.h>
 
 #include "job.h"
+#include "transmit.h"
 
 static struct kmem_cache *cache;
 

@@ -9,6 +9,7 @@
  *   receive.c     messages from the node
  *   rcv_window.c  how far the node may send
  *   transmit.c    its outgoing queue: what is sent when
+ *   sndbuf.c      the buffers of that queue, and how many there may be
  *   memory.c      memory, charged to the group of who made the socket
  *   job.c         jobs: bytes of registered memory on their way out
  *   send_job.c    asynchronous sends: batches of jobs
@@ -45,8 +46,8 @@
  *   proc.c        /proc/net/memnet
  *   diag.c        sock_diag: sockets shown, and destroyed
  *
- * What is of options is in option.h, of kTLS in ktls.h, of registered memory and its jobs in
- * region.h, context.h, job.h and submit.h.
+ * What is of options is in option.h, of sending in transmit.h, of kTLS in ktls.h, of registered
+ * memory and its jobs in region.h, context.h, job.h and submit.h.
  *
  * Lock order: lock_sock(sk), then endpoint.lock (BH), then the channel's tx.lock. Messages
  * arrive in softirq and take endpoint.lock only, so they never wait for a process that sleeps
@@ -583,49 +584,6 @@ void memnet_rcv_window_consumed(struct memnet_endpoint *ep, u32 bytes, struct sk
 bool memnet_rcv_window_need(struct memnet_endpoint *ep, u32 bytes);
 bool memnet_rcv_window_enough(struct memnet_endpoint *ep, struct sock *sk);
 int memnet_rcv_window_wanted(struct memnet_endpoint *ep, u64 seen);
-
-/* transmit.c */
-int memnet_transmit_start(void);
-void memnet_transmit_end(void);
-void memnet_transmit_init(struct memnet_endpoint *ep);
-int memnet_transmit_message(struct memnet_endpoint *ep, enum wire_opcode opcode,
-			    struct wire_msg *msg);
-struct sk_buff *memnet_transmit_alloc(struct memnet_endpoint *ep, gfp_t gfp);
-void memnet_transmit_sent(struct memnet_channel *ch, struct sk_buff *skb);
-void memnet_transmit_charge(struct sk_buff *skb, u32 bytes);
-struct sk_buff *memnet_transmit_control(struct memnet_endpoint *ep, struct wire_msg *msg,
-					gfp_t gfp);
-void memnet_transmit_collected(struct memnet_endpoint *ep, u32 n);
-void memnet_transmit_add(struct memnet_endpoint *ep, struct sk_buff *skb);
-bool memnet_transmit_nodelay(struct memnet_endpoint *ep);
-void memnet_transmit_option(struct memnet_endpoint *ep, int i, const struct wire_msg *msg);
-bool memnet_transmit_replace(struct memnet_endpoint *ep, const struct wire_msg *msg);
-void memnet_transmit_push(struct memnet_endpoint *ep);
-void memnet_transmit(struct memnet_endpoint *ep);
-
-/*
- * Whether memnet_transmit() would find nothing to send for a connection, so that its next bytes
- * may go past the queue. The endpoint is locked.
- */
-static inline bool memnet_transmit_idle(const struct memnet_endpoint *ep)
-{
-	return list_empty(&ep->tx.queue) && !ep->tx.options && !ep->tx.n_waited &&
-	       ep->tx.record_end <= ep->tx.consumed &&
-	       !ep->request.skb && !ep->rx.tell && !ep->rx.jobs_due && !ep->rx.publish &&
-	       !ep->tx.fin && !ep->tx.close && !ep->tx.want && !ep->tx.waiting && ep->lc;
-}
-
-void memnet_transmit_reap(struct memnet_endpoint *ep);
-void memnet_transmit_release(struct memnet_endpoint *ep, struct list_head *drop);
-void memnet_transmit_purge(struct list_head *drop);
-bool memnet_transmit_writable(struct memnet_endpoint *ep, struct sock *sk);
-void memnet_transmit_want(struct memnet_endpoint *ep);
-void memnet_cork_init(struct memnet_endpoint *ep);
-void memnet_cork_end(struct memnet_endpoint *ep);
-bool memnet_cork_wait(struct memnet_endpoint *ep);
-bool memnet_cork_set(struct memnet_endpoint *ep, bool on);
-void memnet_transmit_refresh(struct memnet_endpoint *ep);
-void memnet_transmit_count(struct memnet_endpoint *ep);
 
 /* memory.c */
 void memnet_memory_account(struct sock *sk);

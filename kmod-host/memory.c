@@ -11,7 +11,7 @@
  * pages, which the owner of the socket's lock changes; so do the core's own functions.
  *
  * A call that sends pays beforehand, where the group may reclaim for it; when it cannot, the socket
- * has what it may always have (transmit.c) and waits for its own buffers. What has come is charged
+ * has what it may always have (sndbuf.c) and waits for its own buffers. What has come is charged
  * whatever the limit, as sk_forced_mem_schedule(), since the node was told that it may come; while
  * a group is under pressure the node is told so of less (rcv_window.c).
  *

@@ -30,6 +30,7 @@
 
 #include "memnet.h"
 #include "option.h"
+#include "transmit.h"
 
 #define MAX_QUEUED 64 /* TCP_NODELAY and TCP_CORK among the payload that waits, as on the node */
 

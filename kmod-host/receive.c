@@ -8,6 +8,7 @@
  * endpoint that is gone is counted and dropped.
  */
 #include "ktls.h"
+#include "transmit.h"
 
 /*
  * As tcp_fin() and tcp_data_ready(): who waits for more than has come, by SO_RCVLOWAT, is told when
@@ -151,7 +152,7 @@ static int receive_window(struct memnet_endpoint *ep, const struct wire_msg *msg
 	ep->tx.asked = 0;
 	memnet_jobs_taken(ep);
 	/* Who sleeps for room and has not got enough is to be told again. */
-	if (!ep->sk || memnet_transmit_writable(ep, ep->sk))
+	if (!ep->sk || memnet_sndbuf_writable(ep, ep->sk))
 		ep->tx.want = false;
 	memnet_transmit(ep);
 	memnet_endpoint_wake(ep, MEMNET_WAKE_WRITE);
@@ -345,5 +346,5 @@ const struct memnet_channel_ops memnet_host_channel_ops = {
 	.receive	= host_receive,
 	.up		= host_up,
 	.failed		= host_failed,
-	.sent		= memnet_transmit_sent,
+	.sent		= memnet_sndbuf_sent,
 };

@@ -14,6 +14,7 @@
 #include <net/tcp.h>
 
 #include "ktls.h"
+#include "transmit.h"
 
 /* Bytes that can be read at once. */
 static u64 readable(struct memnet_endpoint *ep)
@@ -354,7 +355,7 @@ static __poll_t poll_endpoint(struct sock *sk, struct socket *sock, struct memne
 		mask |= EPOLLPRI;
 	if (shutdown & SEND_SHUTDOWN || state == TCP_CLOSE) {
 		mask |= EPOLLOUT | EPOLLWRNORM;
-	} else if (memnet_transmit_writable(ep, sk)) {
+	} else if (memnet_sndbuf_writable(ep, sk)) {
 		mask |= EPOLLOUT | EPOLLWRNORM;
 	} else {
 		sk_set_bit(SOCKWQ_ASYNC_NOSPACE, sk);
@@ -365,7 +366,7 @@ static __poll_t poll_endpoint(struct sock *sk, struct socket *sock, struct memne
 		 */
 		smp_mb__after_atomic();
 		memnet_transmit_want(ep);
-		if (memnet_transmit_writable(ep, sk))
+		if (memnet_sndbuf_writable(ep, sk))
 			mask |= EPOLLOUT | EPOLLWRNORM;
 	}
 	return mask;

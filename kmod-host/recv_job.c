@@ -30,6 +30,7 @@
 
 #include "job.h"
 #include "ktls.h"
+#include "transmit.h"
 
 /**
  * struct memnet_recv_job - memory for bytes of a connection

@@ -11,6 +11,7 @@
  * fields are under the endpoint's lock.
  */
 #include "ktls.h"
+#include "transmit.h"
 
 /**
  * memnet_post_control() - say something that has no answer, in stream order

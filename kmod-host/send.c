@@ -13,6 +13,7 @@
 #include <net/tcp.h>
 
 #include "ktls.h"
+#include "transmit.h"
 
 /* The socket is unlocked meanwhile, and another thread may have taken its endpoint: -EPIPE. */
 static int wait_for_room(struct sock *sk, long *timeo)
@@ -25,7 +26,7 @@ static int wait_for_room(struct sock *sk, long *timeo)
 	if (!*timeo) {
 		set_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
 		memnet_transmit_want(ep);
-		if (!memnet_transmit_writable(ep, sk))
+		if (!memnet_sndbuf_writable(ep, sk))
 			return -EAGAIN;
 		sk_clear_bit(SOCKWQ_ASYNC_NOSPACE, sk);
 		return 0;
@@ -35,7 +36,7 @@ static int wait_for_room(struct sock *sk, long *timeo)
 	for (;;) {
 		set_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
 		memnet_transmit_want(ep);
-		if (memnet_transmit_writable(ep, sk)) {
+		if (memnet_sndbuf_writable(ep, sk)) {
 			sk_clear_bit(SOCKWQ_ASYNC_NOSPACE, sk);
 			break;
 		}
@@ -129,7 +130,7 @@ static struct sk_buff *tail_get(struct memnet_endpoint *ep, gfp_t gfp)
 	if (skb)
 		list_del(&memnet_cb(skb)->entry.node);
 	spin_unlock_bh(&ep->lock);
-	return skb ?: memnet_transmit_alloc(ep, gfp);
+	return skb ?: memnet_sndbuf_alloc(ep, gfp);
 }
 
 /* More is announced, by this call or by TCP_CORK. */
@@ -200,7 +201,7 @@ static int fill_copy(struct sock *sk, struct sk_buff *skb, struct msghdr *msg, s
 	skb->len += copy;
 	skb->data_len += copy;
 	skb->truesize += copy;
-	memnet_transmit_charge(skb, copy);
+	memnet_sndbuf_charge(skb, copy);
 	memnet_stat_add(MEMNET_STAT_HOST_COPIED_IN, copy);
 	return copy;
 }
@@ -217,7 +218,7 @@ static int fill_splice(struct sock *sk, struct sk_buff *skb, struct msghdr *msg,
 	if (n == -EMSGSIZE)
 		return 0;
 	if (n > 0) {
-		memnet_transmit_charge(skb, n);
+		memnet_sndbuf_charge(skb, n);
 		memnet_stat_add(MEMNET_STAT_HOST_SPLICED, n);
 	}
 	return n;
@@ -294,13 +295,13 @@ static int send_locked(struct sock *sk, struct msghdr *msg, struct ubuf_info *to
 		if (sk->sk_err || sk->sk_shutdown & SEND_SHUTDOWN)
 			goto out;
 		memnet_memory_prepay(sk, msg_data_left(msg));
-		if (!memnet_transmit_writable(ep, sk)) {
+		if (!memnet_sndbuf_writable(ep, sk)) {
 			ret = wait_for_room(sk, &timeo);
 			if (ret)
 				goto out;
 			continue;
 		}
-		skb = fresh ? memnet_transmit_alloc(ep, sk->sk_allocation) :
+		skb = fresh ? memnet_sndbuf_alloc(ep, sk->sk_allocation) :
 			      tail_get(ep, sk->sk_allocation);
 		ret = -ENOMEM;
 		if (!skb)
@@ -445,7 +446,7 @@ ssize_t memnet_sendpage(struct socket *sock, struct page *page, int offset, size
 	memnet_transmit_reap(ep);
 	memnet_memory_prepay(sk, size);
 	while (!sk->sk_err && !(sk->sk_shutdown & SEND_SHUTDOWN) &&
-	       !memnet_transmit_writable(ep, sk)) {
+	       !memnet_sndbuf_writable(ep, sk)) {
 		ret = wait_for_room(sk, &timeo);
 		if (ret)
 			goto out;
@@ -464,7 +465,7 @@ ssize_t memnet_sendpage(struct socket *sock, struct page *page, int offset, size
 			ret = -EPIPE;
 			goto out;
 		}
-		skb = memnet_transmit_alloc(ep, sk->sk_allocation);
+		skb = memnet_sndbuf_alloc(ep, sk->sk_allocation);
 		ret = -ENOMEM;
 		if (!skb)
 			goto out;
@@ -476,7 +477,7 @@ ssize_t memnet_sendpage(struct socket *sock, struct page *page, int offset, size
 	skb->len += size;
 	skb->data_len += size;
 	skb->truesize += size;
-	memnet_transmit_charge(skb, size);
+	memnet_sndbuf_charge(skb, size);
 	memnet_stat_add(MEMNET_STAT_HOST_SPLICED, size);
 	ret = tail_put(ep, skb, size, more, flags & MSG_OOB, 0) ? size : -EPIPE;
 out:

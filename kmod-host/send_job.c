@@ -15,6 +15,7 @@
 #include <net/sock.h>
 
 #include "job.h"
+#include "transmit.h"
 
 /* How many more jobs the socket may have; the first of those under way is waited for if none. */
 static u32 turns(struct memnet_endpoint *ep, bool wait)

@@ -11,6 +11,7 @@
  */
 #include "memnet.h"
 #include "option.h"
+#include "transmit.h"
 
 /* Is an option, with this value, the node's administrator's to allow? */
 static bool by_class(int name, int value)

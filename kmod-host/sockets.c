@@ -20,6 +20,7 @@
 #include <net/tcp.h>
 
 #include "job.h"
+#include "transmit.h"
 
 #define BUCKETS 1024
 

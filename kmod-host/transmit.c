@@ -16,108 +16,14 @@
  * run dry asks once (WANT_WINDOW) and the node answers with WINDOW when there is more; pollers
  * and sleepers that wait for room ask as well (memnet_transmit_want()).
  *
- * Data buffers are charged to the endpoint (wmem) from allocation until the send completion has
- * released them; they are never freed under the endpoint's lock, since that wakes the writer. A
- * buffer may be extended while nothing of it has been sent. All endpoints together are bounded
- * by max_pages as well; beyond it a socket may hold MIN_SNDBUF.
+ * A data buffer (sndbuf.c) may be extended while nothing of it has been sent.
  */
-#include <linux/percpu_counter.h>
-
 #include "context.h"
 #include "job.h"
+#include "transmit.h"
 
-#define TOTAL_BATCH	65536	/* bytes a CPU counts for itself */
-#define MIN_SNDBUF	4096	/* what a socket may hold under pressure, as tcp_wmem[0] */
 /* options that go behind the payload */
 #define ORDERED		(BIT_ULL(MEMNET_OPT_NODELAY) | BIT_ULL(MEMNET_OPT_CORK))
-
-static struct percpu_counter total;	/* bytes charged to all endpoints */
-
-static void charge(struct memnet_endpoint *ep, int bytes)
-{
-	atomic_add(bytes, &ep->wmem);
-	memnet_memory_hold(ep, bytes);
-	percpu_counter_add_batch(&total, bytes, TOTAL_BATCH);
-}
-
-static bool under_pressure(void)
-{
-	return (u64)percpu_counter_read_positive(&total) / PAGE_SIZE > READ_ONCE(memnet_max_pages);
-}
-
-/* All endpoints together hold their share, or the socket's group has no more. */
-static bool is_short(struct sock *sk)
-{
-	return under_pressure() || READ_ONCE(memnet_sk(sk)->out_of_memory);
-}
-
-static void buffer_destruct(struct sk_buff *skb)
-{
-	struct memnet_endpoint *ep = memnet_cb(skb)->ep;
-	int charged = memnet_cb(skb)->charged;
-
-	atomic_sub(charged, &ep->wmem);
-	percpu_counter_add_batch(&total, -charged, TOTAL_BATCH);
-	if (ep->payer)
-		memnet_memory_freed(ep->payer, charged);
-	spin_lock_bh(&ep->lock);
-	memnet_endpoint_wake(ep, MEMNET_WAKE_WRITE);
-	spin_unlock_bh(&ep->lock);
-	memnet_endpoint_put(ep);
-}
-
-/**
- * memnet_transmit_alloc() - make a data buffer charged to an endpoint
- * @ep: endpoint, on a channel
- * @gfp: how to allocate
- *
- * Return: the buffer or NULL.
- */
-struct sk_buff *memnet_transmit_alloc(struct memnet_endpoint *ep, gfp_t gfp)
-{
-	struct sk_buff *skb = memnet_buffer_get(ep->lc->ch, gfp);
-
-	if (!skb)
-		return NULL;
-	/* Nobody on this machine needs a checksum of it. */
-	skb->ip_summed = CHECKSUM_UNNECESSARY;
-	*memnet_cb(skb) = (struct memnet_cb){ .ep = memnet_endpoint_get(ep) };
-	skb->destructor = buffer_destruct;
-	memnet_transmit_charge(skb, SKB_TRUESIZE(0));
-	return skb;
-}
-
-/**
- * memnet_transmit_sent() - struct memnet_channel_ops.sent
- * @ch: channel it was sent by
- * @skb: buffer
- */
-void memnet_transmit_sent(struct memnet_channel *ch, struct sk_buff *skb)
-{
-	int i;
-
-	if (skb->destructor != buffer_destruct || skb_zcopy(skb)) {
-		__kfree_skb(skb);
-		return;
-	}
-	for (i = 0; i < skb_shinfo(skb)->nr_frags; i++)
-		put_page(skb_frag_page(&skb_shinfo(skb)->frags[i]));
-	skb_shinfo(skb)->nr_frags = 0;
-	skb_orphan(skb);
-	refcount_set(&skb->users, 1);
-	memnet_buffer_put(ch, skb);
-}
-
-/**
- * memnet_transmit_charge() - charge more memory to a data buffer
- * @skb: buffer
- * @bytes: how much was added
- */
-void memnet_transmit_charge(struct sk_buff *skb, u32 bytes)
-{
-	memnet_cb(skb)->charged += bytes;
-	charge(memnet_cb(skb)->ep, bytes);
-}
 
 /**
  * memnet_transmit_control() - make a queue entry of a message
@@ -146,7 +52,7 @@ static void consumed_is(struct memnet_endpoint *ep, u64 consumed)
 {
 	if (consumed <= ep->tx.sent)
 		ep->tx.consumed = consumed;
-	if (ep->tx.want && ep->sk && memnet_transmit_writable(ep, ep->sk)) {
+	if (ep->tx.want && ep->sk && memnet_sndbuf_writable(ep, ep->sk)) {
 		ep->tx.want = false;
 		memnet_endpoint_wake(ep, MEMNET_WAKE_WRITE);
 	}
@@ -748,31 +654,6 @@ void memnet_transmit_purge(struct list_head *drop)
 	}
 }
 
-/* So many bytes TCP may not have taken yet; 0 as TCP_NOTSENT_LOWAT says nothing. */
-static u32 untaken_max(struct sock *sk)
-{
-	return min_t(u32, READ_ONCE(sk->sk_sndbuf) - 1U,
-		     READ_ONCE(memnet_sk(sk)->opt[MEMNET_OPT_NOTSENT_LOWAT]) - 1U) + 1;
-}
-
-/**
- * memnet_transmit_writable() - may the application queue more
- * @ep: endpoint
- * @sk: its socket
- *
- * Two bounds, both the send buffer's size: memory not yet released by the send queue, and bytes
- * the node's TCP has not taken yet, of which the application may want less. When all endpoints
- * together hold their share, or the socket's group has no more memory, a socket that holds next to
- * nothing may still go on: what it waits for is then always its own.
- */
-bool memnet_transmit_writable(struct memnet_endpoint *ep, struct sock *sk)
-{
-	int sndbuf = READ_ONCE(sk->sk_sndbuf), held = atomic_read(&ep->wmem);
-
-	return held < sndbuf && (held < MIN_SNDBUF || !is_short(sk)) &&
-	       READ_ONCE(ep->tx.end) - READ_ONCE(ep->tx.consumed) < untaken_max(sk);
-}
-
 /**
  * memnet_transmit_want() - somebody is about to wait for room
  * @ep: endpoint, not locked
@@ -790,7 +671,7 @@ void memnet_transmit_want(struct memnet_endpoint *ep)
 		/* The room may be taken by what waits for more. */
 		if (ep->tx.patient)
 			memnet_transmit(ep);
-		if (ep->tx.end - ep->tx.consumed >= untaken_max(ep->sk)) {
+		if (ep->tx.end - ep->tx.consumed >= memnet_sndbuf_untaken_max(ep->sk)) {
 			ep->tx.want = true;
 			memnet_transmit(ep);
 		}
@@ -799,22 +680,4 @@ void memnet_transmit_want(struct memnet_endpoint *ep)
 	spin_unlock_bh(&ep->lock);
 	if (ch)
 		memnet_tx_flush(ch);
-}
-
-/**
- * memnet_transmit_start() - prepare to send
- *
- * Return: 0 or -ENOMEM.
- */
-int memnet_transmit_start(void)
-{
-	return percpu_counter_init(&total, 0, GFP_KERNEL);
-}
-
-/**
- * memnet_transmit_end() - clean up; no buffer lives
- */
-void memnet_transmit_end(void)
-{
-	percpu_counter_destroy(&total);
 }

@@ -20,7 +20,7 @@
  */
 #include <net/inet_common.h>
 
-#include "memnet.h"
+#include "transmit.h"
 
 /* What the last buffer of the queue is to tell, with a reference; a call may join it. */
 static struct ubuf_info *told_last(struct memnet_endpoint *ep)
@@ -147,7 +147,7 @@ int memnet_zerocopy_fill(struct sk_buff *skb, struct msghdr *msg, size_t len,
 		done += n;
 	}
 	skb_zcopy_set(skb, told, NULL);
-	memnet_transmit_charge(skb, skb->truesize - truesize);
+	memnet_sndbuf_charge(skb, skb->truesize - truesize);
 	memnet_stat_add(MEMNET_STAT_HOST_SPLICED, done);
 	return done;
 }
