@@ -18,6 +18,7 @@
 #include <linux/slab.h>
 
 #include "context.h"
+#include "memory.h"
 #include "trace.h"
 #include "transmit.h"
 

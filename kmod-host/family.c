@@ -11,6 +11,7 @@
 #include <net/ipv6.h>
 #include <net/tcp.h>
 
+#include "memory.h"
 #include "transmit.h"
 
 unsigned int memnet_family_number = AF_MEMNET;

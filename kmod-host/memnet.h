@@ -46,8 +46,8 @@
  *   proc.c        /proc/net/memnet
  *   diag.c        sock_diag: sockets shown, and destroyed
  *
- * What is of options is in option.h, of sending in transmit.h, of kTLS in ktls.h, of registered
- * memory and its jobs in region.h, context.h, job.h and submit.h.
+ * What is of options is in option.h, of sending in transmit.h, of memory's groups in memory.h, of
+ * kTLS in ktls.h, of registered memory and its jobs in region.h, context.h, job.h and submit.h.
  *
  * Lock order: lock_sock(sk), then endpoint.lock (BH), then the channel's tx.lock. Messages
  * arrive in softirq and take endpoint.lock only, so they never wait for a process that sleeps
@@ -58,7 +58,6 @@
 
 #include <linux/ipv6.h>
 #include <linux/llist.h>
-#include <linux/memcontrol.h>
 #include <linux/memnet.h>
 #include <linux/net.h>
 #include <linux/tls.h>
@@ -584,38 +583,6 @@ void memnet_rcv_window_consumed(struct memnet_endpoint *ep, u32 bytes, struct sk
 bool memnet_rcv_window_need(struct memnet_endpoint *ep, u32 bytes);
 bool memnet_rcv_window_enough(struct memnet_endpoint *ep, struct sock *sk);
 int memnet_rcv_window_wanted(struct memnet_endpoint *ep, u64 seen);
-
-/* memory.c */
-void memnet_memory_account(struct sock *sk);
-void memnet_memory_came(struct sock *sk);
-void memnet_memory_freed(struct sock *sk, int bytes);
-void memnet_memory_attach(struct memnet_endpoint *ep, struct sock *sk);
-void memnet_memory_detach(struct memnet_endpoint *ep);
-void __memnet_memory_prepay(struct sock *sk, size_t bytes);
-bool memnet_memory_pressed(const struct memnet_endpoint *ep);
-void memnet_memory_destruct(struct sock *sk);
-void memnet_memory_init(struct proto *prot);
-void memnet_memory_exit(void);
-
-/* Is a group charged for what a socket holds? */
-static inline bool memnet_memory_pays(const struct sock *sk)
-{
-	return mem_cgroup_sockets_enabled && sk->sk_memcg;
-}
-
-/* So many bytes are about to be sent. The socket is locked; may sleep and reclaim. */
-static inline void memnet_memory_prepay(struct sock *sk, size_t bytes)
-{
-	if (memnet_memory_pays(sk))
-		__memnet_memory_prepay(sk, bytes);
-}
-
-/* An endpoint holds so many bytes more; who adds incoming ones has it locked. */
-static inline void memnet_memory_hold(struct memnet_endpoint *ep, int bytes)
-{
-	if (ep->payer)
-		atomic_add(bytes, &memnet_sk(ep->payer)->held);
-}
 
 /* job.c */
 int memnet_jobs_init(void);

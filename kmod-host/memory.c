@@ -19,10 +19,9 @@
  * much may be wanted again at once, and where buffers are freed any socket's lock may be held: that
  * is given back by a work a moment later.
  */
-#include <linux/memcontrol.h>
 #include <linux/sched/mm.h>
 
-#include "memnet.h"
+#include "memory.h"
 
 #define SLACK		65536		/* bytes that may stay charged for that moment */
 #define SETTLE_DELAY	(HZ / 10)

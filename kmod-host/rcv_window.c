@@ -15,6 +15,7 @@
 #include <linux/log2.h>
 
 #include "ktls.h"
+#include "memory.h"
 #include "transmit.h"
 
 #define UNREAD_WINDOW	65536	/* what may come before anything is read, as with TCP's defaults */

@@ -8,6 +8,7 @@
  * endpoint that is gone is counted and dropped.
  */
 #include "ktls.h"
+#include "memory.h"
 #include "transmit.h"
 
 /*

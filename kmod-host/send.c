@@ -13,6 +13,7 @@
 #include <net/tcp.h>
 
 #include "ktls.h"
+#include "memory.h"
 #include "transmit.h"
 
 /* The socket is unlocked meanwhile, and another thread may have taken its endpoint: -EPIPE. */

@@ -8,6 +8,7 @@
  */
 #include <linux/percpu_counter.h>
 
+#include "memory.h"
 #include "transmit.h"
 
 #define TOTAL_BATCH	65536	/* bytes a CPU counts for itself */
