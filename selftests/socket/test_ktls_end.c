@@ -165,10 +165,15 @@ TEST(ktls_bind, "ktls.bind")
 	reset_by(fd[1]);
 	await_error(fd[0]);
 	EQ(get_int(fd[0], SOL_SOCKET, SO_ERROR), ECONNRESET);
+	/* one that is free for the wildcard address, and not for loopback's alone */
 	taken = fresh();
-	CHECK(addr_parse(&addr, tested.v6 ? "::1" : "127.0.0.1", 0));
+	addr_any(&addr, tested.v6, 0);
 	OK(bind(taken, &addr.sa, addr_len(&addr)));
 	port = port_of(taken);
+	OK(close(taken));
+	taken = fresh();
+	CHECK(addr_parse(&addr, tested.v6 ? "::1" : "127.0.0.1", port));
+	OK(bind(taken, &addr.sa, addr_len(&addr)));
 	addr_any(&addr, tested.v6, port);
 	FAILS(bind(fd[0], &addr.sa, addr_len(&addr)), EADDRINUSE);
 	OK(close(taken));
