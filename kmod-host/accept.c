@@ -3,9 +3,10 @@
  * accept(): children of a listener.
  *
  * The node pushes children as they come (endpoint.c queues them), so this is a local call. The
- * struct sock is made here, in the caller's context, for its memory cgroup and credentials. A
- * listener on the wildcard address also has a native socket on loopback, which wakes the same
- * wait queue; its children become delegated sockets.
+ * struct sock is made here, in the caller's context, for its memory cgroup and credentials; not
+ * before it is seen that there is a child, where the caller would not wait for one. A listener on
+ * the wildcard address also has a native socket on loopback, which wakes the same wait queue; its
+ * children become delegated sockets.
  */
 #include "memnet.h"
 

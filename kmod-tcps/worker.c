@@ -162,11 +162,11 @@ struct tcps_channel *tcps_channel_create(struct tcps_session *s,
 	tc->ch = memnet_channel_alloc(ops, tc, cfg);
 	if (!ret && tc->gens && tc->ch)
 		return tc;
-	if (!ret)
-		memnet_table_destroy(&tc->endpoints);
 	if (tc->ch)
 		memnet_channel_put(tc->ch);
 	kvfree(tc->gens);
+	if (!ret)
+		memnet_table_destroy(&tc->endpoints);
 	kfree(tc);
 	return NULL;
 }
