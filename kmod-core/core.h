@@ -470,6 +470,7 @@ void memnet_cm_retire_exit(void);
 /* tx.c */
 #define MEMNET_TX_NOTIFY	0x1	/* tell waiters as soon as this is complete */
 #define MEMNET_TX_RESERVE	0x2	/* may use the entries kept for grants and heartbeats */
+#define MEMNET_TX_SOON		0x4	/* with a few before it, found complete by who polls next */
 
 void memnet_tx_init(struct memnet_channel *ch);
 int memnet_tx_setup(struct memnet_channel *ch);

@@ -5,7 +5,8 @@
  * The send ring holds one entry for each work request in posting order: messages (SEND), and RDMA
  * writes and registrations (tx_write.c). An RC queue pair completes in order, so one signalled
  * entry stands for all before it and the ring needs two free-running counters, no free list. Every
- * quarter of the ring is signalled, and an entry that somebody waits for.
+ * quarter of the ring is signalled, an entry that somebody waits for, and one of each few that hold
+ * much of a socket's memory: its next send finds that free, and nobody has to be interrupted.
  *
  * A sender calls memnet_tx_begin(), queues any number of requests, and memnet_tx_commit() posts
  * them as one chain. A message needs a credit (a receive request of the peer) and an entry; the

@@ -7,6 +7,7 @@
 
 #define RESERVE_DRAIN	1	/* the entry of the marker that drains the queue */
 #define RESERVE_GRANT	5	/* entries only grants, heartbeats and markers may use */
+#define SOON		4	/* entries of which one is signalled, by MEMNET_TX_SOON */
 
 /**
  * struct memnet_segment - a piece of a buffer that is contiguous for the device
@@ -62,7 +63,8 @@ static inline struct memnet_tx *memnet_tx_next(struct memnet_channel *ch,
 
 	/* What belongs to the opcode alone is set by who asks for it. */
 	*wr = (struct ib_send_wr){ .wr_cqe = &tx->cqe, .sg_list = tx->sge, .opcode = opcode };
-	if (++ch->tx.unsignalled >= ch->tx.depth / 4 || flags & MEMNET_TX_NOTIFY) {
+	if (++ch->tx.unsignalled >= (flags & MEMNET_TX_SOON ? SOON : ch->tx.depth / 4) ||
+	    flags & MEMNET_TX_NOTIFY) {
 		wr->send_flags = IB_SEND_SIGNALED;
 		ch->tx.unsignalled = 0;
 		ch->tx.signals++;

@@ -115,11 +115,22 @@ static int send_control(struct memnet_endpoint *ep, struct sk_buff *skb)
 	return memnet_transmit_message(ep, msg->hdr.opcode, msg);
 }
 
+/*
+ * Where much of the socket's memory is under way the next send is to find it free. Who waits for
+ * room asks for an interrupt (memnet_transmit_want()).
+ */
+static unsigned int when_told(const struct memnet_endpoint *ep)
+{
+	bool much = ep->sk && atomic_read(&ep->wmem) > READ_ONCE(ep->sk->sk_sndbuf) / 4;
+
+	return much ? MEMNET_TX_SOON : 0;
+}
+
 /* The next @len bytes, at most, of a buffer; returns how many or a negative errno. */
 static int send_buffer(struct memnet_endpoint *ep, struct sk_buff *skb, struct wire_msg *msg,
 		       u32 len, u8 flags)
 {
-	bool notify = ep->sk && atomic_read(&ep->wmem) > READ_ONCE(ep->sk->sk_sndbuf) / 2;
+	unsigned int told = when_told(ep);
 	bool whole;
 	int ret;
 
@@ -127,7 +138,7 @@ static int send_buffer(struct memnet_endpoint *ep, struct sk_buff *skb, struct w
 	whole = ep->tx.offset + len == skb->len;
 	/* Who waits for its own memory may send nothing meanwhile. */
 	if (unlikely(skb_zcopy(skb)))
-		notify = whole;
+		told = whole ? MEMNET_TX_NOTIFY : 0;
 	if (whole)
 		msg->hdr.flags |= flags;
 	else
@@ -136,8 +147,7 @@ static int send_buffer(struct memnet_endpoint *ep, struct sk_buff *skb, struct w
 		msg->hdr.flags |= WIRE_F_URGENT;
 	if (!whole)
 		skb_get(skb);
-	ret = memnet_tx_queue(ep->lc->ch, msg, skb, ep->tx.offset, len,
-			      notify ? MEMNET_TX_NOTIFY : 0);
+	ret = memnet_tx_queue(ep->lc->ch, msg, skb, ep->tx.offset, len, told);
 	if (ret && !whole)
 		refcount_dec(&skb->users);
 	return ret ?: len;
