@@ -5,7 +5,7 @@
  *
  * A job's descriptor must be given back in the end. Jobs of a connection end in their order, so each has its own in a ring, and
  * looks at the oldest ones, without a system call, when it sends again; those of closed connections are looked at when another
- * is closed. A connection with PIPELINE responses under way is not read from; the last of them carries MEMNET_OP_NOTIFY, and
+ * is closed, the oldest first, until one is not over. A connection with PIPELINE responses under way is not read from; the last of them carries MEMNET_OP_NOTIFY, and
  * wakes the worker by the context's descriptor.
  */
 #include <errno.h>
@@ -20,7 +20,8 @@
 struct async {
 	struct memnet_context *context;
 	memnet_region region;
-	struct connection *full, *closed;
+	struct connection *full;
+	struct connection *closed, **closed_end;
 };
 
 int respond_family(void)
@@ -44,6 +45,7 @@ int respond_worker_start(struct worker *w)
 		fprintf(stderr, "registering the cache: %s\n", memnet_strerror(errno));
 		exit(1);
 	}
+	a->closed_end = &a->closed;
 	*worker_private(w) = a;
 	return memnet_context_fd(a->context);
 }
@@ -127,20 +129,21 @@ static void unlink_full(struct async *a, struct connection *c)
 bool respond_close(struct worker *w, struct connection *c)
 {
 	struct async *a = *worker_private(w);
-	struct connection **at = &a->closed, *old;
+	struct connection *old;
 
 	if (c->full)
 		unlink_full(a, c);
-	c->next = a->closed;
-	a->closed = c;
-	while ((old = *at)) {
+	c->next = NULL;
+	*a->closed_end = c;
+	a->closed_end = &c->next;
+	while ((old = a->closed)) {
 		collect(a, old);
-		if (old->jobs) {
-			at = &old->next;
-		} else {
-			*at = old->next;
-			worker_free(old);
-		}
+		if (old->jobs)
+			break;
+		a->closed = old->next;
+		if (!a->closed)
+			a->closed_end = &a->closed;
+		worker_free(old);
 	}
 	return false;
 }
