@@ -59,10 +59,17 @@ static int refuse_port(struct sock *sk, unsigned short port)
 	return -EOPNOTSUPP;
 }
 
+/*
+ * What sk_alloc() clears is not cleared before in a slab of this kind (init_on_alloc), and nobody
+ * looks at a socket that may be gone. KASAN would not see who does.
+ */
+#define SLAB_FLAGS	(IS_ENABLED(CONFIG_KASAN) ? 0 : SLAB_TYPESAFE_BY_RCU)
+
 struct proto memnet_prot = {
 	.name		= "MEMNET",
 	.owner		= THIS_MODULE,
 	.obj_size	= sizeof(struct memnet_sock),
+	.slab_flags	= SLAB_FLAGS,
 	.keepalive	= memnet_keepalive,
 #ifdef MEMNET_HAVE_proto_ioctl_value
 	.ioctl		= memnet_proto_ioctl,
@@ -75,6 +82,7 @@ struct proto memnet6_prot = {
 	.name		= "MEMNETv6",
 	.owner		= THIS_MODULE,
 	.obj_size	= sizeof(struct memnet6_sock),
+	.slab_flags	= SLAB_FLAGS,
 #ifdef MEMNET_HAVE_ipv6_pinfo_offset
 	.ipv6_pinfo_offset = offsetof(struct memnet6_sock, inet6),
 #endif
