@@ -52,7 +52,6 @@ static const struct {
 	[WIRE_WINDOW] = { "WINDOW", FROM_HOST | FROM_NODE | ENDPOINT, 0 },
 	[WIRE_WANT_WINDOW] = { "WANT_WINDOW", FROM_HOST | FROM_NODE | ENDPOINT, 0 },
 	[WIRE_WANT_TAKEN] = { "WANT_TAKEN", FROM_HOST | ENDPOINT, 0 },
-	[WIRE_COUNTER] = { "COUNTER", FROM_HOST | ENDPOINT, 0 },
 	[WIRE_RECV_JOB] = { "RECV_JOB", FROM_HOST | ENDPOINT, 0 },
 	[WIRE_RECV_CANCEL] = { "RECV_CANCEL", FROM_HOST | ENDPOINT, 0 },
 	[WIRE_RECV_DONE] = { "RECV_DONE", FROM_NODE | ENDPOINT, 0 },
@@ -160,6 +159,19 @@ static int check_reply(const struct wire_reply *reply, u32 len)
 	return check_errno(reply->error);
 }
 
+static int check_data(const struct wire_msg *msg)
+{
+	const struct wire_data *data = &msg->data;
+
+	if (data->record && (!msg->hdr.len || msg->hdr.flags & WIRE_F_URGENT))
+		return -EPROTO;
+	if (data->nodelay > 1 || (data->nodelay && !msg->hdr.len))
+		return -EPROTO;
+	if (data->key ? !(msg->hdr.flags & WIRE_F_COUNT) : data->addr != 0)
+		return -EPROTO;
+	return le64_to_cpu(data->addr) % sizeof(__le64) ? -EPROTO : 0;
+}
+
 static int check_body(const struct wire_msg *msg)
 {
 	switch (msg->hdr.opcode) {
@@ -185,8 +197,6 @@ static int check_body(const struct wire_msg *msg)
 		    !msg->conn.local.family || !msg->conn.peer.family)
 			return -EPROTO;
 		return wire_check_addr(&msg->conn.local) ?: wire_check_addr(&msg->conn.peer);
-	case WIRE_COUNTER:
-		return le64_to_cpu(msg->counter.addr) % sizeof(__le64) ? -EPROTO : 0;
 	case WIRE_RECV_JOB:
 		return check_recv_job(&msg->job);
 	case WIRE_RECV_DONE:
@@ -198,10 +208,7 @@ static int check_body(const struct wire_msg *msg)
 	case WIRE_CLOSED:
 		return check_errno(msg->closed.error);
 	case WIRE_DATA:
-		if (msg->data.nodelay > 1 || (msg->data.nodelay && !msg->hdr.len))
-			return -EPROTO;
-		return msg->data.record && (!msg->hdr.len || msg->hdr.flags & WIRE_F_URGENT) ?
-			       -EPROTO : 0;
+		return check_data(msg);
 	default:
 		return 0;
 	}

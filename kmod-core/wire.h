@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The wire format of MemNet, version 3: every message, its fields and its bounds.
+ * The wire format of MemNet, version 4: every message, its fields and its bounds.
  *
  * All integers are little-endian and all structures have a fixed, asserted size. A message is
  * one RDMA SEND: a header of WIRE_SLOT bytes (common part and body of the opcode) and up to
@@ -38,7 +38,7 @@ typedef __u64 u64;
 #endif
 
 #define WIRE_MAGIC		0x54454e4dU	/* "MNET" */
-#define WIRE_VERSION		3
+#define WIRE_VERSION		4
 #define WIRE_SLOT		128		/* bytes of the header slot: scatter entry 0 */
 #define WIRE_PAGE		4096		/* unit of the payload's scatter entries */
 #define WIRE_MAX_PAYLOAD	16384		/* bytes of payload in one message */
@@ -79,7 +79,6 @@ typedef __u64 u64;
  * @WIRE_WINDOW:	both: the window word as a message, answers WANT_WINDOW
  * @WIRE_WANT_WINDOW:	both: the sender ran dry and asks for a WINDOW when there is more
  * @WIRE_WANT_TAKEN:	host: asks for a WINDOW when TCP has taken all bytes up to a position
- * @WIRE_COUNTER:	host: where to write what TCP has taken, as an RDMA address
  * @WIRE_RECV_JOB:	host: memory for the bytes that come next, to be written by RDMA
  * @WIRE_RECV_CANCEL:	host: a receive job is to be over
  * @WIRE_RECV_DONE:	node: a receive job is over
@@ -108,7 +107,6 @@ enum wire_opcode {
 	WIRE_WINDOW,
 	WIRE_WANT_WINDOW,
 	WIRE_WANT_TAKEN,
-	WIRE_COUNTER,
 	WIRE_RECV_JOB,
 	WIRE_RECV_CANCEL,
 	WIRE_RECV_DONE,
@@ -291,7 +289,9 @@ struct wire_closed {
 struct wire_data {
 	u8	record;		/* kTLS: type of the record the payload is of */
 	u8	nodelay;	/* of a host: 1: TCP_NODELAY is set before it */
-	u8	reserved[6];
+	u8	reserved[2];
+	__le32	key;		/* of a host, with WIRE_F_COUNT, once: of the counter; 0: none */
+	__le64	addr;		/* where that is: 8 bytes, aligned */
 };
 
 /**
@@ -310,12 +310,6 @@ struct wire_want {
 
 struct wire_taken {
 	__le64	pos;		/* the end of what is waited for, a plain position */
-};
-
-struct wire_counter {
-	__le64	addr;		/* of 8 bytes, aligned */
-	__le32	key;
-	__le32	reserved;
 };
 
 #define WIRE_RECV_ALL	0x1	/* over when the memory is full, not with the first bytes */
@@ -366,7 +360,6 @@ struct wire_msg {
 		struct wire_window window;
 		struct wire_want want;
 		struct wire_taken taken;
-		struct wire_counter counter;
 		struct wire_recv_job job;
 		struct wire_recv_cancel cancel;
 		struct wire_recv_done done;
@@ -391,11 +384,10 @@ static_assert(sizeof(struct wire_reply) == 64);
 static_assert(sizeof(struct wire_new_connection) == 56);
 static_assert(sizeof(struct wire_reset) == 24);
 static_assert(sizeof(struct wire_closed) == 16);
-static_assert(sizeof(struct wire_data) == 8);
+static_assert(sizeof(struct wire_data) == 16);
 static_assert(sizeof(struct wire_window) == 16);
 static_assert(sizeof(struct wire_want) == 8);
 static_assert(sizeof(struct wire_taken) == 8);
-static_assert(sizeof(struct wire_counter) == 16);
 static_assert(sizeof(struct wire_recv_job) == 24);
 static_assert(sizeof(struct wire_recv_cancel) == 8);
 static_assert(sizeof(struct wire_recv_done) == 8);

@@ -4,17 +4,17 @@
  *
  * A socket's first asynchronous job binds it to the job's context. It gets a counter there: a
  * word in a page that the context shows to user space and that is registered for the link, so
- * that the node can write to it what its TCP has taken of the socket's bytes (WIRE_COUNTER). A page
- * belongs to one context and one link: who has its key can write nothing else. A program sees
- * its own sockets' counters only.
+ * that the node can write to it what its TCP has taken of the socket's bytes. The node is told where
+ * in the first DATA that asks for it (WIRE_F_COUNT). A page belongs to one context and one link: who
+ * has its key can write nothing else. A program sees its own sockets' counters only.
  *
  * A counter is in use as long as its endpoint lives, because until then the node may write to it;
  * so a page stays registered until the last of them is gone, also when its context is closed, or
  * until the link is. A page whose link died serves another link once no endpoint uses it.
  *
  * Locks: context.lock for making one; area.registering, then areas_mutex for whose it is;
- * area.lock (BH) for the bits. An area's last reference may go in softirq, so it is freed by a
- * work item.
+ * area.lock (BH) for the slots and for whether there may be new ones. An area's last reference may
+ * go in softirq, so it is freed by a work item.
  */
 #include <linux/bitmap.h>
 #include <linux/mm.h>
@@ -27,12 +27,21 @@ static DEFINE_MUTEX(areas_mutex);
 static LIST_HEAD(areas);	/* those with a link, under areas_mutex */
 static struct workqueue_struct *wq;
 
+/* From now on there are slots for this link, or no more of them for any. */
+static void serve(struct memnet_area *area, struct memnet_domain *domain)
+{
+	spin_lock_bh(&area->lock);
+	area->serves = domain;
+	spin_unlock_bh(&area->lock);
+}
+
 /* The link lets go of the page. */
 static void unregister(struct memnet_area *area)
 {
 	struct ib_device *dev = area->domain->pd->device;
 
 	lockdep_assert_held(&areas_mutex);
+	serve(area, NULL);
 	ib_dereg_mr(area->mr);
 	ib_dma_unmap_sg(dev, &area->sg, 1, DMA_FROM_DEVICE);
 	list_del(&area->all);
@@ -111,6 +120,9 @@ static int area_register(struct memnet_area *area, struct memnet_channel *ch)
 	ret = memnet_tx_register(ch, area->mr, IB_ACCESS_LOCAL_WRITE | IB_ACCESS_REMOTE_WRITE);
 	if (ret)
 		goto dereg;
+	area->addr = area->mr->iova;
+	area->key = area->mr->rkey;
+	serve(area, domain);
 	return 0;
 dereg:
 	ib_dereg_mr(area->mr);
@@ -119,13 +131,15 @@ unmap:
 	return ret == -ENOTCONN ? -ENETDOWN : ret;
 }
 
+/* The endpoint's counter, where the page serves its link and has a free slot. */
 static bool take_slot(struct memnet_area *area, struct memnet_endpoint *ep)
 {
 	/* Large pages have room for more than a context may have. */
 	unsigned long slot, end = min_t(size_t, MEMNET_AREA_SLOTS, MEMNET_COUNTERS_MAX);
+	struct memnet_domain *domain = READ_ONCE(ep->lc->ch->rdma.domain);
 
 	spin_lock_bh(&area->lock);
-	slot = find_first_zero_bit(area->used, end);
+	slot = domain && area->serves == domain ? find_first_zero_bit(area->used, end) : end;
 	if (slot < end) {
 		__set_bit(slot, area->used);
 		area->endpoints[slot] = ep;
@@ -136,6 +150,10 @@ static bool take_slot(struct memnet_area *area, struct memnet_endpoint *ep)
 	WRITE_ONCE(area->counters[slot], wire_word(ep->gen, 0));
 	refcount_inc(&area->refs);
 	ep->slot = slot;
+	spin_lock_bh(&ep->lock);
+	ep->area = area;
+	ep->tx.counter_due = true;
+	spin_unlock_bh(&ep->lock);
 	return true;
 }
 
@@ -191,7 +209,7 @@ static void disclaim(struct memnet_area *area)
 }
 
 /* Gives the endpoint a slot in the area, if there is one for its link; 0, -ENOSPC, or worse. */
-static int try_area(struct memnet_area *area, struct memnet_endpoint *ep, struct wire_msg *msg)
+static int try_area(struct memnet_area *area, struct memnet_endpoint *ep)
 {
 	struct memnet_channel *ch = ep->lc->ch;
 	int ret;
@@ -206,12 +224,31 @@ static int try_area(struct memnet_area *area, struct memnet_endpoint *ep, struct
 			return ret;
 		}
 	}
-	if (!area->domain || area->domain != READ_ONCE(ch->rdma.domain) || !take_slot(area, ep))
-		return -ENOSPC;
-	wire_init(msg, WIRE_COUNTER, 0, 0);
-	msg->counter.addr = cpu_to_le64(area->mr->iova + ep->slot * sizeof(__le64));
-	msg->counter.key = cpu_to_le32(area->mr->rkey);
-	return 0;
+	return take_slot(area, ep) ? 0 : -ENOSPC;
+}
+
+/**
+ * memnet_area_bind_at_once() - give an endpoint its counter, if nothing has to be made for it
+ * @ctx: context, open
+ * @ep: connected endpoint without a counter; its socket locked
+ *
+ * Does not sleep.
+ *
+ * Return: whether it has one now; if not, memnet_area_bind() may find or make one.
+ */
+bool memnet_area_bind_at_once(struct memnet_context *ctx, struct memnet_endpoint *ep)
+{
+	struct memnet_area *area;
+	u32 i;
+
+	for (i = 0; i < MEMNET_AREAS; i++) {
+		area = smp_load_acquire(&ctx->areas[i]);	/* pairs with get_area() */
+		if (!area)
+			break;
+		if (take_slot(area, ep))
+			return true;
+	}
+	return false;
 }
 
 /**
@@ -223,8 +260,7 @@ static int try_area(struct memnet_area *area, struct memnet_endpoint *ep, struct
  */
 int memnet_area_bind(struct memnet_context *ctx, struct memnet_endpoint *ep)
 {
-	struct memnet_area *area = NULL;
-	struct wire_msg msg;
+	struct memnet_area *area;
 	int ret = -ENOSPC;
 	u32 i;
 
@@ -235,24 +271,30 @@ int memnet_area_bind(struct memnet_context *ctx, struct memnet_endpoint *ep)
 		if (!area)
 			return -ENOMEM;
 		mutex_lock(&area->registering);
-		ret = try_area(area, ep, &msg);
+		ret = try_area(area, ep);
 		mutex_unlock(&area->registering);
 	}
-	if (ret)
-		return ret;
-	spin_lock_bh(&ep->lock);
-	ep->area = area;
-	spin_unlock_bh(&ep->lock);
-	ret = memnet_post(ep, &msg, GFP_KERNEL);
-	/* Without memory it is tried again; the node knows nothing of the slot. */
-	if (ret)
-		memnet_area_unbind(ep);
 	return ret;
 }
 
 /**
+ * memnet_counter_name() - tell the node where its counter is
+ * @ep: endpoint with a counter the node does not know of; locked
+ * @data: of a DATA with WIRE_F_COUNT that will be sent
+ */
+void memnet_counter_name(struct memnet_endpoint *ep, struct wire_data *data)
+{
+	const struct memnet_area *area = ep->area;
+
+	lockdep_assert_held(&ep->lock);
+	data->addr = cpu_to_le64(area->addr + ep->slot * sizeof(__le64));
+	data->key = cpu_to_le32(area->key);
+	ep->tx.counter_due = false;
+}
+
+/**
  * memnet_area_unbind() - the endpoint's counter is not written any more
- * @ep: endpoint that nobody else uses, or whose socket is locked
+ * @ep: endpoint that nobody else uses
  */
 void memnet_area_unbind(struct memnet_endpoint *ep)
 {

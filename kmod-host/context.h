@@ -107,12 +107,15 @@ int memnet_results_wait(struct memnet_context *ctx, struct memnet_wait *arg,
  * @ctx:	the context, held
  * @number:	of it in the context
  * @counters:	the page: wire_word() of what the node's TCP has taken, for each slot
- * @lock:	(BH) guards @used and @endpoints; inside an endpoint's lock
+ * @lock:	(BH) guards @used, @endpoints and @serves; inside an endpoint's lock
  * @used:	bit for each slot
  * @endpoints:	of each slot
+ * @serves:	@domain once the page is registered for it, until it is not any more
  * @registering: held while it is registered, which may take as long as a link lives
  * @domain:	link whose node may write it; NULL before and after; under the mutex of all areas
  * @mr:		its registration, while there is a @domain
+ * @addr:	of the page for the node; written before @serves is, while no slot is used
+ * @key:	so that it may write there, likewise
  * @sg:		its mapping
  * @all:	on the list of all, while there is a @domain
  * @free:	frees it
@@ -122,12 +125,15 @@ struct memnet_area {
 	struct memnet_context	*ctx;
 	u32			number;
 	__le64			*counters;
-	spinlock_t		lock;		/* used, endpoints */
+	spinlock_t		lock;		/* used, endpoints, serves */
 	DECLARE_BITMAP(used, MEMNET_AREA_SLOTS);
 	struct memnet_endpoint	*endpoints[MEMNET_AREA_SLOTS];
+	struct memnet_domain	*serves;
 	struct mutex		registering;	/* outside of the mutex of all areas */
 	struct memnet_domain	*domain;
 	struct ib_mr		*mr;
+	u64			addr;
+	u32			key;
 	struct scatterlist	sg;
 	struct list_head	all;
 	struct work_struct	free;
@@ -137,7 +143,9 @@ struct memnet_area {
 int memnet_areas_init(void);
 void memnet_areas_exit(void);
 void memnet_area_put(struct memnet_area *area);
+bool memnet_area_bind_at_once(struct memnet_context *ctx, struct memnet_endpoint *ep);
 int memnet_area_bind(struct memnet_context *ctx, struct memnet_endpoint *ep);
+void memnet_counter_name(struct memnet_endpoint *ep, struct wire_data *data);
 void memnet_area_unbind(struct memnet_endpoint *ep);
 struct memnet_endpoint *memnet_area_endpoint(struct memnet_context *ctx, u32 counter);
 void memnet_areas_collect(struct memnet_context *ctx, const struct memnet_region *region);

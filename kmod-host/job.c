@@ -239,6 +239,8 @@ int memnet_jobs_transmit(struct memnet_endpoint *ep, struct wire_msg *msg, u32 r
 		flags = (flags & WIRE_F_COUNT) | job_sent(ep, job);
 	} while (sent < room && nr < max && another_follows(ep, job));
 	msg->hdr.flags = flags;
+	if (flags & WIRE_F_COUNT && unlikely(ep->tx.counter_due))
+		memnet_counter_name(ep, &msg->data);
 	memnet_tx_queue_gathered(ch, msg, nr, sent, first, holds);
 	ep->tx.sent += sent;
 	memnet_stat_add(MEMNET_STAT_HOST_DIRECT, sent);
@@ -372,9 +374,15 @@ static u32 post_piece(struct memnet_endpoint *ep, struct memnet_job *job, u64 do
 				   sge, ch->tx.max_sge - 1, &nr);
 	if (len == left) {
 		msg.hdr.flags = WIRE_F_COUNT | (job->entry.more ? WIRE_F_MORE : 0);
+		if (unlikely(ep->tx.counter_due))
+			memnet_counter_name(ep, &msg.data);
 	} else {
 		msg.hdr.flags = WIRE_F_MORE;
 		refcount_inc(&job->hold.refs);
+	}
+	if (unlikely(ep->tx.options)) {
+		msg.data.nodelay = 1;
+		ep->tx.options = 0;
 	}
 	memnet_tx_queue_gathered(ch, &msg, nr, len, &job->hold, 1);
 	lc->moved.tx_messages++;

@@ -232,6 +232,7 @@ struct memnet_endpoint {
 		bool			held;		/* the last DATA announced more */
 		bool			patient;	/* @patience runs */
 		bool			cork_due;	/* TCP_CORK, see cork.c */
+		bool			counter_due;	/* the node is to know of @area's counter */
 		bool			waiting;	/* registered with the channel */
 		bool			close;		/* CLOSE follows everything */
 		bool			close_sent;

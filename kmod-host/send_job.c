@@ -257,8 +257,10 @@ static int submit_locked(struct memnet_context *ctx, struct sock *sk, bool nonbl
 /* Whether the socket has all that its jobs need. The socket is locked. */
 static bool is_set_up(struct memnet_context *ctx, struct sock *sk, struct memnet_endpoint *ep)
 {
-	return ep && ep->connected && ep->area && ep->area->ctx == ctx &&
-	       !memnet_sk(sk)->delegated && !sk->sk_err && !(sk->sk_shutdown & SEND_SHUTDOWN);
+	if (!ep || !ep->connected || memnet_sk(sk)->delegated || sk->sk_err ||
+	    sk->sk_shutdown & SEND_SHUTDOWN)
+		return false;
+	return ep->area ? ep->area->ctx == ctx : memnet_area_bind_at_once(ctx, ep);
 }
 
 /* Nothing is made and nobody waits; BH are off. Returns whether the op was taken. */

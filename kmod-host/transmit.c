@@ -193,17 +193,10 @@ static void mark_record(struct memnet_endpoint *ep, const struct memnet_entry *e
 	msg->hdr.flags |= WIRE_F_TELL;
 }
 
-/* TCP_NODELAY was set and not told yet: the next payload says it as well. */
-static bool nodelay_due(const struct memnet_endpoint *ep)
-{
-	return ep->tx.options & BIT_ULL(MEMNET_OPT_NODELAY) && ep->sk &&
-	       memnet_sk(ep->sk)->opt[MEMNET_OPT_NODELAY];
-}
-
 /* While nothing was sent there is nothing to push: no message for that alone. */
 static u64 untold_yet(const struct memnet_endpoint *ep)
 {
-	return !ep->tx.sent && nodelay_due(ep) ? BIT_ULL(MEMNET_OPT_NODELAY) : 0;
+	return !ep->tx.sent && memnet_nodelay_due(ep) ? BIT_ULL(MEMNET_OPT_NODELAY) : 0;
 }
 
 /* One message of what is at the head of the queue. Returns 1 when the window is dry. */
@@ -222,7 +215,7 @@ static int send_data(struct memnet_endpoint *ep, struct memnet_entry *entry)
 		return 1;
 	wire_init(&msg, WIRE_DATA, ep->index, ep->gen);
 	msg.hdr.pos = cpu_to_le64(ep->tx.sent);
-	msg.data.nodelay = nodelay_due(ep);
+	msg.data.nodelay = memnet_nodelay_due(ep);
 	if (entry->kind == MEMNET_ENTRY_JOB) {
 		ret = memnet_jobs_transmit(ep, &msg, min_t(u64, ep->tx.limit - from,
 							   WIRE_MAX_PAYLOAD));

@@ -35,12 +35,23 @@ void memnet_transmit_push(struct memnet_endpoint *ep);
 void memnet_transmit(struct memnet_endpoint *ep);
 
 /*
- * Whether memnet_transmit() would find nothing to send for a connection, so that its next bytes
- * may go past the queue. The endpoint is locked.
+ * TCP_NODELAY was set and not told yet: the next payload says it as well. The endpoint is locked.
+ */
+static inline bool memnet_nodelay_due(const struct memnet_endpoint *ep)
+{
+	return ep->tx.options & BIT_ULL(MEMNET_OPT_NODELAY) && ep->sk &&
+	       memnet_sk(ep->sk)->opt[MEMNET_OPT_NODELAY];
+}
+
+/*
+ * Whether memnet_transmit() would find nothing to send for a connection but what payload says as
+ * well, so that its next bytes may go past the queue. The endpoint is locked.
  */
 static inline bool memnet_transmit_idle(const struct memnet_endpoint *ep)
 {
-	return list_empty(&ep->tx.queue) && !ep->tx.options && !ep->tx.n_waited &&
+	return list_empty(&ep->tx.queue) && !ep->tx.n_waited &&
+	       (!ep->tx.options || (ep->tx.options == BIT_ULL(MEMNET_OPT_NODELAY) &&
+				    memnet_nodelay_due(ep))) &&
 	       ep->tx.record_end <= ep->tx.consumed &&
 	       !ep->request.skb && !ep->rx.tell && !ep->rx.jobs_due && !ep->rx.publish &&
 	       !ep->tx.fin && !ep->tx.close && !ep->tx.want && !ep->tx.waiting && ep->lc;

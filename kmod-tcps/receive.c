@@ -59,6 +59,16 @@ void tcps_skb_free(struct tcps_endpoint *ep, struct sk_buff *skb)
 	memnet_pages_recycle(ep->tc->ch, skb);
 }
 
+/* A correct host says it once. */
+static int receive_counter(struct tcps_endpoint *ep, const struct wire_data *data)
+{
+	if (ep->in.counter_key)
+		return -EPROTO;
+	ep->in.counter_addr = le64_to_cpu(data->addr);
+	ep->in.counter_key = le32_to_cpu(data->key);
+	return 0;
+}
+
 static int receive_data(struct tcps_endpoint *ep, struct memnet_rx *rx)
 {
 	u64 pos = le64_to_cpu(rx->msg.hdr.pos);
@@ -67,6 +77,8 @@ static int receive_data(struct tcps_endpoint *ep, struct memnet_rx *rx)
 
 	if (!ep->in.open || ep->in.fin || pos != ep->in.pos || rx->len > ep->in.limit - pos ||
 	    (!rx->len && !(rx->msg.hdr.flags & WIRE_F_FIN)) || (rx->len && ep->in.record))
+		return -EPROTO;
+	if (rx->msg.data.key && receive_counter(ep, &rx->msg.data))
 		return -EPROTO;
 	if (unlikely(rx->msg.data.record) && !ep->in.dead) {
 		ep->in.record_at = pos;
@@ -214,16 +226,6 @@ static int receive_want_taken(struct tcps_endpoint *ep, const struct wire_msg *m
 	return 0;
 }
 
-/* A correct host says it once. */
-static int receive_counter(struct tcps_endpoint *ep, const struct wire_msg *msg)
-{
-	if (!ep->in.open || ep->in.counter_key)
-		return -EPROTO;
-	ep->in.counter_addr = le64_to_cpu(msg->counter.addr);
-	ep->in.counter_key = le32_to_cpu(msg->counter.key);
-	return ep->in.counter_key ? 0 : -EPROTO;
-}
-
 static void receive_close(struct tcps_endpoint *ep, const struct wire_msg *msg)
 {
 	ep->in.close_flags = msg->hdr.flags;
@@ -258,8 +260,6 @@ static int receive_locked(struct tcps_endpoint *ep, struct memnet_rx *rx, struct
 	case WIRE_WANT_WINDOW:
 		receive_want(ep, &rx->msg);
 		return 0;
-	case WIRE_COUNTER:
-		return receive_counter(ep, &rx->msg);
 	case WIRE_RECV_JOB:
 		return tcps_recv_job_add(ep, marker);
 	case WIRE_RECV_CANCEL:

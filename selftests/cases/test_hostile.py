@@ -367,7 +367,7 @@ def test_answers_to_the_host(lab):
 def test_node_of_another_version(lab):
     """The host says so, where the person is: in the log, and in `link show` until it has tried again."""
     mark = int(lab.host.sh("dmesg | wc -l"))
-    evil = lab.node.bg(f"mnhostile --answers {NODE_SAN}:{EVIL_PORT} --only 'version 3'")
+    evil = lab.node.bg(f"mnhostile --answers {NODE_SAN}:{EVIL_PORT} --only 'another version'")
     shows = lab.host.bg("""
         for i in $(seq 400); do
             memnetctl link show evil 2>/dev/null >/tmp/show && cat /tmp/show && grep -q 'other protocol' /tmp/show && break

@@ -2,31 +2,36 @@
 /* Attacks of a host on a node: jobs and counters, for which it names memory of its own. */
 #include "attack.h"
 
-static int counter(struct peer *p, u32 index, u64 addr, u32 key, int times)
+static int counter(struct peer *p, u32 index, u64 addr, u32 key, u8 flags, int times)
 {
 	struct wire_msg msg;
+	u64 pos = 0;
 
-	wire_init(&msg, WIRE_COUNTER, index, 1);
-	msg.counter.addr = cpu_to_le64(addr);
-	msg.counter.key = cpu_to_le32(key);
-	while (index && times--)
-		if (peer_say(p, &msg, 0))
+	wire_init(&msg, WIRE_DATA, index, 1);
+	msg.hdr.flags = flags;
+	msg.data.addr = cpu_to_le64(addr);
+	msg.data.key = cpu_to_le32(key);
+	for (; index && times--; pos += 1000) {
+		msg.hdr.pos = cpu_to_le64(pos);
+		if (peer_say(p, &msg, 1000))
 			return p->dead ? 0 : -1;
+	}
 	return index ? 0 : -1;
 }
 
-ATTACK(counter_unconnected, counter(p, host_open(p, 0), 0, 1, 1))
-ATTACK(counter_without_key, counter(p, host_connected(p), 0, 0, 1))
-ATTACK(counter_askew, counter(p, host_connected(p), 4, 1, 1))
-ATTACK(counter_twice, counter(p, host_connected(p), 0, 1, 2))
-
+ATTACK(counter_unconnected, counter(p, host_open(p, 0), 0, 1, WIRE_F_COUNT, 1))
+ATTACK(counter_without_key, counter(p, host_connected(p), 8, 0, WIRE_F_COUNT, 1))
+ATTACK(counter_without_flag, counter(p, host_connected(p), 0, 1, 0, 1))
+ATTACK(counter_askew, counter(p, host_connected(p), 4, 1, WIRE_F_COUNT, 1))
 /* The node writes to what is not ours to give: the queue pair fails, and nothing else. */
-static int counter_of_nobody(struct peer *p)
-{
-	u32 index = host_connected(p);
+ATTACK(counter_of_nobody, counter(p, host_connected(p), 0xdead0000, 0x12345600, WIRE_F_COUNT, 1))
 
-	return counter(p, index, 0xdead0000, 0x12345600, 1) ?:
-	       host_data(p, index, 0, 1000, WIRE_F_COUNT);
+/* A place of ours, so that what ends it is the second time. */
+static int counter_twice(struct peer *p)
+{
+	u64 addr = (uintptr_t)&p->table[p->slots - 1].consumed;
+
+	return counter(p, host_connected(p), addr, p->table_mr->rkey, WIRE_F_COUNT, 2);
 }
 
 static int recv_job(struct peer *p, u32 index, u64 pos, u32 flags, int times)
@@ -91,11 +96,12 @@ static int recv_jobs_closed(struct peer *p)
 }
 
 const struct attack direct_attacks[] = {
-	{ "COUNTER before connected", counter_unconnected, WIRE_REASON_PROTOCOL },
-	{ "COUNTER without a key", counter_without_key, WIRE_REASON_PROTOCOL },
-	{ "COUNTER at an odd place", counter_askew, WIRE_REASON_PROTOCOL },
-	{ "COUNTER twice", counter_twice, WIRE_REASON_PROTOCOL },
-	{ "COUNTER with a key of nobody", counter_of_nobody, DIES },
+	{ "a counter before connected", counter_unconnected, WIRE_REASON_PROTOCOL },
+	{ "a counter without a key", counter_without_key, WIRE_REASON_PROTOCOL },
+	{ "a counter that is not to be written", counter_without_flag, WIRE_REASON_PROTOCOL },
+	{ "a counter at an odd place", counter_askew, WIRE_REASON_PROTOCOL },
+	{ "a counter twice", counter_twice, WIRE_REASON_PROTOCOL },
+	{ "a counter with a key of nobody", counter_of_nobody, DIES },
 	{ "RECV_JOB before connected", recv_job_unconnected, WIRE_REASON_PROTOCOL },
 	{ "RECV_JOB of a listener", recv_job_on_listener, WIRE_REASON_PROTOCOL },
 	{ "RECV_JOB for what is not yet there", recv_job_ahead, WIRE_REASON_PROTOCOL },

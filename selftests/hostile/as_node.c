@@ -48,7 +48,7 @@ static int data(struct peer *p, enum guest_state state, int pos, u32 len, u8 fla
 	return g ? 0 : -1;
 }
 
-static int say_data(struct peer *p, u8 record, u8 nodelay)
+static int say_data(struct peer *p, const struct wire_data *data, u8 flags)
 {
 	struct guest *g = node_guest(p, CONNECTED, NODE_MS);
 	struct wire_msg msg;
@@ -57,14 +57,16 @@ static int say_data(struct peer *p, u8 record, u8 nodelay)
 		return -1;
 	msg = about(g, WIRE_DATA);
 	msg.hdr.pos = cpu_to_le64(g->out);
-	msg.data.record = record;
-	msg.data.nodelay = nodelay;
+	msg.hdr.flags = flags;
+	msg.data = *data;
 	return peer_say(p, &msg, 2) && !p->dead ? -1 : 0;
 }
 
-/* Of a TLS record, though nobody has asked for any; with an option, which only hosts set. */
-ATTACK(record, say_data(p, 21, 0))
-ATTACK(nodelay, say_data(p, 0, 1))
+/* Of a TLS record, though nobody has asked for any; with what only hosts set, or have. */
+ATTACK(record, say_data(p, &(struct wire_data){ .record = 21 }, 0))
+ATTACK(nodelay, say_data(p, &(struct wire_data){ .nodelay = 1 }, 0))
+ATTACK(counter, say_data(p, &(struct wire_data){ .key = cpu_to_le32(1) }, 0))
+ATTACK(counter_written, say_data(p, &(struct wire_data){ .key = cpu_to_le32(1) }, WIRE_F_COUNT))
 
 ATTACK(reply_unasked, with_guest(p, CONNECTED, WIRE_REPLY, 1))
 
@@ -298,7 +300,6 @@ static int finished_half(struct peer *p)
 
 ATTACK(reset_listener, with_guest(p, LISTENING, WIRE_RESET, 1))
 ATTACK(want_taken, with_guest(p, CONNECTED, WIRE_WANT_TAKEN, 1))
-ATTACK(counter, with_guest(p, CONNECTED, WIRE_COUNTER, 1))
 ATTACK(recv_job, with_guest(p, CONNECTED, WIRE_RECV_JOB, 1))
 ATTACK(recv_cancel, with_guest(p, CONNECTED, WIRE_RECV_CANCEL, 1))
 ATTACK(recv_done_listener, with_guest(p, LISTENING, WIRE_RECV_DONE, 1))
@@ -628,6 +629,8 @@ static const struct attack attacks[] = {
 	{ "CLOSED nobody asked for", closed_unasked, DIES },
 	{ "DATA of a record nobody decrypts", record, DIES },
 	{ "DATA with TCP_NODELAY of a node", nodelay, DIES },
+	{ "DATA with a counter of a node", counter, DIES },
+	{ "DATA with a counter to be written of a node", counter_written, DIES },
 	{ "URGENT of a listener", urgent_listener, DIES },
 	{ "URGENT behind what was sent", urgent_behind, DIES },
 	{ "URGENT that goes back", urgent_back, DIES },
@@ -651,7 +654,6 @@ static const struct attack attacks[] = {
 	{ "WANT_WINDOW of more than was granted", want_too_much, DIES },
 	{ "500 WANT_WINDOWs", want_flood, LIVES },
 	{ "WANT_TAKEN of a node", want_taken, DIES },
-	{ "COUNTER of a node", counter, DIES },
 	{ "DATA of a node that asks to be told", data_tell, DIES },
 	{ "RECV_JOB of a node", recv_job, DIES },
 	{ "RECV_CANCEL of a node", recv_cancel, DIES },

@@ -128,7 +128,7 @@ struct guest {
 	bool has_job;			/* the last one, told to be over or not */
 	struct wire_recv_job job;
 	bool has_counter;
-	struct wire_counter counter;
+	struct wire_data counter;	/* what named it */
 	unsigned int landing;		/* what the victim said last, see landing.c; 0 for nothing */
 };
 

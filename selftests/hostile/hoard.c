@@ -76,15 +76,17 @@ static __le64 *counter_of(struct peer *p)
 	return &p->table[p->slots - 1].consumed;
 }
 
+/* A connection whose first byte was sent. */
 static u32 counted_connection(struct peer *p)
 {
 	u32 index = host_connected(p);
 	struct wire_msg msg;
 
-	wire_init(&msg, WIRE_COUNTER, index, 1);
-	msg.counter.addr = cpu_to_le64((uintptr_t)counter_of(p));
-	msg.counter.key = cpu_to_le32(p->table_mr->rkey);
-	return index && !peer_say(p, &msg, 0) ? index : 0;
+	wire_init(&msg, WIRE_DATA, index, 1);
+	msg.hdr.flags = WIRE_F_COUNT;
+	msg.data.addr = cpu_to_le64((uintptr_t)counter_of(p));
+	msg.data.key = cpu_to_le32(p->table_mr->rkey);
+	return index && !peer_say(p, &msg, 1) ? index : 0;
 }
 
 /* The node's worker has done what it was told before, for it goes in turns. */
@@ -110,7 +112,7 @@ static int hoard_lives(struct peer *p)
 {
 	u32 connection = counted_connection(p), first = host_next_index(), index, lives = 0;
 	struct wire_msg msg;
-	u64 pos = 0;
+	u64 pos = 1;
 
 	if (!connection)
 		return WRONG;

@@ -246,15 +246,15 @@ void node_handle(struct peer *p, const struct inbound *in)
 	case WIRE_DATA:
 		g->in += in->len;
 		g->fin_in |= msg->hdr.flags & WIRE_F_FIN;
+		if (msg->data.key) {
+			g->counter = msg->data;
+			g->has_counter = true;
+		}
 		if (msg->hdr.flags & WIRE_F_TELL)
 			tell_taken(p, g);
 		break;
 	case WIRE_WANT_TAKEN:
 		tell_taken(p, g);
-		break;
-	case WIRE_COUNTER:
-		g->counter = msg->counter;
-		g->has_counter = true;
 		break;
 	case WIRE_WANT_WINDOW:
 		handle_want(p, g);

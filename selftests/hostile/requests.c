@@ -77,7 +77,7 @@ static void malformed_requests(void)
 	MALFORMED("no host id", req.host_id = 0);
 	MALFORMED("no nonce", req.nonce = 0);
 	req.version = cpu_to_le16(WIRE_VERSION + 1);
-	try("request of version 3", &req, sizeof(req), WIRE_REASON_VERSION);
+	try("request of another version", &req, sizeof(req), WIRE_REASON_VERSION);
 	req.version = cpu_to_le16(0);
 	try("request of version 0", &req, sizeof(req), WIRE_REASON_VERSION);
 	req = good(0, 1);
@@ -492,7 +492,7 @@ void attack_answers(struct rdma_cm_id *listener)
 {
 	answer(listener, "answer without data", NULL, 0);
 	answer(listener, "answer with another magic", rep_magic, sizeof(struct wire_cm_rep));
-	answer(listener, "answer of version 3", rep_version, sizeof(struct wire_cm_rep));
+	answer(listener, "answer of another version", rep_version, sizeof(struct wire_cm_rep));
 	answer(listener, "answer with depth 0", rep_depth, sizeof(struct wire_cm_rep));
 	answer(listener, "answer with depth 65535", rep_depth_max, sizeof(struct wire_cm_rep));
 	answer(listener, "answer with heartbeat 99", rep_beat, sizeof(struct wire_cm_rep));
@@ -503,7 +503,7 @@ void attack_answers(struct rdma_cm_id *listener)
 	refuse(listener, "refusal without data", WIRE_VERSION, 0, 0);
 	refuse(listener, "refusal with reason 0", WIRE_VERSION, 0, 8);
 	refuse(listener, "refusal with reason 65535", WIRE_VERSION, 0xffff, 8);
-	refuse(listener, "refusal of version 3", WIRE_VERSION + 1, 1, 8);
+	refuse(listener, "refusal of another version", WIRE_VERSION + 1, 1, 8);
 	refuse(listener, "refusal because of the secret", WIRE_VERSION, WIRE_REASON_SECRET, 8);
 	answer_hello(listener, "no HELLO", no_hello);
 	answer_hello(listener, "HELLO with another table size", other_slots);

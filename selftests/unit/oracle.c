@@ -33,7 +33,6 @@ const struct rule rules[] = {
 	{ WIRE_WINDOW,		"WINDOW",	  true,	 true,	true,  false, 0 },
 	{ WIRE_WANT_WINDOW,	"WANT_WINDOW",	  true,	 true,	true,  false, 0 },
 	{ WIRE_WANT_TAKEN,	"WANT_TAKEN",	  true,	 false,	true,  false, 0 },
-	{ WIRE_COUNTER,		"COUNTER",	  true,	 false,	true,  false, 0 },
 	{ WIRE_RECV_JOB,	"RECV_JOB",	  true,	 false,	true,  false, 0 },
 	{ WIRE_RECV_CANCEL,	"RECV_CANCEL",	  true,	 false,	true,  false, 0 },
 	{ WIRE_RECV_DONE,	"RECV_DONE",	  false, true,	true,  false, 0 },
@@ -100,8 +99,6 @@ static bool oracle_body(const struct wire_msg *msg)
 		return le16_to_cpu(msg->conn.listener_channel) < WIRE_MAX_CHANNELS &&
 		       oracle_addr(&msg->conn.local) && msg->conn.local.family &&
 		       oracle_addr(&msg->conn.peer) && msg->conn.peer.family;
-	case WIRE_COUNTER:
-		return !(le64_to_cpu(msg->counter.addr) & 7);
 	case WIRE_RECV_JOB:
 		return le32_to_cpu(msg->job.len) >= 1 &&
 		       le32_to_cpu(msg->job.len) <= 0x40000000 &&
@@ -118,7 +115,9 @@ static bool oracle_body(const struct wire_msg *msg)
 		return le32_to_cpu(msg->closed.error) <= MAX_ERRNO;
 	case WIRE_DATA:
 		return (!msg->data.record || (msg->hdr.len && !(msg->hdr.flags & 0x80))) &&
-		       (!msg->data.nodelay || (msg->hdr.len && msg->data.nodelay == 1));
+		       (!msg->data.nodelay || (msg->hdr.len && msg->data.nodelay == 1)) &&
+		       !(le64_to_cpu(msg->data.addr) & 7) &&
+		       (msg->data.key ? (msg->hdr.flags & 0x40) != 0 : !msg->data.addr);
 	default:
 		return true;
 	}
@@ -134,7 +133,8 @@ bool oracle_message(const struct wire_msg *msg, u32 bytes, bool from_host)
 	       len <= (rule->payload ? WIRE_MAX_PAYLOAD : 0) &&
 	       (msg->hdr.flags | rule->flags) == rule->flags &&
 	       (from_host || !(msg->hdr.flags & 0xe0)) &&
-	       (from_host || msg->hdr.opcode != WIRE_DATA || !msg->data.nodelay) &&
+	       (from_host || msg->hdr.opcode != WIRE_DATA ||
+		(!msg->data.nodelay && !msg->data.key)) &&
 	       (len || !(msg->hdr.flags & 0x80)) &&
 	       (le32_to_cpu(msg->hdr.index) != 0) == rule->endpoint &&
 	       oracle_body(msg);
@@ -156,7 +156,7 @@ int oracle_req(const u8 *data, size_t len)
 
 	if (!data || len < 56 || memcmp(data, "MNET", 4))
 		return -EPROTO;
-	if (number(data, 4, 2) != 3)
+	if (number(data, 4, 2) != 4)
 		return -EPROTONOSUPPORT;
 	slots = number(data, 16, 4);
 	if (data[7] < 1 || data[7] > 8 || data[6] >= data[7] ||		/* channels, channel */
@@ -171,7 +171,7 @@ int oracle_rep(const u8 *data, size_t len)
 {
 	if (!data || len < 32 || memcmp(data, "MNET", 4))
 		return -EPROTO;
-	if (number(data, 4, 2) != 3)
+	if (number(data, 4, 2) != 4)
 		return -EPROTONOSUPPORT;
 	if (number(data, 6, 2) < 8 || number(data, 6, 2) > 8192 ||		/* depth */
 	    number(data, 12, 4) < 100 || number(data, 12, 4) > 600000)		/* heartbeat */
@@ -185,7 +185,7 @@ int oracle_rej(const u8 *data, size_t len)
 
 	if (!data || len < 8 || memcmp(data, "MNET", 4))
 		return WIRE_REASON_DISCONNECTED;
-	if (number(data, 4, 2) != 3)
+	if (number(data, 4, 2) != 4)
 		return WIRE_REASON_VERSION;
 	reason = number(data, 6, 2);
 	return reason >= 1 && reason <= WIRE_REASON_HOST_ID ? reason : WIRE_REASON_DISCONNECTED;

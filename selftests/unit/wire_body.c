@@ -93,19 +93,6 @@ TEST(bodies_without_bounds)
 	}
 }
 
-TEST(counter)
-{
-	u64 addr;
-
-	start(WIRE_COUNTER);
-	msg.counter.key = cpu_to_le32(0xffffffff);
-	for (addr = 0; addr < 16; addr++) {
-		note("counter at %d", (int)addr);
-		msg.counter.addr = cpu_to_le64(0xfffffffffffffff0 | addr);
-		judge(addr % 8 == 0);
-	}
-}
-
 static void judge_recv_job(u64 addr, u32 len, bool good)
 {
 	note("job of %u bytes at %#llx", len, (unsigned long long)addr);
@@ -333,6 +320,28 @@ TEST(nodelay)
 		EQ(wire_check(&msg, WIRE_SLOT + 10, true), value <= 1 ? 0 : -EPROTO);
 		EQ(wire_check(&msg, WIRE_SLOT + 10, false), !value ? 0 : -EPROTO);
 	}
+}
+
+/* A host's, with what makes the node write it, and with a key. */
+TEST(counter)
+{
+	u64 addr;
+
+	start(WIRE_DATA);
+	msg.data.key = cpu_to_le32(0xffffffff);
+	for (addr = 0; addr < 16; addr++) {
+		note("counter at %d", (int)addr);
+		msg.data.addr = cpu_to_le64(0xfffffffffffffff0 | addr);
+		msg.hdr.flags = 0;
+		judge(false);
+		msg.hdr.flags = WIRE_F_COUNT;
+		EQ(wire_check(&msg, WIRE_SLOT, true), addr % 8 == 0 ? 0 : -EPROTO);
+		EQ(wire_check(&msg, WIRE_SLOT, false), -EPROTO);
+	}
+	note("counter without a key");
+	msg.data.key = 0;
+	msg.data.addr = cpu_to_le64(8);
+	EQ(wire_check(&msg, WIRE_SLOT, true), -EPROTO);
 }
 
 TEST(closed)
