@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Instructions charged to the host's application processor for one request to Debian's nginx, unmodified, natively and over AF_MEMNET.
 
-A connection for each request, from 16 clients; or requests on connections that stay open, on 16 each when the one before is answered:
+A connection for each request, from 64 clients; or requests on connections that stay open, on 16 each when the one before is answered:
 its processor is kept busy, as in figure 6.
 On one connection the client waits for a moment between an answer and the next request: it is so much faster than an emulated server that
 the next request would be there before the server has gone to sleep.  nginx has one worker, and sends files by sendfile().

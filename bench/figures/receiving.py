@@ -25,4 +25,4 @@ CALLS = (
 
 
 def measure(bed, options):
-    return calls.measure(bed, options, FIGURE.name, "mnrecv", CALLS, STREAM + WAITED)
+    return calls.measure(bed, options, FIGURE.name, "mnrecv", CALLS, STREAM if options.quick else STREAM + WAITED)

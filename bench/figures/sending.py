@@ -25,4 +25,4 @@ CALLS = (
 
 
 def measure(bed, options):
-    return calls.measure(bed, options, FIGURE.name, "mnsend", CALLS, SIZES)
+    return calls.measure(bed, options, FIGURE.name, "mnsend", CALLS, SIZES[1:] if options.quick else SIZES)
