@@ -43,6 +43,26 @@ KINDS = (
     ("locks, RCU, lists", """raw_ rcu_ call_rcu queued_ lock_sock release_sock mutex down_ up_ local_bh rwsem list_ refcount percpu_
         osq_ preempt_ idr_ xa_ xas_ radix_ atomic"""),
 )
+# Why a cost has such a part, for who asks what is left of it.
+REASONS = {
+    "user space": "the program itself, which no offload makes cheaper",
+    "system call and socket": "the way into the kernel and out of it, descriptors, epoll, hooks of security modules: the program's calls, as many as natively",
+    "copies": "each byte between the program's memory and the kernel's, once, as natively; for direct and asynchronous calls only what they do "
+              "not carry, such as requests",
+    "memory": "what a socket, its file, inode and name, its entry in the epoll and the pages for copied bytes take: allocated, cleared, freed and "
+              "counted per group, as natively; TCP's buffers are not here any more",
+    "sleeping, waking, time": "a program that waits is put to sleep and woken, and told by epoll: once for each sleep, less often for a busy one",
+    "locks, RCU, lists": "of all other parts; the kernel's checks of lists among them",
+    "interrupts": "completion events of the adapter, and the soft interrupts that work on them",
+    "work queues": "what cannot be done where it is noticed",
+    "memnet": "the socket of AF_MEMNET: its calls, stream, windows, jobs, and what comes for it; natively that is part of TCP/IP",
+    "memnet_core": "messages: made, checked, posted in chains, credited, completed; natively that is part of TCP/IP and of the driver",
+    "memnet_tcps": "the node's provider: from messages to calls of its TCP, and back",
+    "ib_core": "the completion queues, polled",
+    "TCP/IP": "on the host: what all sockets and buffers share (sk_, skb_), no protocol; on the node: its native TCP",
+    "other": "mostly the virtual file system: a socket is a file, with an inode and a name",
+    "timer ticks": "taken off",
+}
 RULES = tuple((name, tuple(begins.split())) for name, begins in KINDS)
 
 

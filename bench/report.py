@@ -13,6 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from bench.left import left, reasons
 from bench.record import Results
 from selftests.lab import apt
 from selftests.lab.cache import TREE, LabError, run
@@ -230,6 +231,25 @@ def contents(form, results, draw, heap):
         form.text(text, strong=True)
     for fig in results.figures:
         figure(form, results, fig, draw, heap)
+    missed(form, results)
+
+
+def missed(form, results):
+    """What is left of the targets that are missed, and why."""
+    tables = [(r, left(results, r, digits)) for r in results.missed()]
+    if not tables:
+        return
+    titles = {f.name: f.title for f in results.figures}
+    form.head(2, "What is left where a target is missed")
+    form.text("The parts of each, as shares of all of what it is compared with, and beside them that one's own.")
+    for r, found in tables:
+        form.head(3, f"{titles.get(r.figure, r.figure)}: {r.system}, {r.point}: {r.metric} {digits(r.median)}, not {digits(r.at_most)}")
+        if found:
+            form.table(*found)
+        else:
+            form.text("Its parts are not known.")
+    form.head(3, "Why each part is there")
+    form.table(["", "why"], [list(row) for row in reasons(results, results.missed())])
 
 
 def write(results, folder, draw=plot, heap=stack):

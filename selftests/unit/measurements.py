@@ -14,7 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.dont_write_bytecode = True
 
-from bench import __main__ as bench, bed, calls, kinds, report, serving, web     # noqa: E402
+from bench import __main__ as bench, bed, calls, kinds, left, report, serving, web     # noqa: E402
 from bench.calls import Call, K, Size                       # noqa: E402
 from bench.counter.counts import Counts                     # noqa: E402
 from bench.figures import cpu, http10, http11, model, nginx, san   # noqa: E402
@@ -254,6 +254,46 @@ def test_what_is_wrong_is_shown_first():
     assert "<it> broke" in files["report.md"] and "&lt;it&gt; broke" in files["report.html"]
 
 
+def compared(metric="share", made_of="instructions"):
+    """A missed target, what it is made of, and what it is compared with."""
+    base = record((1000.0,), system="b", parts={"TCP/IP": 700.0, "copies": 200.0, "user space": 96.0, "driver": 4.0})
+    own = record((500.0,), metric=made_of, parts={"memnet": 300.0, "copies": 197.0, "user space": 3.0, "ib_core": 0.4, "timer ticks": -0.4})
+    return [base, own, replace(share(own, base), metric=metric, at_most=0.1)]
+
+
+def test_what_is_left():
+    """The largest first, shares of all of the other's; what is small is together, with what only the other one has."""
+    found = results(*compared())
+    head, rows = left.left(found, found.missed()[0], report.digits)
+    assert head == ["", "instructions", "of b", "b"], head
+    assert rows == [["memnet", "300", "0.300", "0.00"], ["copies", "197", "0.197", "200"], ["the rest", "3.00", "0.003", "800"],
+                    ["sum", "500", "0.500", "1,000"]], rows
+    assert [name for name, _ in left.reasons(found, found.missed())] == ["user space", "copies", "memnet", "ib_core", "timer ticks"]
+    md = written(found)[0]["report.md"]
+    assert "### Figure 1: made up: ours, 1 KiB: share 0.50, not 0.10\n" in md and "| memnet | 300 | 0.300 | 0.00 |" in md, md
+    assert "What is left" not in written(results(record()))[0]["report.md"]
+
+
+def test_what_is_left_of_the_nodes_kernel():
+    found = results(*compared("node's kernel", "node"))
+    head, rows = left.left(found, found.missed()[0], report.digits)
+    assert "user space" not in [r[0] for r in rows] and rows[-1][1:] == ["497", f"{497 / 904:.3f}", "904"], rows
+
+
+def test_what_is_left_of_others():
+    """Without anything to compare it with, or without parts."""
+    own = record((10.0,), metric="memory", at_most=5, parts={"filp": 10.0})
+    found = results(own, record((10.0,), metric="interrupts", at_most=5))
+    assert left.left(found, found.missed()[0], report.digits) == (["", "instructions", "of all"], [["filp", "10.0", "1.000"], ["the rest", "0.00", "0.000"],
+                                                                                                ["sum", "10.0", "1.000"]])
+    assert left.left(found, found.missed()[1], report.digits) is None
+    assert "Its parts are not known." in written(found)[0]["report.md"]
+
+
+def test_every_kind_has_a_reason():
+    assert {name for name, _ in kinds.KINDS} | {"other"} | {m for m in bed.OURS if m.startswith("memnet")} <= set(kinds.REASONS)
+
+
 def test_a_figure_without_records():
     files, drawn = written(results(failed="no lab"))
     assert not drawn and "no lab" in files["report.md"]
@@ -314,7 +354,7 @@ def test_a_run():
 
 def test_a_figure_that_fails():
     """It says so, keeps what it had, and leaves the next one another bed."""
-    got, text, log, kept = ran([made("b", 1, breaks), made("a", 2, fine)], ["--quick"])
+    got, text, log, kept = ran([made("b", 1, breaks), made("a", 2, fine)], ["--repeats", "2"])
     assert [f.name for f in got.failed()] == ["b"] and got.failed()[0].failed == "the guest is gone"
     assert "FAILED: Figure b: the guest is gone" in text and kept == got
     assert [r.point for r in got.records] == ["first", "bed 1"] and len(got.records[1].runs) == 2, got.records
@@ -475,7 +515,7 @@ def test_the_san():
     """The paper's numbers beside ours, in its units; nothing is left running."""
     b = Bed()
     b.lab.node, b.lab.host = Guest(), Guest()
-    found = {(r.system, r.metric): r for r in san.measure(b, bench.parse(["--quick"]))}
+    found = {(r.system, r.metric): r for r in san.measure(b, bench.parse(["--repeats", "2"]))}
     assert found[san.OURS, "latency, one way"].runs == (410.5, 410.5) and found[san.PAPER, "latency, one way"].median == 8.6, found
     assert near(found[san.OURS, "bandwidth"].median, 30 * 1.048576) and found[san.PAPER, "bandwidth"].median == 96
     assert near(found[san.OURS, "post"].median, 7 / 3) and not found[san.PAPER, "post"].runs and not b.lab.node.jobs
