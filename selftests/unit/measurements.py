@@ -14,7 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.dont_write_bytecode = True
 
-from bench import __main__ as bench, bed, calls, kinds, left, report, serving, web     # noqa: E402
+from bench import __main__ as bench, agree, bed, calls, kinds, left, report, serving, web     # noqa: E402
 from bench.calls import Call, K, Size                       # noqa: E402
 from bench.counter.counts import Counts                     # noqa: E402
 from bench.figures import cpu, http10, http11, model, nginx, san   # noqa: E402
@@ -292,6 +292,21 @@ def test_what_is_left_of_others():
 
 def test_every_kind_has_a_reason():
     assert {name for name, _ in kinds.KINDS} | {"other"} | {m for m in bed.OURS if m.startswith("memnet")} <= set(kinds.REASONS)
+
+
+def test_two_runs():
+    """They agree within their spreads; a target that one holds and the other misses is told, and what only one has."""
+    one = results(record((90.0, 100.0, 110.0)), record((10.0,), point="2", at_most=10), record((1.0,), point="3"))
+    other = results(record((103.0, 113.0, 121.0)), record((10.05,), point="2", at_most=10), record((2.0,), point="3"), record(point="4"))
+    pairs, apart, alone, verdicts = agree.compare(one, other)
+    assert len(pairs) == 3 and [a.point for a, _ in apart] == ["3"] and [k[2] for k in alone] == ["4"], (apart, alone)
+    assert [a.point for a, _ in verdicts] == ["2"], verdicts
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()) as out:
+        paths = [Path(folder, name) for name in ("one.json", "other.json")]
+        for found, path in zip((one, other), paths):
+            found.write(path)
+        assert agree.main(paths) == 1 and agree.main([paths[0], paths[0]]) == 0
+    assert "made, ours, 3, instructions: 1.00 and 2.00\n" in out.getvalue() and "3 of 3 medians agree" in out.getvalue(), out.getvalue()
 
 
 def test_a_figure_without_records():
