@@ -4,8 +4,8 @@
  *
  * A socket's first asynchronous job binds it to the job's context. It gets a counter there: a
  * word in a page that the context shows to user space and that is registered for the link, so
- * that the node can write to it what its TCP has taken of the socket's bytes. The node is told where
- * in the first DATA that asks for it (WIRE_F_COUNT). A page belongs to one context and one link: who
+ * that the node can write to it what its TCP has taken of the socket's bytes. The first DATA that
+ * asks for it (WIRE_F_COUNT) tells the node where. A page belongs to one context and one link: who
  * has its key can write nothing else. A program sees its own sockets' counters only.
  *
  * A counter is in use as long as its endpoint lives, because until then the node may write to it;

@@ -127,8 +127,8 @@ struct guest {
 	u32 backlog, children;
 	bool has_job;			/* the last one, told to be over or not */
 	struct wire_recv_job job;
-	bool has_counter;
-	struct wire_data counter;	/* what named it */
+	bool has_counter;		/* named by this DATA */
+	struct wire_data counter;
 	unsigned int landing;		/* what the victim said last, see landing.c; 0 for nothing */
 };
 
