@@ -255,10 +255,10 @@ def test_destroyed(lab):
     seen = {}
     for family, place, peer, local, nobody in (("native", lab.node, NODE_SAN, HOST_SAN, NOBODY_SAN),
                                                ("memnet", lab.client, CLIENT_EXT, NODE_EXT, NOBODY)):
-        place.sh("touch /tmp/talk")
         before = len(place.talker.output())
         rc, out = by_hand(lab, "destroyed", f"{family} {peer} {local} {nobody}").wait(offload.patience(lab, 100))
         assert rc == 0, out
+        place.sh("touch /tmp/talk")     # not before: who sends would not have to wait, and may even come to an end
         until(lab, lambda: len(ended(place, before)) == 4, lambda: ended(place, before))
         place.sh("rm /tmp/talk")
         seen[family] = out.splitlines(), ended(place, before)
