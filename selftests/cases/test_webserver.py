@@ -144,6 +144,29 @@ def test_async(lab):
     assert direct >= least and not copied, (direct, copied)
 
 
+def test_a_job_needs_no_message_more(lab):
+    """Than send(): the first of a connection, as all are here, tells the node where its counter is, and of TCP_NODELAY, by its bytes."""
+    n, sent = 200, {}
+    with Server(lab.node, "tcp"):
+        ask(lab, n)
+    for build in ("memnet", "async"):
+        with offload.Watch(lab) as w:
+            with Server(lab.host, build):
+                ask(lab, n)
+            offload.idle(lab, timeout=90)
+        w.proves(accepts=n)
+        sent[build] = w.host["core.messages_sent"]
+    # DATA and CLOSE, and now and then credits
+    assert 2 * n <= sent["memnet"] and sent["async"] < sent["memnet"] + n // 2, sent
+    return f"{n} responses: {sent}"
+
+
+def ask(lab, n):
+    """So many times for a file, a connection each."""
+    lab.client.sh(f"for i in $(seq {n}); do curl -sf --http1.0 --max-time 60 http://{NODE_EXT}:{PORT}/1K | cmp - /tmp/web/1K || exit 1; done",
+                  timeout=offload.patience(lab, 120))
+
+
 for _name, _test in list(globals().items()):
     if _name.startswith("test_"):
         _test.timeout = 300
