@@ -191,30 +191,25 @@ class Bed:
     def counts(self, vm):
         return Counts(Path(self.files[vm.name])).joined(self.apps)
 
-    def interrupts(self, vm):
-        """(timer interrupts, others) of APP so far."""
-        rows = [line.split() for line in vm.sh("cat /proc/interrupts").splitlines()[1:]]
+    def events(self, vm):
+        """(timer interrupts, {what: number}) of APP so far: other interrupts, messages, and bytes copied; one command tells them all."""
+        interrupts, _, stats = vm.sh(f"cat /proc/interrupts; echo ---; exec {offload.STATS}").partition("---\n")
+        rows = [line.split() for line in interrupts.splitlines()[1:]]
         counts = {r[0]: sum(int(r[1 + a]) for a in self.apps)
                   for r in rows if len(r) > 1 + self.apps[-1] and r[1 + self.apps[-1]].isdigit()}
-        timer = counts.pop("LOC:")
-        return timer, sum(counts.values())
-
-    @staticmethod
-    def moved(vm):
-        """Messages, and bytes copied, that our modules have counted."""
-        now = offload.counters(vm)
-        return {"messages": now["core.messages_sent"] + now["core.messages_received"],
-                "copied": sum(now.get(n, 0) for n in (COPIED_IN, COPIED, READ, TAIL))}
+        timer, now = counts.pop("LOC:"), offload.counted(stats)
+        return timer, {"interrupts": sum(counts.values()), "messages": now["core.messages_sent"] + now["core.messages_received"],
+                       "copied": sum(now.get(n, 0) for n in (COPIED_IN, COPIED, READ, TAIL))}
 
     def spent(self, vms, work):
         """What happens in these guests while work() runs, a Ran for each; numbers that it returns, by name, are told, too."""
-        before = [(self.moved(vm), self.interrupts(vm)) for vm in vms]
+        before = [self.events(vm) for vm in vms]
         counted = [self.counts(vm) for vm in vms]
         said = {k: v for k, v in work().items() if isinstance(v, int)}
         counted = [self.counts(vm) - c for vm, c in zip(vms, counted)]
-        after = [(self.interrupts(vm), self.moved(vm)) for vm in vms]
-        return [Ran(counts, ticks2 - ticks, {"interrupts": others2 - others, **{k: moved2[k] - moved[k] for k in moved}, **said})
-                for counts, (moved, (ticks, others)), ((ticks2, others2), moved2) in zip(counted, before, after)]
+        after = [self.events(vm) for vm in vms]
+        return [Ran(counts, ticks2 - ticks, {**{k: now[k] - then[k] for k in then}, **said})
+                for counts, (ticks, then), (ticks2, now) in zip(counted, before, after)]
 
     def run(self, vm, command, timeout=120):
         """A command on APP; what it says is key=value."""

@@ -27,7 +27,7 @@ def kept(n):
 OURS = NGINX[1].name
 LOADS = (
     replace(http10.FULL, name="new connection, 8 KiB", at_most={OURS: 0.45}, interrupts={}, node={}),
-    Load("16 kept open, 1 KiB", "1K", kept, 640, at_most={OURS: 0.40}, busy=True),
+    Load("16 kept open, 1 KiB", "1K", kept, 320, at_most={OURS: 0.40}, busy=True),
     Load("kept open, 1 KiB", "1K", alone, 120, at_most={OURS: 0.55}),
     Load("kept open, 64 KiB", "64K", alone, 60, at_most={OURS: 0.50}),
 )

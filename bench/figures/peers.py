@@ -25,7 +25,7 @@ from selftests.lab.lab import CLIENT_EXT, HOST_SAN, NODE_SAN
 
 FIGURE = Figure("peers", 12, "Today's peers", ("instructions", "share"))
 
-SIZES = ((200, 400), (8 * K, 300), (64 * K, 60))
+SIZES = ((200, 200), (8 * K, 150), (64 * K, 60))
 QUICK = SIZES[1:2]
 MADE, LATE = 100, 2
 PORT, ECHO = 4300, 4242

@@ -119,10 +119,17 @@ HOST_GAUGES = ("host.sockets", "host.endpoints", "host.orphans", "host.regions",
 NODE_GAUGES = ("tcps.endpoints", "tcps.orphans", "core.pages_held")
 
 
+STATS = "memnetctl -j stats"
+
+
 def counters(vm):
     """{"module.counter": value} of a guest."""
-    rows = json.loads(vm.sh("memnetctl -j stats"))
-    return {f"{module}.{name}": value for module, values in rows.items() for name, value in values.items()}
+    return counted(vm.sh(STATS))
+
+
+def counted(said):
+    """The same, of what the command has said."""
+    return {f"{module}.{name}": value for module, values in json.loads(said).items() for name, value in values.items()}
 
 
 def idle(lab, timeout=30, host=True, node=True):
