@@ -22,18 +22,20 @@ struct connection {
 	int fd;
 	bool ending;		/* to be closed when everything is sent */
 	bool full;		/* no more responses for now */
-	char request[8192];	/* what came and was not answered */
 	size_t request_len;
 
 	/* respond_*.c */
+	unsigned int first, n;			/* of pending */
+	unsigned int first_job, jobs;		/* of job: under way, the oldest at first_job */
+	struct connection *next;		/* full, or closed; or to be used again */
+
+	/* what is not cleared for a new one */
 	struct pending {
 		const struct file *file;
 		size_t sent;
 	} pending[PIPELINE];
-	unsigned int first, n;
-	unsigned long long job[PIPELINE];	/* under way, the oldest at first_job */
-	unsigned int first_job, jobs;
-	struct connection *next;		/* full, or closed */
+	unsigned long long job[PIPELINE];
+	char request[8192];	/* what came and was not answered */
 };
 
 enum respond { RESPOND_FAILED = -1, RESPOND_SENT, RESPOND_LATER };
@@ -57,7 +59,7 @@ void respond_event(struct worker *w);
 
 /* webserver.c: a connection is not full any more; and what respond_close() promised */
 void worker_resume(struct worker *w, struct connection *c);
-void worker_free(struct connection *c);
+void worker_free(struct worker *w, struct connection *c);
 
 /* Where a respond_*.c keeps what belongs to a worker. */
 void **worker_private(struct worker *w);

@@ -143,7 +143,7 @@ bool respond_close(struct worker *w, struct connection *c)
 		a->closed = old->next;
 		if (!a->closed)
 			a->closed_end = &a->closed;
-		worker_free(old);
+		worker_free(w, old);
 	}
 	return false;
 }

@@ -15,6 +15,7 @@
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +34,7 @@ struct worker {
 	int epoll;
 	int event;		/* respond_worker_start()'s */
 	void *private;
+	struct connection *spare;	/* of those that are closed, to be used again */
 };
 
 static int listener;
@@ -44,16 +46,30 @@ void **worker_private(struct worker *w)
 	return &w->private;
 }
 
-void worker_free(struct connection *c)
+void worker_free(struct worker *w, struct connection *c)
 {
-	free(c);
+	c->next = w->spare;
+	w->spare = c;
+}
+
+static struct connection *worker_take(struct worker *w)
+{
+	struct connection *c = w->spare;
+
+	if (!c)
+		c = malloc(sizeof(*c));
+	else
+		w->spare = c->next;
+	if (c)
+		memset(c, 0, offsetof(struct connection, pending));
+	return c;
 }
 
 static void close_connection(struct worker *w, struct connection *c)
 {
 	close(c->fd);
 	if (respond_close(w, c))
-		free(c);
+		worker_free(w, c);
 }
 
 /* One request at the beginning of what came: its length, 0 if it is not complete, -1 if it is none. */
@@ -160,11 +176,12 @@ static void take(struct worker *w)
 	if (fd < 0)
 		return;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	c = calloc(1, sizeof(*c));
+	c = worker_take(w);
 	event.data.ptr = c;
 	if (!c || epoll_ctl(w->epoll, EPOLL_CTL_ADD, fd, &event)) {
 		close(fd);
-		free(c);
+		if (c)
+			worker_free(w, c);
 		return;
 	}
 	c->fd = fd;
