@@ -340,7 +340,7 @@ struct memnet_channel {
 		struct sk_buff		*spare;		/* for the next payload */
 		atomic_t		owed;		/* posted and not yet granted */
 		unsigned long		heard;		/* jiffies of the last message */
-		bool			deferring;
+		bool			deferring;	/* by handler; cleared by worker */
 		struct list_head	deferred;	/* messages that wait for memory */
 		struct list_head	starving;	/* requests that wait for pages */
 		struct page		**reserve;

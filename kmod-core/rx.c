@@ -212,10 +212,29 @@ static int rx_parse(struct memnet_rx *rx, const struct ib_wc *wc)
 	    wc->byte_len < WIRE_SLOT)
 		return -EPROTO;
 	ib_dma_sync_single_for_cpu(ch->rdma.dev, rx->slot_dma, WIRE_SLOT, DMA_FROM_DEVICE);
-	memcpy(&rx->msg, rx->slot, sizeof(rx->msg));
+	wire_copy(&rx->msg, rx->slot);
 	ib_dma_sync_single_for_device(ch->rdma.dev, rx->slot_dma, WIRE_SLOT, DMA_FROM_DEVICE);
 	rx->len = wc->byte_len - WIRE_SLOT;
 	return wire_check(&rx->msg, wc->byte_len, !ch->cfg.host_side);
+}
+
+/*
+ * Behind messages that wait for the worker, where there are some. Nobody but who calls this begins
+ * to wait, so where nobody does that stays so; and what the worker did before is done.
+ */
+static bool rx_defer(struct memnet_rx *rx)
+{
+	struct memnet_channel *ch = rx->ch;
+	bool deferring;
+
+	if (!smp_load_acquire(&ch->rx.deferring))	/* pairs with rx_work_deferred() */
+		return false;
+	spin_lock_bh(&ch->rx.lock);
+	deferring = ch->rx.deferring;
+	if (deferring)
+		list_add_tail(&rx->node, &ch->rx.deferred);
+	spin_unlock_bh(&ch->rx.lock);
+	return deferring;
 }
 
 static void rx_done(struct ib_cq *cq, struct ib_wc *wc)
@@ -244,17 +263,11 @@ static void rx_done(struct ib_cq *cq, struct ib_wc *wc)
 	if (grant)
 		memnet_tx_granted(ch, grant);
 
-	spin_lock_bh(&ch->rx.lock);
-	if (ch->rx.deferring) {
-		list_add_tail(&rx->node, &ch->rx.deferred);
-		rx = NULL;
-	}
-	spin_unlock_bh(&ch->rx.lock);
-	if (!rx || !rx_process(rx, GFP_ATOMIC))
+	if (rx_defer(rx) || !rx_process(rx, GFP_ATOMIC))
 		return;
 	memnet_stat_inc(MEMNET_STAT_RX_DEFERRED);
 	spin_lock_bh(&ch->rx.lock);
-	ch->rx.deferring = true;
+	WRITE_ONCE(ch->rx.deferring, true);
 	list_add(&rx->node, &ch->rx.deferred);
 	spin_unlock_bh(&ch->rx.lock);
 	rx_queue_work(ch);
@@ -274,7 +287,8 @@ static bool rx_work_deferred(struct memnet_channel *ch)
 		if (rx)
 			list_del_init(&rx->node);
 		else
-			ch->rx.deferring = false;
+			/* after what was done for those before; see rx_defer() */
+			smp_store_release(&ch->rx.deferring, false);
 		spin_unlock_bh(&ch->rx.lock);
 		if (!rx)
 			return false;

@@ -176,7 +176,7 @@ static struct memnet_tx *tx_message(struct memnet_channel *ch, struct wire_msg *
 	msg->hdr.grant = cpu_to_le16(memnet_rx_take_owed(ch));
 	msg->hdr.len = cpu_to_le32(len);
 	ib_dma_sync_single_for_cpu(ch->rdma.dev, tx->msg_dma, WIRE_SLOT, DMA_TO_DEVICE);
-	memcpy(tx->msg, msg, sizeof(*msg));
+	wire_copy(tx->msg, msg);
 	ib_dma_sync_single_for_device(ch->rdma.dev, tx->msg_dma, WIRE_SLOT, DMA_TO_DEVICE);
 	tx->sge[0] = (struct ib_sge){ .addr = tx->msg_dma, .length = WIRE_SLOT,
 				      .lkey = ch->rdma.domain->pd->local_dma_lkey };
@@ -606,7 +606,8 @@ int memnet_tx_setup(struct memnet_channel *ch)
 		struct memnet_tx *tx = &ch->tx.ring[i];
 
 		tx->cqe.done = tx_nop_done;
-		tx->msg = kmalloc(WIRE_SLOT, GFP_KERNEL);
+		/* what a message does not fill is sent as it is */
+		tx->msg = kzalloc(WIRE_SLOT, GFP_KERNEL);
 		if (!tx->msg)
 			return -ENOMEM;
 		tx->msg_dma = ib_dma_map_single(dev, tx->msg, WIRE_SLOT, DMA_TO_DEVICE);

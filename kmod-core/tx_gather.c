@@ -79,10 +79,12 @@ u32 memnet_tx_segments(struct sk_buff *skb, u32 offset, u32 len, struct memnet_s
 u32 memnet_tx_fit(struct memnet_channel *ch, struct sk_buff *skb, u32 offset, u32 len)
 {
 	struct memnet_segment seg[MEMNET_TX_SGE] __uninitialized;
-	u32 nr = 0;
+	u32 max = ch->tx.max_sge - 1, nr = 0;
 
-	return memnet_tx_segments(skb, offset, min_t(u32, len, WIRE_MAX_PAYLOAD), seg,
-				  ch->tx.max_sge - 1, &nr);
+	len = min_t(u32, len, WIRE_MAX_PAYLOAD);
+	if (!skb_has_frag_list(skb) && skb_shinfo(skb)->nr_frags + !!skb_headlen(skb) <= max)
+		return len;
+	return memnet_tx_segments(skb, offset, len, seg, max, &nr);
 }
 EXPORT_SYMBOL_GPL(memnet_tx_fit);
 

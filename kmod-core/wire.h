@@ -544,6 +544,35 @@ static inline void wire_init(struct wire_msg *msg, enum wire_opcode opcode, u32 
 	msg->hdr.gen = cpu_to_le16(gen);
 }
 
+/**
+ * wire_init_data() - begin a DATA
+ * @msg: its fields are cleared, what is behind them is not
+ * @index: endpoint
+ * @gen: generation of @index
+ */
+static inline void wire_init_data(struct wire_msg *msg, u32 index, u16 gen)
+{
+	msg->hdr = (struct wire_hdr){ .opcode = WIRE_DATA, .index = cpu_to_le32(index),
+				      .gen = cpu_to_le16(gen) };
+	msg->data = (struct wire_data){ .record = 0 };
+}
+
+/**
+ * wire_copy() - copy what a message says
+ * @to: where to; bytes that nobody looks at stay as they are
+ * @from: message
+ *
+ * Of DATA, what most messages are, that is less than half.
+ */
+static inline void wire_copy(struct wire_msg *to, const struct wire_msg *from)
+{
+	to->hdr = from->hdr;
+	if (to->hdr.opcode == WIRE_DATA)
+		to->data = from->data;
+	else
+		memcpy(to->body, from->body, sizeof(to->body));
+}
+
 const char *wire_opcode_name(u8 opcode);
 const char *wire_reason_name(unsigned int reason);
 
