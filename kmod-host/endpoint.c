@@ -496,6 +496,7 @@ void memnet_endpoint_close(struct memnet_endpoint *ep, u32 flags, u32 linger_ms)
 {
 	struct memnet_endpoint *child;
 	struct list_head drop;
+	bool parent;
 
 	INIT_LIST_HEAD(&drop);
 	spin_lock_bh(&ep->lock);
@@ -504,6 +505,7 @@ void memnet_endpoint_close(struct memnet_endpoint *ep, u32 flags, u32 linger_ms)
 		return;
 	}
 	ep->listener.backlog = 0;
+	parent = !list_empty(&ep->listener.queue);
 	if (ep->state == TCP_LISTEN)
 		memnet_endpoint_change_state(ep, TCP_CLOSE);
 	ep->tx.close = true;
@@ -522,7 +524,7 @@ void memnet_endpoint_close(struct memnet_endpoint *ep, u32 flags, u32 linger_ms)
 	}
 	spin_unlock_bh(&ep->lock);
 	memnet_transmit_purge(&drop);
-	while ((child = memnet_endpoint_next_child(ep))) {
+	while (parent && (child = memnet_endpoint_next_child(ep))) {
 		memnet_endpoint_close(child, WIRE_F_ABORT, 0);
 		memnet_endpoint_put(child);
 	}

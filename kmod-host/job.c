@@ -365,7 +365,7 @@ static u32 post_piece(struct memnet_endpoint *ep, struct memnet_job *job, u64 do
 	struct wire_msg msg __uninitialized;
 	struct ib_sge *sge;
 
-	wire_init(&msg, WIRE_DATA, ep->index, ep->gen);
+	wire_init_data(&msg, ep->index, ep->gen);
 	msg.hdr.pos = cpu_to_le64(ep->tx.sent + done);
 	sge = memnet_tx_gather(ch, &msg);
 	if (IS_ERR(sge))

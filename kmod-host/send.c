@@ -120,17 +120,19 @@ static struct sk_buff *tail_buffer(struct memnet_endpoint *ep)
 /*
  * Takes the buffer to extend off the queue, or makes one. Off the queue it belongs to the
  * caller alone; tail_put() brings it back. Nobody but the holder of lock_sock() adds to the
- * queue, so the order is kept.
+ * queue, so the order is kept, and one that is empty stays so.
  */
 static struct sk_buff *tail_get(struct memnet_endpoint *ep, gfp_t gfp)
 {
-	struct sk_buff *skb;
+	struct sk_buff *skb = NULL;
 
-	spin_lock_bh(&ep->lock);
-	skb = tail_buffer(ep);
-	if (skb)
-		list_del(&memnet_cb(skb)->entry.node);
-	spin_unlock_bh(&ep->lock);
+	if (!list_empty(&ep->tx.queue)) {
+		spin_lock_bh(&ep->lock);
+		skb = tail_buffer(ep);
+		if (skb)
+			list_del(&memnet_cb(skb)->entry.node);
+		spin_unlock_bh(&ep->lock);
+	}
 	return skb ?: memnet_sndbuf_alloc(ep, gfp);
 }
 

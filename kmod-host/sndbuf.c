@@ -2,7 +2,7 @@
 /*
  * Data buffers of what is to be sent, and whether there may be more of them.
  *
- * A buffer is charged to its endpoint (wmem) from allocation until the send completion has
+ * A buffer is charged to its endpoint (wmem) from its first bytes until the send completion has
  * released it; it is never freed under the endpoint's lock, since that wakes the writer. All
  * endpoints together are bounded by max_pages as well; beyond it a socket may hold MIN_SNDBUF.
  */
@@ -50,8 +50,8 @@ static void buffer_destruct(struct sk_buff *skb)
 }
 
 /**
- * memnet_sndbuf_alloc() - make a data buffer charged to an endpoint
- * @ep: endpoint, on a channel
+ * memnet_sndbuf_alloc() - make a data buffer
+ * @ep: endpoint that will be charged for it, on a channel
  * @gfp: how to allocate
  *
  * Return: the buffer or NULL.
@@ -66,7 +66,6 @@ struct sk_buff *memnet_sndbuf_alloc(struct memnet_endpoint *ep, gfp_t gfp)
 	skb->ip_summed = CHECKSUM_UNNECESSARY;
 	*memnet_cb(skb) = (struct memnet_cb){ .ep = memnet_endpoint_get(ep) };
 	skb->destructor = buffer_destruct;
-	memnet_sndbuf_charge(skb, SKB_TRUESIZE(0));
 	return skb;
 }
 
@@ -95,9 +94,13 @@ void memnet_sndbuf_sent(struct memnet_channel *ch, struct sk_buff *skb)
  * memnet_sndbuf_charge() - charge more memory to a data buffer
  * @skb: buffer
  * @bytes: how much was added
+ *
+ * With its first bytes it is charged itself.
  */
 void memnet_sndbuf_charge(struct sk_buff *skb, u32 bytes)
 {
+	if (!memnet_cb(skb)->charged)
+		bytes += SKB_TRUESIZE(0);
 	memnet_cb(skb)->charged += bytes;
 	charge(memnet_cb(skb)->ep, bytes);
 }

@@ -213,7 +213,7 @@ static int send_data(struct memnet_endpoint *ep, struct memnet_entry *entry)
 	/* A record that is not of data may be cut, but an alert is not. */
 	if (!len || (unlikely(entry->record) && len < min_t(u64, left, WIRE_PAGE)))
 		return 1;
-	wire_init(&msg, WIRE_DATA, ep->index, ep->gen);
+	wire_init_data(&msg, ep->index, ep->gen);
 	msg.hdr.pos = cpu_to_le64(ep->tx.sent);
 	msg.data.nodelay = memnet_nodelay_due(ep);
 	if (entry->kind == MEMNET_ENTRY_JOB) {
@@ -674,12 +674,16 @@ void memnet_transmit_want(struct memnet_endpoint *ep)
 		/* The room may be taken by what waits for more. */
 		if (ep->tx.patient)
 			memnet_transmit(ep);
+		/* There may be some already, of what was not looked at. */
+		if (memnet_sndbuf_writable(ep, ep->sk))
+			goto out;
 		if (ep->tx.end - ep->tx.consumed >= memnet_sndbuf_untaken_max(ep->sk)) {
 			ep->tx.want = true;
 			memnet_transmit(ep);
 		}
 		ch = ep->lc->ch;
 	}
+out:
 	spin_unlock_bh(&ep->lock);
 	if (ch)
 		memnet_tx_flush(ch);
