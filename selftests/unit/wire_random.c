@@ -104,7 +104,7 @@ static void judge_accepted(const struct wire_msg *msg, u32 bytes, bool from_host
 
 TEST(random_messages)
 {
-	struct wire_msg *msg = malloc(sizeof(*msg)), before;
+	struct wire_msg *msg = malloc(sizeof(*msg)), before, copy;
 	unsigned long i, accepted = 0;
 
 	state = random_seed;
@@ -120,6 +120,10 @@ TEST(random_messages)
 		     wire_opcode_name(msg->hdr.opcode), bytes, from_host ? "host" : "node");
 		CHECK(ret == 0 || ret == -EPROTO);
 		EQ(ret == 0, oracle_message(msg, bytes, from_host));
+		/* What is copied is all that is judged. */
+		fill(&copy, sizeof(copy));
+		wire_copy(&copy, msg);
+		EQ(ret, wire_check(&copy, bytes, from_host));
 		CHECK(!memcmp(&before, msg, sizeof(before)));
 		if (ret)
 			continue;
