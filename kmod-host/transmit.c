@@ -117,13 +117,17 @@ static int send_control(struct memnet_endpoint *ep, struct sk_buff *skb)
 
 /*
  * Where much of the socket's memory is under way the next send is to find it free. Who waits for
- * room asks for an interrupt (memnet_transmit_want()).
+ * room has asked for an event of what was sent by then (memnet_transmit_want()), and is told of
+ * what others send meanwhile.
  */
 static unsigned int when_told(const struct memnet_endpoint *ep)
 {
-	bool much = ep->sk && atomic_read(&ep->wmem) > READ_ONCE(ep->sk->sk_sndbuf) / 4;
+	const struct sock *sk = ep->sk;
 
-	return much ? MEMNET_TX_SOON : 0;
+	if (!sk || atomic_read(&ep->wmem) <= READ_ONCE(sk->sk_sndbuf) / 4)
+		return 0;
+	return sk->sk_socket && test_bit(SOCK_NOSPACE, &sk->sk_socket->flags) ? MEMNET_TX_NOTIFY :
+										MEMNET_TX_SOON;
 }
 
 /* The next @len bytes, at most, of a buffer; returns how many or a negative errno. */
