@@ -16,7 +16,8 @@
  *
  * Locks: rx.lock (BH) guards the lists, rx.deferring and the reserve; it is not held while the
  * owner is called. The completion handler (softirq, one at a time) owns dispatching while
- * rx.deferring is false, the worker while it is true.
+ * rx.deferring is false, the worker while it is true. Only the handler sets it, so that it may see
+ * without the lock that it is false.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>

@@ -146,19 +146,24 @@ void memnet_rcv_window_free(struct memnet_endpoint *ep, struct sk_buff_head *don
 		memnet_pages_recycle(ep->lc->ch, skb);
 }
 
+/* By how much the window is opened at a time: half of a small one, a quarter of a large one. */
+static u32 step(const struct memnet_endpoint *ep)
+{
+	return max_t(u32, min_t(u32, WIRE_INITIAL_WINDOW, ep->rx.window / 2), ep->rx.window / 4);
+}
+
 /**
  * memnet_rcv_window_open() - bytes were taken
  * @ep: endpoint, locked
  *
- * Opens the node's window again, at least by half of it at a time, or by WIRE_INITIAL_WINDOW where
- * that is less.
+ * Opens the node's window again, if that is worth it.
  */
 void memnet_rcv_window_open(struct memnet_endpoint *ep)
 {
 	u64 limit = ep->rx.copied + ep->rx.window;
 
 	lockdep_assert_held(&ep->lock);
-	if ((limit >= ep->rx.limit + min_t(u32, WIRE_INITIAL_WINDOW, ep->rx.window / 2) ||
+	if ((limit >= ep->rx.limit + step(ep) ||
 	     ep->rx.tell_due) && more_to_come(ep)) {
 		grow(ep);
 		grant(ep);

@@ -83,6 +83,46 @@ int memnet_set_rcvlowat(struct sock *sk, int bytes)
 	return 0;
 }
 
+/* Copies @len bytes at @offset of what a buffer has in pages; returns how many it could. */
+static size_t copy_pages(const struct sk_buff *skb, u32 offset, struct iov_iter *to, u32 len)
+{
+	const skb_frag_t *frag = skb_shinfo(skb)->frags;
+	size_t copied = 0, done;
+	u32 n;
+
+	while (offset >= skb_frag_size(frag))
+		offset -= skb_frag_size(frag++);
+	for (; copied < len; frag++) {
+		n = min_t(u32, len - copied, skb_frag_size(frag) - offset);
+		done = copy_page_to_iter(skb_frag_page(frag), skb_frag_off(frag) + offset, n, to);
+		copied += done;
+		if (done < n)
+			break;
+		offset = 0;
+	}
+	return copied;
+}
+
+/*
+ * Copies @len bytes at @offset of a buffer that memnet_rx_enqueue() made: all of it is linear or
+ * all of it lies in pages, for as long as it is queued. Not skb_copy_datagram_msg(): to tell the
+ * two apart it takes data_len from len, and what arrives meanwhile changes one after the other.
+ */
+static int copy_buffer(const struct sk_buff *skb, u32 offset, struct msghdr *msg, u32 len)
+{
+	struct iov_iter *to = &msg->msg_iter;
+	size_t copied;
+
+	if (skb_shinfo(skb)->nr_frags)
+		copied = copy_pages(skb, offset, to, len);
+	else
+		copied = copy_to_iter(skb->data + offset, len, to);
+	if (likely(copied == len))
+		return 0;
+	iov_iter_revert(to, copied);
+	return -EFAULT;
+}
+
 /*
  * Copies up to @len bytes from position @skip of what is unread, but not past the mark of urgent
  * data, nor from one TLS record to one of another type. Returns bytes or a negative errno.
@@ -113,7 +153,7 @@ static int copy_out(struct memnet_endpoint *ep, struct msghdr *msg, u32 skip, u3
 	while (skb && len) {
 		n = min(len, skb->len - offset);
 		spin_unlock_bh(&ep->lock);
-		if (!trunc && skb_copy_datagram_msg(skb, offset, msg, n))
+		if (!trunc && copy_buffer(skb, offset, msg, n))
 			return copied ?: -EFAULT;
 		copied += n;
 		len -= n;

@@ -254,7 +254,7 @@ static int submit_locked(struct memnet_context *ctx, struct sock *sk, bool nonbl
 	return taken;
 }
 
-/* Whether the socket has all that its jobs need. The socket is locked. */
+/* Whether the locked socket has all that its jobs need; gives it its counter if there is one. */
 static bool is_set_up(struct memnet_context *ctx, struct sock *sk, struct memnet_endpoint *ep)
 {
 	if (!ep || !ep->connected || memnet_sk(sk)->delegated || sk->sk_err ||
@@ -263,7 +263,7 @@ static bool is_set_up(struct memnet_context *ctx, struct sock *sk, struct memnet
 	return ep->area ? ep->area->ctx == ctx : memnet_area_bind_at_once(ctx, ep);
 }
 
-/* Nothing is made and nobody waits; BH are off. Returns whether the op was taken. */
+/* Nothing here sleeps; BH are off. Returns whether the op was taken. */
 static bool queue_at_once(struct memnet_context *ctx, struct sock *sk,
 			  const struct memnet_submission *s, u64 *end, u32 *counter)
 {

@@ -13,7 +13,7 @@ from bench.record import Figure
 
 FIGURE = Figure("receiving", 5.1, "Figure 5, its twin: cost of recv", ("instructions", "share"))
 
-STREAM = (Size(K, 8000, 30000), Size(8 * K, 1000, 200000), Size(64 * K, 120, 2400000))
+STREAM = (Size(K, 8000, 30000), Size(8 * K, 500, 400000), Size(64 * K, 100, 4800000))
 WAITED = (Size(K, 400, ms=2), Size(8 * K, 250, ms=4), Size(64 * K, 100, ms=20))
 CALLS = (
     Call("native recv", "native", "recv"),
