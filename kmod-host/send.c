@@ -146,19 +146,22 @@ static bool may_wait(const struct memnet_endpoint *ep, struct sk_buff *skb, bool
 static bool tail_put(struct memnet_endpoint *ep, struct sk_buff *skb, u32 added, bool more,
 		     bool urgent, u8 record)
 {
-	bool ok;
+	bool ok, now;
 
 	memnet_cb(skb)->entry.more = more && !record;
 	memnet_cb(skb)->entry.record = record;
 	spin_lock_bh(&ep->lock);
 	ok = ep->state != TCP_CLOSE && !ep->gone;
 	if (ok && skb->len) {
-		list_add_tail(&memnet_cb(skb)->entry.node, &ep->tx.queue);
 		WRITE_ONCE(ep->tx.end, ep->tx.end + added);
-		if (unlikely(urgent))
-			ep->tx.urgent = ep->tx.end;
-		if (!may_wait(ep, skb, more) || urgent || !memnet_cork_wait(ep))
-			memnet_transmit(ep);
+		now = !may_wait(ep, skb, more) || urgent || !memnet_cork_wait(ep);
+		if (!now || urgent || record || !memnet_transmit_post(ep, skb, more)) {
+			list_add_tail(&memnet_cb(skb)->entry.node, &ep->tx.queue);
+			if (unlikely(urgent))
+				ep->tx.urgent = ep->tx.end;
+			if (now)
+				memnet_transmit(ep);
+		}
 		skb = NULL;
 	}
 	spin_unlock_bh(&ep->lock);

@@ -33,6 +33,7 @@ void memnet_transmit_option(struct memnet_endpoint *ep, int i, const struct wire
 bool memnet_transmit_replace(struct memnet_endpoint *ep, const struct wire_msg *msg);
 void memnet_transmit_push(struct memnet_endpoint *ep);
 void memnet_transmit(struct memnet_endpoint *ep);
+bool memnet_transmit_post(struct memnet_endpoint *ep, struct sk_buff *skb, bool more);
 
 /*
  * TCP_NODELAY was set and not told yet: the next payload says it as well. The endpoint is locked.
@@ -52,7 +53,7 @@ static inline bool memnet_transmit_idle(const struct memnet_endpoint *ep)
 	return list_empty(&ep->tx.queue) && !ep->tx.n_waited &&
 	       (!ep->tx.options || (ep->tx.options == BIT_ULL(MEMNET_OPT_NODELAY) &&
 				    memnet_nodelay_due(ep))) &&
-	       ep->tx.record_end <= ep->tx.consumed &&
+	       !ep->tx.cork_due && ep->tx.record_end <= ep->tx.consumed &&
 	       !ep->request.skb && !ep->rx.tell && !ep->rx.jobs_due && !ep->rx.publish &&
 	       !ep->tx.fin && !ep->tx.close && !ep->tx.want && !ep->tx.waiting && ep->lc;
 }
