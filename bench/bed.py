@@ -23,7 +23,6 @@ An operation's cost is a slope: what 2 N operations cost more than N, by N; the 
 repeats.  Beside it, by the same slope, stand what else happened meanwhile: messages, sleeps, interrupts.
 """
 import os
-import statistics
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -97,15 +96,20 @@ class Cost:
                 self.parts[name] = self.parts.get(name, 0) + v
             elif function not in IDLE and function not in SPIN:
                 self.standin += v
-        self.parts["timer ticks"] = -ran.ticks * tick / n
+        for name, price in tick.items():
+            self.parts[name] = self.parts.get(name, 0) - ran.ticks * price / n
         self.charged = sum(self.parts.values())
 
 
-def tick_price(ran):
-    """Instructions of the kernel for each tick, of a program that does nothing there."""
-    price = sum(ran.counts.kernel[APP].values()) / max(ran.ticks, 1)
-    if not 500 < price < 20000:
-        raise LabError(f"{ran.ticks} timer ticks seem to cost {price:.0f} instructions each: something else went on")
+def tick_price(ran, symbols):
+    """{part: instructions of the kernel for each tick}, of a program that does nothing there."""
+    price = {}
+    for (module, function), v in symbols.functions(ran.counts, APP).items():
+        name = kind(module, function)
+        price[name] = price.get(name, 0) + v / max(ran.ticks, 1)
+    whole = sum(price.values())
+    if not 500 < whole < 20000:
+        raise LabError(f"{ran.ticks} timer ticks seem to cost {whole:.0f} instructions each: something else went on")
     return price
 
 
@@ -217,15 +221,15 @@ class Bed:
 
     def _tick_price(self, vm):
         """
-        Kernel instructions of a timer tick, from a program that does nothing else: so many ticks that it does not matter
+        Kernel instructions of a timer tick, by part, from a program that does nothing else: so many ticks that it does not matter
         what starting the program costs, which differs by more than some dozens of them.
         """
         self.run(vm, "mnsend busy 20000000 1")      # brings the program in, and lets what has just been set up come to an end
         prices = []
         for _ in range(3):
             few, many = (self.run(vm, f"mnsend busy {rounds} 1") for rounds in (20000000, 800000000))
-            prices.append(tick_price(many - few))
-        return statistics.median(prices)
+            prices.append(tick_price(many - few, self.symbols[vm.name]))
+        return sorted(prices, key=lambda price: sum(price.values()))[1]
 
     def _entry_price(self, vm):
         """Instructions with which a system call enters the kernel and leaves it: from a program that reads and writes."""

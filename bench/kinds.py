@@ -61,7 +61,6 @@ REASONS = {
     "ib_core": "the completion queues, polled",
     "TCP/IP": "on the host: what all sockets and buffers share (sk_, skb_), no protocol; on the node: its native TCP",
     "other": "mostly the virtual file system: a socket is a file, with an inode and a name",
-    "timer ticks": "taken off",
 }
 RULES = tuple((name, tuple(begins.split())) for name, begins in KINDS)
 

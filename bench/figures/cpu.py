@@ -18,7 +18,7 @@ PARTS = {
     "system call and socket": ("system call and socket",),
     "memnet": ("memnet", "memnet_core", "memnet_tcps"),
     POSTING: ("ib_core", "rdma_cm", "ib_cm", "steer"),
-    "interrupts and waking": ("interrupts", "sleeping, waking, time", "work queues", "timer ticks"),
+    "interrupts and waking": ("interrupts", "sleeping, waking, time", "work queues"),
     "copies": ("copies",),
     "TCP/IP": ("TCP/IP", "virtio_net", "virtio_pci", "virtio_ring", "net_failover", "failover"),
     "memory": ("memory",),

@@ -59,7 +59,7 @@ def counts(app, adapter, user):
 
 
 def cost(app, adapter, user=0, ticks=0, n=10, tick=100, less=0, beside=None):
-    return bed.Cost(bed.Ran(counts(app, adapter, user), ticks, beside or {}), n, Symbols, tick, less)
+    return bed.Cost(bed.Ran(counts(app, adapter, user), ticks, beside or {}), n, Symbols, {"TCP/IP": 0.7 * tick, "interrupts": 0.3 * tick}, less)
 
 
 def test_what_is_charged():
@@ -74,7 +74,8 @@ def test_what_is_charged():
 def test_what_is_taken_off():
     """Counting between two operations, and timer ticks."""
     c = cost({1: 1000}, {}, user=500, ticks=2, less=30)
-    assert near(c.charged, 100 + 20 - 20) and c.parts["timer ticks"] == -20 and c.parts["user space"] == 20, c.parts
+    assert near(c.charged, 100 + 20 - 20) and near(c.parts["TCP/IP"], 100 - 14) and near(c.parts["interrupts"], -6), c.parts
+    assert c.parts["user space"] == 20, c.parts
 
 
 def test_parts_add_up():
@@ -119,9 +120,10 @@ def test_processors_of_one():
 def test_the_price_of_a_tick():
     """One that cannot be is no price: costs would be anything."""
     ran = lambda kernel, ticks: bed.Ran(counts({1: kernel - 7, 3: 7}, {1: 1000000}, 10 ** 9), ticks, {})
-    assert near(bed.tick_price(ran(285000, 100)), 2850)
+    price = bed.tick_price(ran(285000, 100), Symbols)
+    assert near(price["TCP/IP"], 2849.93) and near(price["rdma_rxe"], 0.07) and len(price) == 2, price
     for kernel, ticks in ((-900000, 100), (30000, 100), (4000000, 100), (4000000, 0)):
-        raises(LabError, bed.tick_price, ran(kernel, ticks))
+        raises(LabError, bed.tick_price, ran(kernel, ticks), Symbols)
 
 
 def test_a_difference():
@@ -257,7 +259,7 @@ def test_what_is_wrong_is_shown_first():
 def compared(metric="share", made_of="instructions"):
     """A missed target, what it is made of, and what it is compared with."""
     base = record((1000.0,), system="b", parts={"TCP/IP": 700.0, "copies": 200.0, "user space": 96.0, "driver": 4.0})
-    own = record((500.0,), metric=made_of, parts={"memnet": 300.0, "copies": 197.0, "user space": 3.0, "ib_core": 0.4, "timer ticks": -0.4})
+    own = record((500.0,), metric=made_of, parts={"memnet": 300.0, "copies": 197.0, "user space": 3.0, "ib_core": 0.4, "interrupts": -0.4})
     return [base, own, replace(share(own, base), metric=metric, at_most=0.1)]
 
 
@@ -268,7 +270,7 @@ def test_what_is_left():
     assert head == ["", "instructions", "of b", "b"], head
     assert rows == [["memnet", "300", "0.300", "0.00"], ["copies", "197", "0.197", "200"], ["the rest", "3.00", "0.003", "800"],
                     ["sum", "500", "0.500", "1,000"]], rows
-    assert [name for name, _ in left.reasons(found, found.missed())] == ["user space", "copies", "memnet", "ib_core", "timer ticks"]
+    assert [name for name, _ in left.reasons(found, found.missed())] == ["user space", "copies", "interrupts", "memnet", "ib_core"]
     md = written(found)[0]["report.md"]
     assert "### Figure 1: made up: ours, 1 KiB: share 0.50, not 0.10\n" in md and "| memnet | 300 | 0.300 | 0.00 |" in md, md
     assert "What is left" not in written(results(record()))[0]["report.md"]
@@ -610,7 +612,7 @@ def test_slopes_of_a_server():
     def spent(vms, work):
         n = work()["replies"]
         return [bed.Ran(counts({1: 500 + n * k}, {}, 7), 0, {"replies": n}) for k in (10, 30)]
-    b = types.SimpleNamespace(spent=spent, symbols={"host": Symbols, "node": Symbols}, tick={"host": 0, "node": 0})
+    b = types.SimpleNamespace(spent=spent, symbols={"host": Symbols, "node": Symbols}, tick={"host": {}, "node": {}})
     b._slopes = lambda *args: bed.Bed._slopes(b, *args)
     vms = [types.SimpleNamespace(name=n) for n in ("host", "node")]
     host, node = bed.Bed.serving(b, vms, lambda n: asked_for.append(n) or {"replies": n}, 100, 2)
