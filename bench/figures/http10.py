@@ -16,7 +16,7 @@ from bench.serving import EXAMPLES, NGINX, SHARED, Load
 
 FIGURE = Figure("http10", 6, "Figure 6: web server, HTTP/1.0", ("instructions", "share"))
 
-FULL = Load("64 clients", "8K", lambda n: f"--http-version 1.0 --wsess 64,{n // 64},0 --rate 1000", 128, busy=True,
+FULL = Load("64 clients", "8K", lambda n: f"--http-version 1.0 --wsess 64,{n // 64},0 --rate 1000", 256, busy=True,
             at_most={"MemNet": 0.36, "MemNet_Direct": 0.35, "MemNet_Async": 0.30, "nginx over AF_MEMNET": 0.45},
             interrupts=dict.fromkeys(SHARED, 1.0), node=dict.fromkeys(SHARED, 1.30))
 ALONE = Load("50 a second", "8K", lambda n: f"--http-version 1.0 --num-conns {n} --rate 50", 50)

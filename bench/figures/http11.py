@@ -11,7 +11,7 @@ from bench.serving import EXAMPLES, NGINX, Load
 
 FIGURE = Figure("http11", 8, "Figure 8: web server, HTTP/1.1", ("instructions", "share"))
 
-FULL = Load("16 clients", "8K", lambda n: f"--wsess {n // 6},6,0 --burst-length 3 --rate 1000", 96, busy=True,
+FULL = Load("16 clients", "8K", lambda n: f"--wsess {n // 6},6,0 --burst-length 3 --rate 1000", 192, busy=True,
             at_most={"MemNet": 0.45, "MemNet_Direct": 0.43, "MemNet_Async": 0.36}, each=96)
 
 

@@ -14,7 +14,7 @@ from bench.record import Figure
 FIGURE = Figure("receiving", 5.1, "Figure 5, its twin: cost of recv", ("instructions", "share"))
 
 STREAM = (Size(K, 8000, 30000), Size(8 * K, 500, 400000), Size(64 * K, 100, 4800000))
-WAITED = (Size(K, 400, ms=2), Size(8 * K, 250, ms=4), Size(64 * K, 100, ms=20))
+WAITED = (Size(K, 250, ms=2), Size(8 * K, 150, ms=4), Size(64 * K, 60, ms=20))
 CALLS = (
     Call("native recv", "native", "recv"),
     Call("memnet recv", "memnet", "recv", at_most={K: 0.95, 8 * K: 0.60, 64 * K: 0.50}),
