@@ -83,7 +83,10 @@ int memnet_set_rcvlowat(struct sock *sk, int bytes)
 	return 0;
 }
 
-/* Copies @len bytes at @offset of what a buffer has in pages; returns how many it could. */
+/*
+ * Copies @len bytes at @offset of what a buffer has in pages; returns how many it could. Not by
+ * copy_page_to_iter(), which before 6.5 gives the page itself to a pipe.
+ */
 static size_t copy_pages(const struct sk_buff *skb, u32 offset, struct iov_iter *to, u32 len)
 {
 	const skb_frag_t *frag = skb_shinfo(skb)->frags;
@@ -94,7 +97,7 @@ static size_t copy_pages(const struct sk_buff *skb, u32 offset, struct iov_iter 
 		offset -= skb_frag_size(frag++);
 	for (; copied < len; frag++) {
 		n = min_t(u32, len - copied, skb_frag_size(frag) - offset);
-		done = copy_page_to_iter(skb_frag_page(frag), skb_frag_off(frag) + offset, n, to);
+		done = _copy_to_iter(skb_frag_address(frag) + offset, n, to);
 		copied += done;
 		if (done < n)
 			break;
