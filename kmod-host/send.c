@@ -5,7 +5,8 @@
  * Bytes are copied once, into page fragments of the last buffer of the outgoing queue or of a new
  * one; a buffer holds at most one message's payload. sendfile and splice put references to the
  * pages there instead, and so does MSG_ZEROCOPY (zerocopy.c). Then the queue is transmitted as far
- * as window and credits go, and the call returns; it sleeps only while the send buffer is full.
+ * as window and credits go - a buffer before which nothing stands does not even enter it -, and the
+ * call returns; it sleeps only while the send buffer is full.
  *
  * Errors and their order are those of tcp_sendmsg().
  */
