@@ -22,7 +22,9 @@ from .job import Job, Place
 
 BOOT_TIMEOUT = 240
 CPU = "max,-erms,-fsrm,-cx16"   # erms: TCG counts each byte; cx16: QEMU 7.2 double-faults in the slab allocator
-CMDLINE = ("console=ttyS0 quiet loglevel=7 nokaslr mitigations=off panic=-1 oops=panic no_timer_check"
+# tsc=reliable: on a busy machine the watchdog finds the emulated TSC late and gives it up, which makes every clock dearer
+# from then on, and patches the scheduler's code while both CPUs run it: QEMU 7.2 may go on running the int3 put there.
+CMDLINE = ("console=ttyS0 quiet loglevel=7 nokaslr mitigations=off panic=-1 oops=panic no_timer_check tsc=reliable"
            " rcupdate.rcu_cpu_stall_timeout=60")
 _libc = ctypes.CDLL(None, use_errno=True)
 
