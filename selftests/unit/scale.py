@@ -13,7 +13,7 @@ sys.dont_write_bytecode = True
 
 from bench import __main__ as bench, kept as real_kept      # noqa: E402
 from bench.calls import Call                                # noqa: E402
-from bench.figures import channels, connections, memory, peers  # noqa: E402
+from bench.figures import channels, connections, memory, peers, queuepairs  # noqa: E402
 from selftests.unit import tap                              # noqa: E402
 from selftests.unit.measurements import Bed, near           # noqa: E402
 
@@ -65,6 +65,25 @@ def test_memory_of_a_socket():
     assert near(own.median, 2048 + 0.8 + 4096 + 1) and own.missed and "filp" not in own.parts
     assert all(near(sum(r.parts.values()), r.median) for r in found.values())
     assert [r.metric for r in memory.records(memory.NODE, "connected", [parts], None)] == ["memory"]
+
+
+def test_memory_of_a_queue_pair():
+    """From each number to the next, on both sides."""
+    old, asked = queuepairs._looks, []
+
+    def looks(_, n):
+        asked.append(n)
+        return [memory.look(Machine(n)), memory.look(Machine(2 * n))]
+    queuepairs._looks = looks
+    try:
+        found = list(queuepairs.measure(types.SimpleNamespace(lab=None), types.SimpleNamespace(quick=False, repeats=2)))
+    finally:
+        queuepairs._looks = old
+    assert asked == [1, 100, 1000] * 2, asked
+    assert [(r.system.split(",")[0], r.point) for r in found] == [(side, point) for side in ("host", "node")
+                                                                  for point in ("from 1 to 100", "from 100 to 1,000")]
+    for r in found:
+        assert len(r.runs) == 2 and abs(r.median - 6400 * (2 if r.system.startswith("node") else 1)) < 2, r
 
 
 class Kept:
