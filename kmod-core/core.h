@@ -515,7 +515,7 @@ void memnet_pages_init(struct memnet_pages *pages, unsigned int order);
 int memnet_pages_setup(struct memnet_pages *pages, u32 size);
 void memnet_pages_teardown(struct memnet_pages *pages);
 void memnet_pages_put(struct memnet_pages *pages, struct page *page);
-struct page *memnet_pages_get(struct memnet_pages *pages);
+u32 memnet_pages_get(struct memnet_pages *pages, struct page **page, u32 want);
 void memnet_buffers_open(struct memnet_channel *ch);
 void memnet_buffers_close(struct memnet_channel *ch);
 struct sk_buff *memnet_buffer_get(struct memnet_channel *ch, gfp_t gfp);

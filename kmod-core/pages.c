@@ -64,6 +64,20 @@ static bool is_wanted(const struct memnet_pages *pages, struct page *page)
 	return compound_order(page) == pages->order && !page_is_pfmemalloc(page);
 }
 
+/* Returns what is to be freed instead: the page, or one that gave way to it; or NULL. */
+static struct page *put_locked(struct memnet_pages *pages, struct page *page)
+{
+	struct page *old = NULL;
+
+	lockdep_assert_held(&pages->lock);
+	if (!pages->page || !is_wanted(pages, page))
+		return page;
+	if (pages->head - pages->tail == pages->size)
+		old = pages->page[pages->tail++ & (pages->size - 1)];
+	pages->page[pages->head++ & (pages->size - 1)] = page;
+	return old;
+}
+
 /**
  * memnet_pages_put() - a page is to be used again
  * @pages: ring
@@ -71,43 +85,39 @@ static bool is_wanted(const struct memnet_pages *pages, struct page *page)
  */
 void memnet_pages_put(struct memnet_pages *pages, struct page *page)
 {
-	struct page *old = page;
-
 	spin_lock_bh(&pages->lock);
-	if (pages->page && is_wanted(pages, page)) {
-		old = NULL;
-		if (pages->head - pages->tail == pages->size)
-			old = pages->page[pages->tail++ & (pages->size - 1)];
-		pages->page[pages->head++ & (pages->size - 1)] = page;
-	}
+	page = put_locked(pages, page);
 	spin_unlock_bh(&pages->lock);
-	if (old)
-		put_page(old);
+	if (page)
+		put_page(page);
 }
 EXPORT_SYMBOL_GPL(memnet_pages_put);
 
 /**
- * memnet_pages_get() - take a page that nobody else has
+ * memnet_pages_get() - take pages that nobody else has
  * @pages: ring
+ * @page: where to
+ * @want: how many
  *
- * Return: the page with one reference, or NULL.
+ * Return: how many there were, each with one reference.
  */
-struct page *memnet_pages_get(struct memnet_pages *pages)
+u32 memnet_pages_get(struct memnet_pages *pages, struct page **page, u32 want)
 {
-	struct page *page = NULL;
+	struct page *oldest;
+	u32 n = 0;
 
 	if (READ_ONCE(pages->head) == READ_ONCE(pages->tail))
-		return NULL;
+		return 0;
 	spin_lock_bh(&pages->lock);
-	if (pages->page && pages->head != pages->tail) {
-		page = pages->page[pages->tail & (pages->size - 1)];
-		if (page_ref_count(page) == 1)
-			pages->tail++;
-		else
-			page = NULL;
+	while (n < want && pages->page && pages->head != pages->tail) {
+		oldest = pages->page[pages->tail & (pages->size - 1)];
+		if (page_ref_count(oldest) > 1)
+			break;
+		page[n++] = oldest;
+		pages->tail++;
 	}
 	spin_unlock_bh(&pages->lock);
-	return page;
+	return n;
 }
 EXPORT_SYMBOL_GPL(memnet_pages_get);
 
@@ -119,10 +129,19 @@ EXPORT_SYMBOL_GPL(memnet_pages_get);
 void memnet_pages_recycle(struct memnet_channel *ch, struct sk_buff *skb)
 {
 	struct skb_shared_info *info = skb_shinfo(skb);
-	int i;
+	struct page *old[MAX_SKB_FRAGS] __uninitialized;
+	u32 i, n = 0;
 
-	for (i = 0; i < info->nr_frags; i++)
-		memnet_pages_put(&ch->rx.pages, skb_frag_page(&info->frags[i]));
+	if (info->nr_frags) {
+		spin_lock_bh(&ch->rx.pages.lock);
+		for (i = 0; i < info->nr_frags; i++) {
+			old[n] = put_locked(&ch->rx.pages, skb_frag_page(&info->frags[i]));
+			n += !!old[n];
+		}
+		spin_unlock_bh(&ch->rx.pages.lock);
+		while (n)
+			put_page(old[--n]);
+	}
 	info->nr_frags = 0;
 	skb->len -= skb->data_len;
 	skb->data_len = 0;

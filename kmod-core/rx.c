@@ -50,16 +50,23 @@ static struct page *reserve_pop(struct memnet_channel *ch)
 /* Gives the request the pages it lacks; -ENOMEM leaves it as complete as possible. */
 static int rx_fill(struct memnet_rx *rx, gfp_t gfp)
 {
+	struct page *kept[MEMNET_RX_PAGES] __uninitialized;
 	struct memnet_channel *ch = rx->ch;
-	unsigned int i;
+	unsigned int i, lacks = 0, n;
 
+	for (i = 0; i < MEMNET_RX_PAGES; i++)
+		lacks += !rx->pages[i];
+	if (!lacks)
+		return 0;
+	n = memnet_pages_get(&ch->rx.pages, kept, lacks);
 	for (i = 0; i < MEMNET_RX_PAGES; i++) {
 		struct page *page;
 
 		if (rx->pages[i])
 			continue;
-		page = memnet_pages_get(&ch->rx.pages);
-		if (!page)
+		if (n)
+			page = kept[--n];
+		else
 			page = gfpflags_allow_blocking(gfp) ? alloc_page(gfp) : reserve_pop(ch);
 		if (!page)
 			return -ENOMEM;
@@ -67,6 +74,8 @@ static int rx_fill(struct memnet_rx *rx, gfp_t gfp)
 			ib_dma_map_page(ch->rdma.dev, page, 0, MEMNET_RX_CHUNK, DMA_FROM_DEVICE);
 		if (ib_dma_mapping_error(ch->rdma.dev, rx->dma[i])) {
 			__free_page(page);
+			while (n)
+				__free_page(kept[--n]);
 			return -ENOMEM;
 		}
 		rx->pages[i] = page;
@@ -429,9 +438,15 @@ unsigned int memnet_rx_enqueue(struct memnet_rx *rx, struct sk_buff_head *queue,
 		u32 size = min_t(u32, left, MEMNET_RX_CHUNK);
 
 		ib_dma_unmap_page(ch->rdma.dev, rx->dma[i], MEMNET_RX_CHUNK, DMA_FROM_DEVICE);
-		skb_add_rx_frag(skb, i, rx->pages[i], 0, size, PAGE_SIZE);
+		__skb_fill_page_desc(skb, i, rx->pages[i], 0, size);
 		rx->pages[i] = NULL;
 		left -= size;
+	}
+	if (i) {
+		skb_shinfo(skb)->nr_frags = i;
+		skb->len += rx->len;
+		skb->data_len += rx->len;
+		skb->truesize += i * PAGE_SIZE;
 	}
 	__skb_queue_tail(queue, skb);
 	return i;

@@ -175,7 +175,8 @@ static bool refill(struct memnet_pages *again, struct page_frag *pfrag, gfp_t gf
 {
 	if (pfrag->page && pfrag->offset + 32 > pfrag->size && page_ref_count(pfrag->page) > 1) {
 		memnet_pages_put(again, pfrag->page);
-		pfrag->page = memnet_pages_get(again);
+		if (!memnet_pages_get(again, &pfrag->page, 1))
+			pfrag->page = NULL;
 		pfrag->offset = 0;
 		pfrag->size = PAGE_SIZE << MEMNET_TX_ORDER;
 	}
