@@ -190,6 +190,7 @@ static int fill_copy(struct sock *sk, struct sk_buff *skb, struct msghdr *msg, s
 	struct page_frag *pfrag = sk_page_frag(sk);
 	int i = skb_shinfo(skb)->nr_frags, copy;
 	bool merge;
+	void *to;
 
 	if (!refill(&ch->tx.pages, pfrag, sk->sk_allocation))
 		return -ENOMEM;
@@ -197,7 +198,9 @@ static int fill_copy(struct sock *sk, struct sk_buff *skb, struct msghdr *msg, s
 	if (!merge && i == MAX_SKB_FRAGS)
 		return 0;
 	copy = min_t(size_t, len, pfrag->size - pfrag->offset);
-	if (copy_page_from_iter(pfrag->page, pfrag->offset, copy, &msg->msg_iter) != copy)
+	/* No high memory, and contiguous: not page by page, as copy_page_from_iter() does it. */
+	to = page_address(pfrag->page) + pfrag->offset;
+	if (_copy_from_iter(to, copy, &msg->msg_iter) != copy)
 		return -EFAULT;
 	if (merge) {
 		skb_frag_size_add(&skb_shinfo(skb)->frags[i - 1], copy);
