@@ -11,10 +11,11 @@ What is charged to an operation is everything on APP, in user space and in the k
 
   - idling and spinning for a lock (IDLE, SPIN): they are no work;
   - timer ticks, at a price measured before;
-  - what soft-RoCE itself does (SOFT), which is shown apart;
 
 and what our own modules execute on ADAPTER, and ib_core's completion queues for them; soft-RoCE
-looks up its GIDs in ib_core for every packet, which is its own affair.
+looks up its GIDs in ib_core for every packet, which is its own affair.  What soft-RoCE (SOFT)
+executes on APP, to post and to poll, is charged, as any adapter's driver would be, and is shown
+apart as well.
 
 Where load is to keep a processor busy, its turn on this machine comes last (last()): else it would be busy for a moment and
 sleep until the emulated adapters, far slower than any device, have brought the next request.
@@ -73,8 +74,8 @@ class Ran:
 class Cost:
     """
     What one operation costs: .charged, the sum of its .parts; where it went, .by[(module, function)] on APP and .adapter,
-    the same on ADAPTER.  Not charged: .soft, of APP, and .standin, of ADAPTER.  .beside: what else happened; .entries: what APP
-    executed where system calls enter the kernel.
+    the same on ADAPTER.  .soft is what of it soft-RoCE is; .standin, of ADAPTER, is not charged.  .beside: what else happened;
+    .entries: what APP executed where system calls enter the kernel.
     """
 
     def __init__(self, ran, n, symbols, tick, less):
@@ -87,7 +88,7 @@ class Cost:
         for (module, function), v in self.by.items():
             if module in SOFT:
                 self.soft += v
-            elif function not in IDLE and function not in SPIN:
+            if function not in IDLE and function not in SPIN:
                 name = kind(module, function)
                 self.parts[name] = self.parts.get(name, 0) + v
         for (module, function), v in self.adapter.items():

@@ -2,8 +2,8 @@
 """Where the processors' time goes at the load at which Reg TCP saturates: what host and node execute for one HTTP/1.0 request of 8 KiB,
 as a share of what Reg TCP's host does.  What is left to 100 % is idle; a node that has more than that saturates first.
 
-From the runs of figure 6.  Here what soft-RoCE's driver does on the application's processor to post and to poll is part of it, for another
-driver would have to do that, too.  The adapter is the processor that stands in for it, where the rest of soft-RoCE works.
+From the runs of figure 6.  The adapter is the processor that stands in for it, where soft-RoCE works, but for what it does where it is
+asked to post and to poll.
 """
 from bench import serving
 from bench.figures import http10
@@ -12,12 +12,11 @@ from bench.record import Figure, middle, of_runs
 FIGURE = Figure("cpu", 7, "Figure 7: processors, HTTP/1.0", ("adapter",), stacks=("processor",))
 
 UNIT = "% of Reg TCP's processor"
-POSTING = "posting and completion"
 PARTS = {
     "application": ("user space",),
     "system call and socket": ("system call and socket",),
     "memnet": ("memnet", "memnet_core", "memnet_tcps"),
-    POSTING: ("ib_core", "rdma_cm", "ib_cm", "steer"),
+    "posting and completion": ("rdma_rxe", "ib_core", "rdma_cm", "ib_cm", "steer"),
     "interrupts and waking": ("interrupts", "sleeping, waking, time", "work queues"),
     "copies": ("copies",),
     "TCP/IP": ("TCP/IP", "virtio_net", "virtio_pci", "virtio_ring", "net_failover", "failover"),
@@ -33,7 +32,7 @@ def part(name):
 
 
 def split(cost, whole):
-    out = {POSTING: 100 * cost.soft / whole}
+    out = {}
     for name, n in cost.parts.items():
         out[part(name)] = out.get(part(name), 0) + 100 * n / whole
     return out

@@ -14,7 +14,7 @@ of all: throughput as a share of what Reg TCP would have if the node's processor
 for a request than Reg TCP does, so this is less than one with any number of processors and for any application: offload pays where a
 node's processors are cheaper than a host's, or cannot be used for the application, and not otherwise.
 
-Costs are those of figure 7: the driver's posting and polling included, the adapter not.
+Costs are those of figure 6; the adapter has none.
 """
 from bench import serving
 from bench.figures import http10
@@ -24,10 +24,6 @@ FIGURE = Figure("model", 9, "Throughput by processors of host and node", ("throu
 
 RATIOS = ((1, 1), (1, 2), (2, 1), (4, 1))
 UNIT = "of Reg TCP"
-
-
-def cost(c):
-    return c.charged + c.soft
 
 
 def throughput(hosts, nodes, host, node, work=0.0):
@@ -47,10 +43,10 @@ def gains(hosts, nodes, host, node, native):
 
 
 def measure(bed, options):
-    native = [cost(c) for c in serving.costs(bed, options, serving.EXAMPLES[0], http10.FULL).host]
+    native = serving.costs(bed, options, serving.EXAMPLES[0], http10.FULL).host
     for system in serving.EXAMPLES[1:]:
         found = serving.costs(bed, options, system, http10.FULL)
-        runs = list(zip(map(cost, found.host), map(cost, found.node), native))
+        runs = [[cost.charged for cost in costs] for costs in zip(found.host, found.node, native)]
         for hosts, nodes in RATIOS:
             of = [gains(hosts, nodes, *run) for run in runs]
             for metric in [m for m in of[0] if all(m in g for g in of)]:

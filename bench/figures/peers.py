@@ -10,7 +10,7 @@ of layer 4, the host speaks plain TCP over the SAN, which has no offload but pac
 then are the application processor's.  AF_SMC and rsockets end in a relay on the node, a program that carries bytes both ways and
 knows nothing else: with librspreload on the host it is what the paper's prototype was.  Neither spins while it waits.
 
-What soft-RoCE does is charged to nobody; but a program that posts for itself, as rsockets do, makes a system call
+What soft-RoCE does on the adapter's processor is charged to nobody; but a program that posts for itself, as rsockets do, makes a system call
 for what it would write to a page of an adapter's, and its completions do not interrupt its processor, which an adapter's would.
 """
 from contextlib import contextmanager

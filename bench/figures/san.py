@@ -3,7 +3,7 @@
 machine whose adapter is a program.  They say what the other figures were measured on, and nothing of an adapter.
 
 The price of a post is counted: instructions of the device's driver on the application's processor for each message of a stream
-of memnet_async_send() of 1 KiB, its completions, which are polled, included.  The other figures do not charge it.
+of memnet_async_send() of 1 KiB, its completions, which are polled, included.  It is part of the other figures' costs.
 
 The paper's SAN was a VIA network, Emulex cLAN, between machines of 300 MHz.
 """
