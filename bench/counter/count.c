@@ -10,6 +10,9 @@
  * layout is struct file_head below, read by counts.py. A block of code is counted when it is
  * entered, by the address where it begins.
  *
+ * What a CPU executes from one block on to another one is put aside, if the reader names the two:
+ * so timer ticks are told from what they interrupt, whose functions they share.
+ *
  * It speaks version 1 of the plug-in interface (docs/devel/tcg-plugins.rst in QEMU), whose
  * declarations are repeated here because no package has them for QEMU 7.2.
  */
@@ -66,15 +69,21 @@ struct file_head {
 	uint64_t text;		/* address of bucket 0 */
 	uint64_t shift;
 	uint64_t buckets;
+	uint64_t from, to;	/* words of blocks, see below; written by the reader; ~0: none */
 };
 
 /* One CPU's counts, written by its thread alone. */
 struct cpu_counts {
 	uint64_t user;
 	uint64_t other;		/* kernel addresses outside of the buckets */
+	uint64_t aside;		/* from head->from on, until head->to */
+	uint64_t is_aside;	/* now */
 	uint64_t bucket[BUCKETS];
 };
 
+enum { USER, OTHER, ASIDE, FIRST = 4 };	/* words of it */
+
+static struct file_head *head;
 static struct cpu_counts *counts;
 
 /* ---- counting ---- */
@@ -84,20 +93,25 @@ static struct cpu_counts *counts;
 
 static void executed(unsigned int cpu, void *data)
 {
-	uint64_t *words = &counts[cpu].user;
+	struct cpu_counts *c = &counts[cpu];
+	uint64_t word = (uint64_t)data >> 16;
 
-	words[(uint64_t)data >> 16] += (uint64_t)data & 0xffff;
+	if (word == head->from)
+		c->is_aside = 1;
+	else if (word == head->to)
+		c->is_aside = 0;
+	(&c->user)[c->is_aside ? ASIDE : word] += (uint64_t)data & 0xffff;
 }
 
 static void translated(plugin_id id, struct qemu_plugin_tb *tb)
 {
-	uint64_t address = qemu_plugin_tb_vaddr(tb), word = 2 + ((address - TEXT) >> SHIFT);
+	uint64_t address = qemu_plugin_tb_vaddr(tb), word = FIRST + ((address - TEXT) >> SHIFT);
 
 	(void)id;
 	if (!(address >> 63))
-		word = 0;
+		word = USER;
 	else if (address < TEXT)
-		word = 1;
+		word = OTHER;
 	qemu_plugin_register_vcpu_tb_exec_cb(tb, executed, CB_NO_REGS,
 					     DATA(word, qemu_plugin_tb_n_insns(tb)));
 }
@@ -105,7 +119,6 @@ static void translated(plugin_id id, struct qemu_plugin_tb *tb)
 EXPORT int qemu_plugin_install(plugin_id id, const struct plugin_info *info, int argc, char **argv)
 {
 	size_t size = HEAD + (size_t)info->system.max_vcpus * sizeof(struct cpu_counts);
-	struct file_head *head;
 	int fd;
 
 	if (argc != 1 || strncmp(argv[0], "out=", 4) || !info->system_emulation)
@@ -123,7 +136,7 @@ EXPORT int qemu_plugin_install(plugin_id id, const struct plugin_info *info, int
 		return -1;
 	*head = (struct file_head){ .magic = "mncount", .cpus = (uint64_t)info->system.max_vcpus,
 				    .head = HEAD, .text = TEXT, .shift = SHIFT,
-				    .buckets = BUCKETS };
+				    .buckets = BUCKETS, .from = ~0ULL, .to = ~0ULL };
 	counts = (struct cpu_counts *)((char *)head + HEAD);
 	qemu_plugin_register_vcpu_tb_trans_cb(id, translated);
 	return 0;

@@ -4,7 +4,9 @@
 import contextlib
 import io
 import math
+import os
 import re
+import struct
 import sys
 import tempfile
 import types
@@ -16,7 +18,7 @@ sys.dont_write_bytecode = True
 
 from bench import __main__ as bench, agree, bed, calls, kinds, left, report, serving, web     # noqa: E402
 from bench.calls import Call, K, Size                       # noqa: E402
-from bench.counter.counts import Counts                     # noqa: E402
+from bench.counter.counts import Counts, put_aside          # noqa: E402
 from bench.figures import cpu, http10, http11, model, nginx, san   # noqa: E402
 from bench.record import Figure, Results, middle, of_runs, share        # noqa: E402
 from bench.serving import Load, System                      # noqa: E402
@@ -53,7 +55,7 @@ class Symbols:
 
 def counts(app, adapter, user):
     out = Counts()
-    out.user, out.kernel = [0, user], [adapter, app]
+    out.user, out.kernel, out.aside = [0, user], [adapter, app], [0, 0]
     assert (bed.ADAPTER, bed.APP) == (0, 1)
     return out
 
@@ -111,18 +113,41 @@ def test_kinds():
 def test_processors_of_one():
     """What several execute is the first one's; the adapter's stays its own."""
     c = Counts()
-    c.user, c.kernel = [1, 10, 100], [{1: 1}, {1: 10, 2: 20}, {1: 100, 3: 300}]
+    c.user, c.kernel, c.aside = [1, 10, 100], [{1: 1}, {1: 10, 2: 20}, {1: 100, 3: 300}], [2, 3, 4]
     c.joined(range(1, 3))
-    assert c.user == [1, 110, 0] and c.kernel == [{1: 1}, {1: 110, 2: 20, 3: 300}, {}], (c.user, c.kernel)
+    assert c.user == [1, 110, 0] and c.kernel == [{1: 1}, {1: 110, 2: 20, 3: 300}, {}] and c.aside == [2, 7, 0], (c.user, c.kernel)
+    assert c.total(1) == 110 + 7 + 110 + 20 + 300
     assert c.joined(range(1, 2)) is c and c.user == [1, 110, 0]
+
+
+def test_what_the_plug_in_writes():
+    """A sparse file, which says what is to be put aside, and how much was."""
+    text, buckets, words = 0xffffffff80000000, 1 << 12, 4 + (1 << 12)
+    with tempfile.NamedTemporaryFile() as f:
+        f.truncate(4096 + 2 * 8 * words)
+        os.pwrite(f.fileno(), struct.pack("8s7Q", b"mncount", 2, 4096, text, 4, buckets, ~0 % 2**64, ~0 % 2**64), 0)
+        for cpu, values in ((0, {0: 7}), (1, {0: 5, 1: 6, 2: 70, 3: 1, 4: 8, 4 + 0x30: 9, words - 1: 3})):
+            for word, n in values.items():
+                os.pwrite(f.fileno(), struct.pack("Q", n), 4096 + 8 * (cpu * words + word))
+        put_aside(f.name, text + 0x110, text + 0x200)
+        assert struct.unpack("8s7Q", os.pread(f.fileno(), 64, 0))[6:] == (4 + 0x11, 4 + 0x20)
+        c = Counts(f.name)
+    assert c.user == [7, 5] and c.aside == [0, 70], (c.user, c.aside)
+    assert c.kernel == [{}, {0: 6, text: 8, text + 0x300: 9, text + 16 * (buckets - 1): 3}], c.kernel
+    assert (c - Counts()).user == [] and (c - c).aside == [0, 0] and c.total(1) == 5 + 6 + 70 + 8 + 9 + 3
+    with tempfile.NamedTemporaryFile() as f:
+        f.write(bytes(4096))
+        f.flush()
+        raises(ValueError, Counts, f.name)
+        raises(ValueError, put_aside, f.name, text, text)
 
 
 def test_the_price_of_a_tick():
     """One that cannot be is no price: costs would be anything."""
     ran = lambda kernel, ticks: bed.Ran(counts({1: kernel - 7, 3: 7}, {1: 1000000}, 10 ** 9), ticks, {})
-    price = bed.tick_price(ran(285000, 100), Symbols)
-    assert near(price["TCP/IP"], 2849.93) and near(price["rdma_rxe"], 0.07) and len(price) == 2, price
-    for kernel, ticks in ((-900000, 100), (30000, 100), (4000000, 100), (4000000, 0)):
+    price = bed.tick_price(ran(28500, 100), Symbols)
+    assert near(price["TCP/IP"], 284.93) and near(price["rdma_rxe"], 0.07) and len(price) == 2, price
+    for kernel, ticks in ((-90000, 100), (3000, 100), (400000, 100), (400000, 0)):
         raises(LabError, bed.tick_price, ran(kernel, ticks), Symbols)
 
 
