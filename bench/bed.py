@@ -37,6 +37,7 @@ from selftests.lab.lab import Lab, LabError
 from selftests.lab.vm import CPU
 
 ADAPTER, APP = 0, 1
+ON = f"--on {APP}"      # for the programs of bench/load
 LAST = 10       # nice; with less it would be kept from letting go of a lock the adapter waits for
 APPEND = f"irqaffinity={ADAPTER} nowatchdog slab_nomerge clearcpuid=cx16"
 # HAProxy executes cmpxchg16b without asking; the kernel, for which QEMU does not do it well (lab/vm.py), is told not to
@@ -219,24 +220,24 @@ class Bed:
                 for counts, (ticks, then), (ticks2, now) in zip(counted, before, after)]
 
     def run(self, vm, command, timeout=120):
-        """A command on APP; what it says is key=value."""
-        return self.spent([vm], lambda: offload.words(vm.sh(f"exec taskset {mask(APP)} {command}", timeout=timeout)))[0]
+        """A command that has something executed on APP, by ON or by who is there; what it says is key=value."""
+        return self.spent([vm], lambda: offload.words(vm.sh(f"exec {command}", timeout=timeout)))[0]
 
     def _tick_price(self, vm):
         """
         Kernel instructions of a timer tick besides its handler, by part, from a program that does nothing else: so many ticks that
         it does not matter what starting the program costs, which differs by more than hundreds of them.
         """
-        self.run(vm, "mnsend busy 20000000 1")      # brings the program in, and lets what has just been set up come to an end
+        self.run(vm, f"mnsend {ON} busy 20000000 1")     # brings the program in, and lets what has just been set up come to an end
         prices = []
         for _ in range(3):
-            few, many = (self.run(vm, f"mnsend busy {rounds} 1") for rounds in (20000000, 800000000))
+            few, many = (self.run(vm, f"mnsend {ON} busy {rounds} 1") for rounds in (20000000, 800000000))
             prices.append(tick_price(many - few, self.symbols[vm.name]))
         return sorted(prices, key=lambda price: sum(price.values()))[1]
 
     def _entry_price(self, vm):
         """Instructions with which a system call enters the kernel and leaves it: from a program that reads and writes."""
-        cost, = self.slope(vm, lambda n: f"dd if=/dev/zero of=/dev/null bs=1 count={n} 2>/dev/null", 20000, 1)
+        cost, = self.slope(vm, lambda n: f"taskset {mask(APP)} dd if=/dev/zero of=/dev/null bs=1 count={n} 2>/dev/null", 20000, 1)
         return cost.entries / 2
 
     def calls(self, vm, cost):
@@ -245,7 +246,7 @@ class Bed:
 
     def pause(self, rounds):
         """Instructions of user space that counting so far takes."""
-        one, two = (self.run(self.lab.host, f"mnsend busy {rounds} {n}") for n in (200, 400))
+        one, two = (self.run(self.lab.host, f"mnsend {ON} busy {rounds} {n}") for n in (200, 400))
         return (two - one).counts.user[APP] / 200
 
     def slope(self, vm, command, n, repeats=5, less=0):

@@ -6,7 +6,7 @@ same kind as the host.  bed.py says what is counted.
 """
 from dataclasses import dataclass, field
 
-from bench.bed import ours
+from bench.bed import ON, ours
 from bench.record import middle, of_runs, share
 from selftests.cases import offload
 
@@ -70,7 +70,7 @@ def place(bed, call):
 
 def _costs(bed, options, program, call, size, pause, less):
     vm, args = place(bed, call)
-    command = f"{program} {args} {call.words} {size.size} %d {call.batch} {0 if size.ms else pause} {size.ms}"
+    command = f"{program} {args} {ON} {call.words} {size.size} %d {call.batch} {0 if size.ms else pause} {size.ms}"
     return bed.slope(vm, lambda n: command % n, size.count, options.repeats, less)
 
 

@@ -27,12 +27,12 @@ static void memnet_write_space(struct sock *sk)
 	struct memnet_endpoint *ep = memnet_sk(sk)->ep;
 	struct socket_wq *wq;
 
-	if (ep && ep->state != TCP_CLOSE && !memnet_sndbuf_writable(ep, sk))
-		return;
 	rcu_read_lock();
 	wq = rcu_dereference(sk->sk_wq);
-	if (wq && test_bit(SOCKWQ_ASYNC_NOSPACE, &wq->flags) |
-			  test_bit(SOCK_NOSPACE, &sk->sk_socket->flags)) {
+	if (wq &&
+	    (test_bit(SOCKWQ_ASYNC_NOSPACE, &wq->flags) ||
+	     test_bit(SOCK_NOSPACE, &sk->sk_socket->flags)) &&
+	    (!ep || ep->state == TCP_CLOSE || memnet_sndbuf_writable(ep, sk))) {
 		clear_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
 		if (skwq_has_sleeper(wq))
 			wake_up_interruptible_poll(&wq->wait, EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND);

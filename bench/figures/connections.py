@@ -12,6 +12,7 @@ Connections come and go one at a time, and nothing is sent on them: the program 
 from dataclasses import replace
 
 from bench import calls
+from bench.bed import ON
 from bench.calls import Call
 from bench.kept import Kept
 from bench.record import Figure, share
@@ -71,7 +72,7 @@ def _made(bed, options):
         base = None
         for call in SYSTEMS:
             vm, args = calls.place(bed, call)
-            costs = bed.slope(vm, lambda n: f"mnrequests {args} {what} {n}", MADE, options.repeats)
+            costs = bed.slope(vm, lambda n: f"mnrequests {args} {ON} {what} {n}", MADE, options.repeats)
             charged = calls.charged(FIGURE.name, call.name, point, costs)
             yield charged
             if base:

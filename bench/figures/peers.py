@@ -16,7 +16,7 @@ for what it would write to a page of an adapter's, and its completions do not in
 from contextlib import contextmanager
 
 from bench import calls
-from bench.bed import ADAPTER, APP
+from bench.bed import ADAPTER, APP, ON
 from bench.calls import Call, K
 from bench.kept import Kept
 from bench.record import Figure, share
@@ -145,4 +145,4 @@ def _costs(bed, options, vm, env, args):
             kept.open(1)
             yield f"a request, {size // K} KiB" if size >= K else f"a request, {size} B", \
                 bed.slope(vm, kept.asking, count, options.repeats)
-    yield "connect and close", bed.slope(vm, lambda n: f"{env}mnrequests {args} connect {n}", MADE, options.repeats)
+    yield "connect and close", bed.slope(vm, lambda n: f"{env}mnrequests {args} {ON} connect {n}", MADE, options.repeats)

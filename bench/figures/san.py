@@ -7,7 +7,7 @@ of memnet_async_send() of 1 KiB, its completions, which are polled, included.  I
 
 The paper's SAN was a VIA network, Emulex cLAN, between machines of 300 MHz.
 """
-from bench.bed import APP, mask
+from bench.bed import APP, ON, mask
 from bench.calls import K, Size
 from bench.record import Figure, Record, of_runs
 from selftests.cases import offload
@@ -30,7 +30,7 @@ def measure(bed, options):
     yield of_runs(FIGURE.name, OURS, *LATENCY, latency)
     bandwidth = [_perftest(bed, "ib_send_bw -s 16384 -n 1000")[3] * 1.048576 for _ in range(options.repeats)]
     yield of_runs(FIGURE.name, OURS, *BANDWIDTH, bandwidth)
-    command = f"mnsend {offload.memnet()} async {SENT.size} %d 1 {SENT.pause}"
+    command = f"mnsend {offload.memnet()} {ON} async {SENT.size} %d 1 {SENT.pause}"
     costs = bed.slope(bed.lab.host, lambda n: command % n, SENT.count, options.repeats)
     yield of_runs(FIGURE.name, OURS, "a message", "post", "instructions", [c.soft / c.beside["messages"] for c in costs])
 

@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 
 #include "load.h"
+#include "processor.h"
 #include "tested.h"
 
 bool failed(struct load *l, const char *what)
@@ -65,17 +66,25 @@ static bool connected(struct load *l)
 	return true;
 }
 
-static bool run(struct load *l)
+static bool operate(struct load *l)
 {
 	long before;
 
-	if (!set_up(l) || !connected(l))
-		return false;
+	if (!processor_enter())
+		return failed(l, "processor");
 	before = slept();
 	if (!l->call->run(l))
 		return false;
-	printf("slept=%ld\n", slept() - before);
-	return l->program->complete(l);
+	before = slept() - before;
+	if (!processor_leave())
+		return failed(l, "processor");
+	printf("slept=%ld\n", before);
+	return true;
+}
+
+static bool run(struct load *l)
+{
+	return set_up(l) && connected(l) && operate(l) && l->program->complete(l);
 }
 
 static const struct call *call_of(const struct program *program, const char *name)
@@ -96,18 +105,20 @@ static int usage(const struct program *program)
 		program->name);
 	for (call = program->calls; call->name; call++)
 		fprintf(stderr, " %s", call->name);
-	fprintf(stderr, "\n" TESTED_USAGE);
+	fprintf(stderr, "\n" TESTED_USAGE PROCESSOR_USAGE);
 	return 2;
 }
 
 int load_main(const struct program *program, int argc, char **argv)
 {
-	static const struct option options[] = { TESTED_OPTIONS, { NULL } };
+	static const struct option options[] = { TESTED_OPTIONS, PROCESSOR_OPTION, { NULL } };
 	struct load l = { .program = program, .batch = 1 };
 	int opt;
 
 	while ((opt = getopt_long(argc, argv, "+", options, NULL)) != -1)
-		if (!tested_option(opt, optarg))
+		if (opt == 'O')
+			processor = atoi(optarg);
+		else if (!tested_option(opt, optarg))
 			return usage(program);
 	argc -= optind;
 	argv += optind;
@@ -125,7 +136,7 @@ int load_main(const struct program *program, int argc, char **argv)
 	if (!l.call || !l.size || !l.count || !l.batch || l.batch > BATCH_MAX)
 		return usage(program);
 	if (l.call->alone)
-		return !l.call->run(&l);
+		return !operate(&l);
 	if (!tested_complete(program->name))
 		return 2;
 	return !run(&l);

@@ -2,7 +2,7 @@
 /*
  * What mnsend and mnrecv share: the command line, one connection to mnpuppet, and jobs.
  *
- *	PROGRAM [options] CALL SIZE COUNT [BATCH [PAUSE [MS]]]
+ *	PROGRAM [options] [--on CPU] CALL SIZE COUNT [BATCH [PAUSE [MS]]]
  *
  * COUNT pieces of SIZE bytes by one of the program's calls. What stays the same for any COUNT -
  * the connection, the memory, the end - is no matter to who takes the difference of two counts.

@@ -3,8 +3,8 @@
  * mnrequests: requests on one of many connections to mnpuppet, and connections that come and go.
  *
  *	mnrequests [options] [--accept] [--size BYTES] keep PATH
- *	mnrequests [options] connect COUNT
- *	mnrequests [options] accept COUNT
+ *	mnrequests [options] [--on CPU] connect COUNT
+ *	mnrequests [options] [--on CPU] accept COUNT
  *
  * keep: holds connections, all in one epoll, and does what it is told by lines in the FIFO PATH.in,
  * one at a time, each answered in PATH.out when it is done, by "slept=N":
@@ -36,6 +36,7 @@
 #include <unistd.h>
 
 #include "many.h"
+#include "processor.h"
 
 #define MOST		20000
 #define LARGEST		65536
@@ -312,11 +313,17 @@ static bool by_accept(unsigned int count)
 static bool one_by_one(const char *what, const char *count)
 {
 	bool accepts = !strcmp(what, "accept");
-	long before = slept();
+	long before;
 
+	if (!processor_enter())
+		return failed("processor");
+	before = slept();
 	if (!(accepts ? by_accept : by_connect)(strtoul(count, NULL, 0)))
 		return false;
-	printf("slept=%ld\n", slept() - before);
+	before = slept() - before;
+	if (!processor_leave())
+		return failed("processor");
+	printf("slept=%ld\n", before);
 	return true;
 }
 
@@ -324,6 +331,7 @@ static int usage(void)
 {
 	fprintf(stderr, "usage: mnrequests [options] keep PATH | connect COUNT | accept COUNT\n"
 		TESTED_USAGE
+		PROCESSOR_USAGE
 		"      --accept             the peer makes those that are kept\n"
 		"      --size BYTES         of a request, and of the answer (200)\n"
 		"      --bound SECONDS      give up after this time (600)\n"
@@ -337,6 +345,7 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		TESTED_OPTIONS,
+		PROCESSOR_OPTION,
 		{ "accept", no_argument, NULL, 'a' },
 		{ "size", required_argument, NULL, 's' },
 		{ "bound", required_argument, NULL, 'b' },
@@ -361,6 +370,8 @@ int main(int argc, char **argv)
 			domain = atoi(optarg);
 		else if (opt == 'l')
 			late = strtoul(optarg, NULL, 0);
+		else if (opt == 'O')
+			processor = atoi(optarg);
 		else if (!tested_option(opt, optarg))
 			return usage();
 	}

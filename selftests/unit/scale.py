@@ -11,7 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.dont_write_bytecode = True
 
-from bench import __main__ as bench, kept as real_kept      # noqa: E402
+from bench import __main__ as bench, bed, kept as real_kept # noqa: E402
 from bench.calls import Call                                # noqa: E402
 from bench.figures import channels, connections, memory, peers, queuepairs  # noqa: E402
 from selftests.unit import tap                              # noqa: E402
@@ -203,7 +203,7 @@ def test_peers():
     wanted = {("host", f"--peer there --plain --late 2 --size {size}", "env X=1 ") for size, _ in peers.SIZES}
     assert {x for x in asked if isinstance(x, tuple)} == wanted, asked
     assert [r.system for r in found if r.metric == "share"] == ["other"] * (len(peers.SIZES) + 1)
-    assert b.asked[len(peers.SIZES)][1] == f"env X=1 mnrequests --peer there --plain connect {peers.MADE}", b.asked
+    assert b.asked[len(peers.SIZES)][1] == f"env X=1 mnrequests --peer there --plain --on {bed.APP} connect {peers.MADE}", b.asked
 
 
 if __name__ == "__main__":
