@@ -24,6 +24,10 @@ static int wait_for_room(struct sock *sk, long *timeo)
 	DEFINE_WAIT_FUNC(wait, woken_wake_function);
 	int ret = 0;
 
+	/* Who waits has what comes next told by events; mostly there is room already. */
+	memnet_transmit_look(ep);
+	if (memnet_sndbuf_writable(ep, sk))
+		return 0;
 	sk_set_bit(SOCKWQ_ASYNC_NOSPACE, sk);
 	if (!*timeo) {
 		set_bit(SOCK_NOSPACE, &sk->sk_socket->flags);

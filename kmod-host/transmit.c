@@ -670,6 +670,19 @@ void memnet_transmit_reap(struct memnet_endpoint *ep)
 }
 
 /**
+ * memnet_transmit_look() - look for room: what has been sent, and what the node's TCP has taken
+ * @ep: endpoint of a connection, not locked
+ */
+void memnet_transmit_look(struct memnet_endpoint *ep)
+{
+	memnet_transmit_reap(ep);
+	spin_lock_bh(&ep->lock);
+	if (ep->lc && !ep->gone && ep->state != TCP_CLOSE)
+		memnet_transmit_refresh(ep);
+	spin_unlock_bh(&ep->lock);
+}
+
+/**
  * memnet_transmit_release() - send nothing of what is queued
  * @ep: endpoint, locked
  * @drop: takes it, to be purged without the lock

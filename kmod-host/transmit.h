@@ -59,6 +59,7 @@ static inline bool memnet_transmit_idle(const struct memnet_endpoint *ep)
 }
 
 void memnet_transmit_reap(struct memnet_endpoint *ep);
+void memnet_transmit_look(struct memnet_endpoint *ep);
 void memnet_transmit_release(struct memnet_endpoint *ep, struct list_head *drop);
 void memnet_transmit_purge(struct list_head *drop);
 void memnet_transmit_want(struct memnet_endpoint *ep);
