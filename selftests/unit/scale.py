@@ -135,9 +135,19 @@ def test_asking():
         assert run(command).returncode
 
 
+class Node(str):
+    """The name of a guest that can be asked to wait for something."""
+
+    def __new__(cls, waited):
+        node = super().__new__(cls, "node")
+        node.until = lambda command, timeout, what: waited.append(what)
+        return node
+
+
 def bed_with_guests():
     b = Bed()
-    b.lab.guests = ()
+    b.lab.guests, b.waited = (), []
+    b.lab.node = Node(b.waited)
     return b
 
 
@@ -154,6 +164,7 @@ def test_many_connections():
         shares = [r for r in found if r.metric == "share"]
         assert len(shares) == len(numbers) + 1 + 2 and all(r.system == "memnet" and r.median < 0.5 for r in shares), shares
         assert [c.split()[-2] for _, c, _ in b.asked if c.startswith("mnrequests")] == ["connect"] * 2 + ["accept"] * 2, b.asked
+        assert b.waited == ["connections to leave TIME_WAIT"], b.waited
 
 
 def test_channels():
