@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Bytes of kernel memory for each queue pair, on each side: what so many more of them take.  The paper gave each socket one;
-MemNet's sockets share those of a few channels, and a connection takes what figure 10 says.
+"""Bytes of kernel memory for each queue pair, on the side that receives: what so many more of them take.  The paper gave each socket
+one; MemNet's sockets share those of a few channels, and a connection takes what figure 10 says.
 
 The queue pairs are perftest's, reliable and connected, each with shallow queues of its own for 16 messages in both directions; all of a
-side share a completion queue.  A queue holds its requests in any driver, and the rest is soft-RoCE's; buffers to receive into, which
-each queue pair needs as well, are the program's and are not in it.  What it costs to have one made for a connection is with today's
-peers: rsockets do that.
+side share a completion queue.  The other side is not looked at: what it has on its way is memory as well.  A queue holds its requests in
+any driver, and the rest is soft-RoCE's; buffers to receive into, which each queue pair needs as well, are the program's and are not in
+it.  What it costs to have one made for a connection is with today's peers: rsockets do that.
 
 What more queue pairs do to the cost of a message cannot be seen here: an adapter has their state in a cache, and is slower
 when that is too small, and soft-RoCE has it in memory.
@@ -23,25 +23,23 @@ NUMBERS, QUICK = (1, 100, 1000), (1, 100)
 REPEATS = 3     # a run hardly differs from another one
 DEPTH, PORT, SECONDS = 16, 18515, 600
 SETTLE = 3      # seconds in which what is on its way arrives; nothing is sent any more
-POINT = f"{DEPTH} messages deep"
+SYSTEM = f"a queue pair, {DEPTH} messages deep"
 
 
 def measure(bed, options):
     lab = bed.lab
     numbers, repeats = (QUICK, 1) if options.quick else (NUMBERS, min(options.repeats, REPEATS))
-    rounds = [[_looks(lab, n) for n in numbers] for _ in range(repeats)]
-    for i, side in enumerate(("host", "node")):
-        for a, b in zip(range(len(numbers)), range(1, len(numbers))):
-            few, many = numbers[a], numbers[b]
-            parts = [each(looks[a][i], looks[b][i], many - few) for looks in rounds]
-            sums = [sum(p.values()) for p in parts]
-            yield of_runs(FIGURE.name, f"{side}, {POINT}", f"from {few:,} to {many:,}", "memory", "bytes", sums, parts=middle(sums, parts))
+    rounds = [[_look(lab, n) for n in numbers] for _ in range(repeats)]
+    for i, (few, many) in enumerate(zip(numbers, numbers[1:])):
+        parts = [each(looks[i], looks[i + 1], many - few) for looks in rounds]
+        sums = [sum(p.values()) for p in parts]
+        yield of_runs(FIGURE.name, SYSTEM, f"from {few:,} to {many:,}", "memory", "bytes", sums, parts=middle(sums, parts))
 
 
-def _looks(lab, n):
-    """What the guests' kernels use while there are n of them."""
+def _look(lab, n):
+    """What the node's kernel uses while there are n of them."""
     with _held(lab, n):
-        return look(lab.host), look(lab.node)
+        return look(lab.node)
 
 
 @contextmanager
