@@ -58,7 +58,6 @@ REASONS = {
     "memnet": "the socket of AF_MEMNET: its calls, stream, windows, jobs, and what comes for it; natively that is part of TCP/IP",
     "memnet_core": "messages: made, checked, posted in chains, credited, completed; natively that is part of TCP/IP and of the driver",
     "memnet_tcps": "the node's provider: from messages to calls of its TCP, and back",
-    "rdma_rxe": "soft-RoCE's driver, on the application's processor: requests posted, completions polled",
     "rdma_rxe": "the adapter's driver, on the application's processor: requests posted, completions polled",
     "ib_core": "the completion queues, polled",
     "TCP/IP": "on the host: what all sockets and buffers share (sk_, skb_), no protocol; on the node: its native TCP",
