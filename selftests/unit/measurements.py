@@ -333,6 +333,12 @@ def test_two_runs():
         for found, path in zip((one, other), paths):
             found.write(path)
         assert agree.main(paths) == 1 and agree.main([paths[0], paths[0]]) == 0
+        # on the limit, and far beyond it
+        for median, code in ((10.05, 0), (11.0, 1)):
+            few = [record((float(i),), point=f"{i}") for i in range(20)]
+            for path, last in zip(paths, (10.0, median)):
+                results(*few, record((last,), point="the limit", at_most=10)).write(path)
+            assert agree.main(paths) == code, median
     assert "made, ours, 3, instructions: 1.00 and 2.00\n" in out.getvalue() and "3 of 3 medians agree" in out.getvalue(), out.getvalue()
 
 
