@@ -14,7 +14,8 @@
  *
  * The window is read from the table, where the node writes it without a word. A sender that has
  * run dry asks once (WANT_WINDOW) and the node answers with WINDOW when there is more; pollers
- * and sleepers that wait for room ask as well (memnet_transmit_want()).
+ * and sleepers that wait for room ask as well (memnet_transmit_want()), after a look whether there
+ * is some that nobody was told of (memnet_transmit_look()).
  *
  * A data buffer (sndbuf.c) may be extended while nothing of it has been sent. One that nothing
  * stands before does not see the queue at all (memnet_transmit_post()).
