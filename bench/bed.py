@@ -197,7 +197,7 @@ class Bed:
     # --- counting -------------------------------------------------------------------------------
 
     def counts(self, vm):
-        return Counts(Path(self.files[vm.name])).joined(self.apps)
+        return Counts(Path(self.files[vm.name]))
 
     def events(self, vm):
         """(timer interrupts, {what: number}) of APP so far: other interrupts, messages, and bytes copied; one command tells them all."""
@@ -214,7 +214,7 @@ class Bed:
         before = [self.events(vm) for vm in vms]
         counted = [self.counts(vm) for vm in vms]
         said = {k: v for k, v in work().items() if isinstance(v, int)}
-        counted = [self.counts(vm) - c for vm, c in zip(vms, counted)]
+        counted = [(self.counts(vm) - c).joined(self.apps) for vm, c in zip(vms, counted)]
         after = [self.events(vm) for vm in vms]
         return [Ran(counts, ticks2 - ticks, {**{k: now[k] - then[k] for k in then}, **said})
                 for counts, (ticks, then), (ticks2, now) in zip(counted, before, after)]

@@ -2,7 +2,7 @@
 """Reads what the plug-in counts (count.c), and says which function it was.
 
     put_aside(path, from, to)       # what is executed from this address on, of a function, until that one
-    before = Counts(path); ...; spent = Counts(path) - before
+    before = Counts(path); ...; spent = Counts(path) - before       # of class Spent
     symbols = Symbols(vm)
     symbols.address(function)       -> address, of the kernel's own
     symbols.functions(spent, cpu)   -> {(module, function): instructions}
@@ -14,6 +14,7 @@ import struct
 
 HEAD = struct.Struct("8s5Q")
 BLOCKS = struct.Struct("2Q")    # behind it
+PAGE = 4096
 FIRST = 4       # words of a CPU before its buckets: user space, other, aside, and whether it is aside now
 
 
@@ -33,32 +34,25 @@ def put_aside(path, begin, end):
 
 
 class Counts:
-    """Instructions by CPU: .user[cpu], .kernel[cpu] = {address: count}, .aside[cpu]."""
+    """
+    What the plug-in had counted when the file was read.  The difference of two is what was Spent; most pages of buckets are the
+    same in both, and are not looked into.
+    """
 
-    def __init__(self, path=None):
-        self.user, self.kernel, self.aside = [], [], []
-        if path is None:
-            return
+    def __init__(self, path):
+        self.fixed, self.pages = [], []     # by CPU: the first words; {position: words}
         with open(path, "rb") as f:
             fd = f.fileno()
-            cpus, head, text, shift, buckets = _head(fd, path)
+            cpus, head, self.text, self.shift, buckets = _head(fd, path)
             for cpu in range(cpus):
                 start = head + cpu * 8 * (FIRST + buckets)
-                user, other, aside, _ = struct.unpack(f"{FIRST}Q", os.pread(fd, 8 * FIRST, start))
-                found = {0: other} if other else {}
+                self.fixed.append(struct.unpack(f"{FIRST}Q", os.pread(fd, 8 * FIRST, start)))
                 start += 8 * FIRST
-                for first, words in self._filled(fd, start, start + 8 * buckets):
-                    number = (first - start) // 8
-                    for i, count in enumerate(words, number):
-                        if count:
-                            found[text + (i << shift)] = count
-                self.user.append(user)
-                self.aside.append(aside)
-                self.kernel.append(found)
+                self.pages.append({at - start: words for at, words in self._filled(fd, start, start + 8 * buckets)})
 
     @staticmethod
     def _filled(fd, begin, end):
-        """The parts of a sparse file that hold something: (position, words)."""
+        """The parts of a sparse file that hold something, page by page: (position, words)."""
         while begin < end:
             try:
                 data = max(os.lseek(fd, begin, os.SEEK_DATA), begin)
@@ -67,15 +61,43 @@ class Counts:
             if data >= end:
                 return
             begin = min(os.lseek(fd, data, os.SEEK_HOLE), end)
-            yield data, array.array("Q", os.pread(fd, begin - data, data))
+            while data < begin:
+                n = min(PAGE - data % PAGE, begin - data)
+                yield data, os.pread(fd, n, data)
+                data += n
+
+    def __sub__(self, before):
+        user, kernel, aside = [], [], []
+        for mine, theirs, pages, old in zip(self.fixed, before.fixed, self.pages, before.pages):
+            user.append(mine[0] - theirs[0])
+            aside.append(mine[2] - theirs[2])
+            kernel.append(self._executed(pages, old))
+            if mine[1] != theirs[1]:
+                kernel[-1][0] = mine[1] - theirs[1]
+        return Spent(user, kernel, aside)
+
+    def _executed(self, pages, old):
+        """{address: instructions}; 0 is for what has no bucket."""
+        found = {}
+        for at, words in pages.items():
+            if words != old.get(at):
+                then = array.array("Q", old.get(at, bytes(len(words))))
+                for i, (a, b) in enumerate(zip(array.array("Q", words), then), at // 8):
+                    if a != b:
+                        found[self.text + (i << self.shift)] = a - b
+        return found
+
+
+class Spent:
+    """Instructions by CPU: .user[cpu], .kernel[cpu] = {address: count}, .aside[cpu]."""
+
+    def __init__(self, user, kernel, aside):
+        self.user, self.kernel, self.aside = user, kernel, aside
 
     def __sub__(self, other):
-        out = Counts()
-        out.user = [a - b for a, b in zip(self.user, other.user)]
-        out.aside = [a - b for a, b in zip(self.aside, other.aside)]
-        for mine, theirs in zip(self.kernel, other.kernel):
-            out.kernel.append({k: v - theirs.get(k, 0) for k, v in mine.items() if v != theirs.get(k, 0)})
-        return out
+        kernel = [{k: mine.get(k, 0) - theirs.get(k, 0) for k in mine.keys() | theirs.keys() if mine.get(k, 0) != theirs.get(k, 0)}
+                  for mine, theirs in zip(self.kernel, other.kernel)]
+        return Spent([a - b for a, b in zip(self.user, other.user)], kernel, [a - b for a, b in zip(self.aside, other.aside)])
 
     def joined(self, cpus):
         """The same, with what these have executed as the first one's."""

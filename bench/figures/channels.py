@@ -21,7 +21,7 @@ from selftests.lab.lab import NODE_SAN
 FIGURE = Figure("channels", 13, "Channels and processors", ("instructions", "share"))
 
 NUMBERS, QUICK = (1, 2, 4), (1, 4)
-OPEN, AT_ONCE, REQUESTS = 64, 16, 1600
+OPEN, AT_ONCE, REQUESTS = 64, 16, 1200
 MEMNET = Call("memnet", "memnet", "")
 ONE, TWO = "one processor", "two processors"
 

@@ -22,7 +22,7 @@ FIGURE = Figure("connections", 11, "Many connections", ("instructions", "growth"
 
 NUMBERS, QUICK = (1, 100, 1000, 10000), (1, 1000)
 LOADED, AT_ONCE = 1000, 16
-REQUESTS, MADE, LATE = 600, 400, 1
+REQUESTS, MADE, LATE = 400, 250, 1
 GROWTH = 1.10
 SYSTEMS = (Call("native TCP", "native", ""), Call("memnet", "memnet", ""))
 

@@ -25,9 +25,9 @@ from selftests.lab.lab import CLIENT_EXT, HOST_SAN, NODE_SAN
 
 FIGURE = Figure("peers", 12, "Today's peers", ("instructions", "share"))
 
-SIZES = ((200, 200), (8 * K, 150), (64 * K, 60))
+SIZES = ((200, 150), (8 * K, 100), (64 * K, 45))
 QUICK = SIZES[1:2]
-MADE, LATE = 100, 2
+MADE, LATE = 80, 2
 PORT, ECHO = 4300, 4242
 OFFLOADS = "tx sg tso gso gro rx-gro-hw"
 HAPROXY = f"""

@@ -3,26 +3,27 @@
 one; MemNet's sockets share those of a few channels, and a connection takes what figure 10 says.
 
 The queue pairs are perftest's, reliable and connected, each with shallow queues of its own for 16 messages in both directions; all of a
-side share a completion queue.  The other side is not looked at: what it has on its way is memory as well.  A queue holds its requests in
+side share a completion queue.  Each carries a few messages, and then waits.  The other side is not looked at: what it had on its way
+is memory as well.  A queue holds its requests in
 any driver, and the rest is soft-RoCE's; buffers to receive into, which each queue pair needs as well, are the program's and are not in
 it.  What it costs to have one made for a connection is with today's peers: rsockets do that.
 
 What more queue pairs do to the cost of a message cannot be seen here: an adapter has their state in a cache, and is slower
 when that is too small, and soft-RoCE has it in memory.
 """
-import time
 from contextlib import contextmanager
 
 from bench.figures.memory import each, look
 from bench.record import Figure, middle, of_runs
 from selftests.lab.addresses import NODE_SAN
+from selftests.lab.cache import LabError
 
 FIGURE = Figure("queuepairs", 10.1, "Memory of a queue pair", ("memory",))
 
 NUMBERS, QUICK = (1, 100, 1000), (1, 100)
 REPEATS = 3     # a run hardly differs from another one
-DEPTH, PORT, SECONDS = 16, 18515, 600
-SETTLE = 3      # seconds in which what is on its way arrives; nothing is sent any more
+DEPTH, EACH, PORT = 16, 5, 18515
+PATIENCE = 600  # seconds that perftest keeps them when it is through
 SYSTEM = f"a queue pair, {DEPTH} messages deep"
 
 
@@ -44,16 +45,16 @@ def _look(lab, n):
 
 @contextmanager
 def _held(lab, n):
-    command = f"exec ib_send_bw -d rxe0 -F -q {n} -s 64 -t {DEPTH} -r {DEPTH} -u 18 -D {SECONDS} -p {PORT}"
+    command = f"exec ib_send_bw -d rxe0 -F -q {n} -s 64 -t {DEPTH} -r {DEPTH} -u 18 -n {EACH} -N --wait_destroy={PATIENCE} -p {PORT}"
     jobs = [lab.node.bg(command)]
     try:
         lab.node.until(f"ss -Hltn sport = :{PORT} | grep -q .", what="perftest to listen")
         jobs.append(lab.host.bg(f"{command} {NODE_SAN}"))
         for vm in lab.guests:
-            vm.until(f"[ $(rdma res show qp | grep -c 'type RC state RT[RS] .*ib_send_bw') = {n} ]", timeout=120, what=f"{n} queue pairs")
-        for vm in lab.guests:
-            vm.sh("pkill -STOP ib_send_bw")
-        time.sleep(SETTLE)
+            vm.until("grep -q nanosleep /proc/$(pgrep ib_send_bw)/wchan", timeout=120, what="perftest to be through")
+            up = vm.sh("rdma res show qp | grep -c 'type RC state RT[RS] .*ib_send_bw'; :").strip()     # who only receives is never ready to send
+            if up != str(n):
+                raise LabError(f"{up} of {n} queue pairs are connected on the {vm.name}")
         yield
     finally:
         for job in reversed(jobs):

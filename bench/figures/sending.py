@@ -11,7 +11,7 @@ from bench.record import Figure
 
 FIGURE = Figure("sending", 5, "Figure 5: cost of send", ("instructions", "share"))
 
-SIZES = (Size(64, 300, 480000), Size(K, 300, 480000), Size(8 * K, 150, 800000), Size(64 * K, 80, 4800000))
+SIZES = (Size(64, 300, 480000), Size(K, 300, 480000), Size(8 * K, 150, 800000), Size(64 * K, 60, 4800000))
 CALLS = (
     Call("native send", "native", "send"),
     Call("native MSG_ZEROCOPY", "native", "zerocopy"),
