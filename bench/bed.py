@@ -63,10 +63,13 @@ def mask(cpu):
 
 
 class Ran:
-    """What happened while a command ran: .counts of instructions, .ticks of APP's timer, .beside = {what: number}."""
+    """
+    What happened while a command ran: .counts of instructions, .ticks of APP's timer, .beside = {what: number}; .after: what
+    Bed.events() said when it was over.
+    """
 
-    def __init__(self, counts, ticks, beside):
-        self.counts, self.ticks, self.beside = counts, ticks, beside
+    def __init__(self, counts, ticks, beside, after=None):
+        self.counts, self.ticks, self.beside, self.after = counts, ticks, beside, after
 
     def __sub__(self, other):
         return Ran(self.counts - other.counts, self.ticks - other.ticks,
@@ -209,19 +212,22 @@ class Bed:
         return timer, {"interrupts": sum(counts.values()), "messages": now["core.messages_sent"] + now["core.messages_received"],
                        "copied": sum(now.get(n, 0) for n in (COPIED_IN, COPIED, READ, TAIL))}
 
-    def spent(self, vms, work):
-        """What happens in these guests while work() runs, a Ran for each; numbers that it returns, by name, are told, too."""
-        before = [self.events(vm) for vm in vms]
+    def spent(self, vms, work, since=()):
+        """
+        What happens in these guests while work() runs, a Ran for each; numbers that it returns, by name, are told, too.  since: those
+        that have just been over, nothing having happened since: to ask a guest takes longer than many a work.
+        """
+        before = [ran.after for ran in since] or [self.events(vm) for vm in vms]
         counted = [self.counts(vm) for vm in vms]
         said = {k: v for k, v in work().items() if isinstance(v, int)}
         counted = [(self.counts(vm) - c).joined(self.apps) for vm, c in zip(vms, counted)]
         after = [self.events(vm) for vm in vms]
-        return [Ran(counts, ticks2 - ticks, {**{k: now[k] - then[k] for k in then}, **said})
+        return [Ran(counts, ticks2 - ticks, {**{k: now[k] - then[k] for k in then}, **said}, (ticks2, now))
                 for counts, (ticks, then), (ticks2, now) in zip(counted, before, after)]
 
-    def run(self, vm, command, timeout=120):
+    def run(self, vm, command, since=()):
         """A command that has something executed on APP, by ON or by who is there; what it says is key=value."""
-        return self.spent([vm], lambda: offload.words(vm.sh(f"exec {command}", timeout=timeout)))[0]
+        return self.spent([vm], lambda: offload.words(vm.sh(f"exec {command}", timeout=120)), since)[0]
 
     def _tick_price(self, vm):
         """
@@ -252,7 +258,7 @@ class Bed:
     def slope(self, vm, command, n, repeats=5, less=0):
         """Costs of an operation, one for each repeat; command(n) executes n, and `less` a piece of what is no operation."""
         self.run(vm, command(max(n // 2, 1)))       # warm
-        return self._slopes([vm], lambda k: [self.run(vm, command(k))], n, repeats, less)[0]
+        return self._slopes([vm], lambda k, since: [self.run(vm, command(k), since)], n, repeats, less)[0]
 
     def serving(self, vms, load, n, repeats=5):
         """
@@ -260,12 +266,14 @@ class Bed:
         There may be as many under way as there are, so what is allocated for that many is allocated before.
         """
         load(2 * n)
-        return self._slopes(vms, lambda k: self.spent(vms, lambda: load(k)), n, repeats)
+        return self._slopes(vms, lambda k, since: self.spent(vms, lambda: load(k), since), n, repeats)
 
     def _slopes(self, vms, ran, n, repeats, less=0):
-        out = [[] for _ in vms]
+        out, many = [[] for _ in vms], ()
         for _ in range(repeats):
-            for costs, vm, one, two in zip(out, vms, ran(n), ran(2 * n)):
+            few = ran(n, many)
+            many = ran(2 * n, few)
+            for costs, vm, one, two in zip(out, vms, few, many):
                 costs.append(Cost(two - one, n, self.symbols[vm.name], self.tick[vm.name], less))
         return out
 

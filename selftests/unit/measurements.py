@@ -640,18 +640,32 @@ def test_requests():
 
 
 def test_slopes_of_a_server():
-    """For each guest its own, of N more; with as many as there will be first."""
-    asked_for = []
+    """For each guest its own, of N more; with as many as there will be first.  Runs follow each other."""
+    asked_for, before = [], []
 
-    def spent(vms, work):
+    def spent(vms, work, since):
         n = work()["replies"]
-        return [bed.Ran(counts({1: 500 + n * k}, {}, 7), 0, {"replies": n}) for k in (10, 30)]
+        before.append([ran.after for ran in since])
+        return [bed.Ran(counts({1: 500 + n * k}, {}, 7), 0, {"replies": n}, (len(before), k)) for k in (10, 30)]
     b = types.SimpleNamespace(spent=spent, symbols={"host": Symbols, "node": Symbols}, tick={"host": {}, "node": {}})
     b._slopes = lambda *args: bed.Bed._slopes(b, *args)
     vms = [types.SimpleNamespace(name=n) for n in ("host", "node")]
     host, node = bed.Bed.serving(b, vms, lambda n: asked_for.append(n) or {"replies": n}, 100, 2)
     assert asked_for == [200, 100, 200, 100, 200] and len(host) == len(node) == 2
     assert near(host[0].charged, 10) and near(node[1].charged, 30) and host[0].beside == {"replies": 1}
+    assert before == [[]] + [[(i, 10), (i, 30)] for i in (1, 2, 3)], before
+
+
+def test_what_is_spent_since():
+    """What is told of a guest afterwards is what the next run begins with, if nothing has happened since."""
+    told = iter([(100, {"interrupts": 1}), (107, {"interrupts": 21}), (110, {"interrupts": 51})])
+    zero = types.SimpleNamespace(joined=lambda apps: "counts")
+    number = type("", (), {"__sub__": lambda self, other: zero})()
+    b = types.SimpleNamespace(events=lambda vm: next(told), counts=lambda vm: number, apps=(1,))
+    first = bed.Bed.spent(b, ["host"], lambda: {"slept": 3, "word": "x"})
+    then = bed.Bed.spent(b, ["host"], lambda: {"slept": 4}, first)
+    assert (first[0].ticks, first[0].beside, first[0].counts) == (7, {"interrupts": 20, "slept": 3}, "counts"), vars(first[0])
+    assert (then[0].ticks, then[0].beside) == (3, {"interrupts": 30, "slept": 4}), vars(then[0])
 
 
 class Served:
