@@ -155,10 +155,10 @@ def test_the_price_of_a_tick():
 
 
 def test_a_difference():
-    one = bed.Ran(counts({1: 10, 2: 5}, {8: 1}, 100), 3, {"slept": 1, "messages": 10})
+    one = bed.Ran(counts({1: 10, 2: 5, 4: 8}, {8: 1}, 100), 3, {"slept": 1, "messages": 10})
     two = bed.Ran(counts({1: 30, 2: 5, 3: 1}, {8: 4}, 350), 5, {"slept": 1, "messages": 25})
     more = two - one
-    assert (more.counts.user[1], more.counts.kernel[1], more.ticks, more.beside) == (250, {1: 20, 3: 1}, 2, {"slept": 0, "messages": 15})
+    assert (more.counts.user[1], more.counts.kernel[1], more.ticks, more.beside) == (250, {1: 20, 3: 1, 4: -8}, 2, {"slept": 0, "messages": 15})
 
 
 # --- records ----------------------------------------------------------------------------------------
