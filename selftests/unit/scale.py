@@ -187,7 +187,7 @@ def test_channels():
         channels.link, channels.Bed, channels.asking = old
     assert links == [x for n in (1, 2, 4, 1, 3) for x in (f"channels {n}", "")] + ["checked"], links
     assert [x for x in log if isinstance(x, int)] == [64] * 3 + [32] * 4 and log.count("ended") == 7, log
-    assert [c for _, c, _ in b.asked] == ["1 ask 1600 16"] * 3 and [c for _, c, _ in two.asked] == ["2 ask 1600 16"] * 2
+    assert [c for _, c, _ in b.asked] == [f"1 ask {channels.REQUESTS} 16"] * 3 and [c for _, c, _ in two.asked] == [f"2 ask {channels.REQUESTS} 16"] * 2
     assert [(r.system, r.point) for r in found if r.metric == "share"] == [
         ("one processor", "2 channels"), ("one processor", "4 channels"), ("two processors", "3 channels")]
 
