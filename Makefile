@@ -7,7 +7,7 @@
 #	make check		the tests, in virtual machines: KERNEL=6.12|6.1|debug (several: 6.12,6.1), T=filter
 #	make check-apps		unmodified programs, natively and over AF_MEMNET (KERNEL=, T=); downloads 150 MB more, once
 #	make unit		the tests that need no virtual machine
-#	make bench		what MemNet costs, beside native TCP: bench/results/report.html (QUICK=1: one repeat, fewer points)
+#	make bench		what MemNet costs, beside native TCP: bench/results/report.html (QUICK=1: one repeat, fewer points and operations)
 #	make bench-send		of that, what sending costs the host, printed only
 #	make lab		a shell in both machines, modules loaded (KERNEL=)
 #	make conformance	Documentation/conformance.rst anew; TAKE=6.12|6.1: with the results of the latest runs (several: 6.12,6.1)

@@ -21,7 +21,7 @@ from bench.record import Figure, Results
 from selftests.lab.cache import TREE, LabError
 
 RESULTS = TREE / "bench" / "results"
-REPEATS, QUICK_REPEATS = 5, 1
+REPEATS, QUICK_REPEATS, QUICK_FEWER = 5, 1, 2
 
 
 def names():
@@ -99,7 +99,7 @@ def parse(argv):
     p = argparse.ArgumentParser(prog="python3 -m bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("figures", nargs="*", metavar="FIGURE", help=f"only these of: {', '.join(names())}")
     p.add_argument("--kernel", default="6.12")
-    p.add_argument("--quick", action="store_true", help=f"repeats: {QUICK_REPEATS}, not {REPEATS}, and fewer points")
+    p.add_argument("--quick", action="store_true", help=f"repeats: {QUICK_REPEATS}, not {REPEATS}, and fewer points and operations")
     p.add_argument("--repeats", type=int)
     p.add_argument("--top", type=int, default=0, metavar="N", help="show the N most expensive functions of each")
     p.add_argument("--size", type=int, action="append", help="only this size (again for more)")

@@ -122,11 +122,12 @@ def tick_price(ran, symbols):
 class Bed:
     """
     A lab prepared for measuring, in a with block.  With more than one processor for what is measured, APP is the first of them,
-    events of a channel come to its own, and what all of them execute is counted as APP's.
+    events of a channel come to its own, and what all of them execute is counted as APP's.  fewer: a figure's numbers of
+    operations are divided by that.
     """
 
-    def __init__(self, kernel="6.12", logdir=None, apps=1):
-        self.apps = range(APP, APP + apps)
+    def __init__(self, kernel="6.12", logdir=None, apps=1, fewer=1):
+        self.apps, self.fewer = range(APP, APP + apps), fewer
         user = modules.build_user()
         modules.build(kernel)
         modules.build_module(TREE / "bench" / "steer", kernel)
@@ -257,6 +258,7 @@ class Bed:
 
     def slope(self, vm, command, n, repeats=5, less=0):
         """Costs of an operation, one for each repeat; command(n) executes n, and `less` a piece of what is no operation."""
+        n = max(n // self.fewer, 1)
         self.run(vm, command(max(n // 2, 1)))       # warm
         return self._slopes([vm], lambda k, since: [self.run(vm, command(k), since)], n, repeats, less)[0]
 
@@ -265,6 +267,7 @@ class Bed:
         Costs, in each of these guests, of an operation that servers do for clients; load(n) makes them ask for n, and ends with them.
         There may be as many under way as there are, so what is allocated for that many is allocated before.
         """
+        n //= self.fewer
         load(2 * n)
         return self._slopes(vms, lambda k, since: self.spent(vms, lambda: load(k), since), n, repeats)
 

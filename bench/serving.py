@@ -7,7 +7,6 @@ asks both.  bed.py says what is counted; a request's cost is that of N more of t
 import statistics
 import time
 from dataclasses import dataclass, field
-from functools import partial
 
 from bench import web
 from bench.calls import where_it_goes
@@ -155,7 +154,7 @@ def _costs(bed, options, system, load):
     vms = [lab.node] if system.where == NATIVE else [lab.host, lab.node]
     web.files(lab)
     with system.server(vms[0]) as server:
-        ask = partial(requests, lab, server, load)
+        ask = Asking(lab, server, load)
         if not load.busy:
             return Costs(*bed.serving(vms, ask, load.count, options.repeats))
         found = []
@@ -165,22 +164,32 @@ def _costs(bed, options, system, load):
         return Costs(*found)
 
 
-def requests(lab, server, load, n):
-    """A load of n requests, all of them answered and their connections closed; what httperf says, and how often the server slept."""
-    slept, open_before = server.sleeps(), _open(lab)
-    said = load.asked(lab, server, n)
-    if said["errors"] or said["replies"] != n:
-        raise LabError(f"{n} requests, and httperf says {said}")
-    end = time.monotonic() + CLOSED
-    time.sleep(SETTLE)
-    while _open(lab) > open_before:
-        if time.monotonic() > end:
-            raise LabError(f"connections are not closed {CLOSED} s later: {_open(lab)}, {open_before} before")
+class Asking:
+    """
+    The client's loads of a server, one after another; called with n it has that many requests made, all of them answered and their
+    connections closed, and returns what httperf says, and how often the server slept.
+    """
+
+    def __init__(self, lab, server, load):
+        self.lab, self.server, self.load = lab, server, load
+        self.slept, self.open = server.sleeps(), self._open()
+
+    def __call__(self, n):
+        said = self.load.asked(self.lab, self.server, n)
+        if said["errors"] or said["replies"] != n:
+            raise LabError(f"{n} requests, and httperf says {said}")
+        end = time.monotonic() + CLOSED
         time.sleep(SETTLE)
-    return {**said, "slept": server.sleeps() - slept}
+        while self._open() > self.open:
+            if time.monotonic() > end:
+                raise LabError(f"connections are not closed {CLOSED} s later: {self._open()}, {self.open} before")
+            time.sleep(SETTLE)
+        before, self.slept = self.slept, self.server.sleeps()
+        return {**said, "slept": self.slept - before}
 
-
-def _open(lab):
-    """Sockets that there still are on the host, those of closed connections that are not over included."""
-    now = offload.counters(lab.host)
-    return now["host.endpoints"] + now["host.orphans"]
+    def _open(self):
+        """Sockets of ours that there still are, those of closed connections that are not over included; a native server has none."""
+        if self.server.vm is not self.lab.host:
+            return 0
+        now = offload.counters(self.lab.host)
+        return now["host.endpoints"] + now["host.orphans"]

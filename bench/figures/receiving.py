@@ -13,7 +13,7 @@ from bench.record import Figure
 
 FIGURE = Figure("receiving", 5.1, "Figure 5, its twin: cost of recv", ("instructions", "share"))
 
-STREAM = (Size(K, 8000, 30000), Size(8 * K, 400, 400000), Size(64 * K, 80, 4800000))
+STREAM = (Size(K, 16000, 30000), Size(8 * K, 400, 400000), Size(64 * K, 80, 4800000))
 WAITED = (Size(K, 200, ms=2), Size(8 * K, 120, ms=4), Size(64 * K, 40, ms=20))
 CALLS = (
     Call("native recv", "native", "recv"),

@@ -577,27 +577,30 @@ class Asked:
         return {"host.endpoints": self.sockets.pop(0) if len(self.sockets) > 1 else self.sockets[0], "host.orphans": 0}
 
 
-def asked(lab, n=200):
-    server, slept = types.SimpleNamespace(port=8090), [5, 25]
+def asked(lab, *numbers, where="host"):
+    server, slept = types.SimpleNamespace(port=8090, vm=where), [5, 25, 26]
     server.sleeps = lambda: slept.pop(0)
     old = serving.offload.counters, serving.SETTLE, serving.CLOSED
     serving.offload.counters, serving.SETTLE, serving.CLOSED = lab.counters, 0.001, 0.01
     try:
-        return serving.requests(lab, server, Load("all", "8K", lambda n: f"--num-conns {n}", 100), n)
+        asking = serving.Asking(lab, server, Load("all", "8K", lambda n: f"--num-conns {n}", 100))
+        return [asking(n) for n in numbers or (200,)]
     finally:
         serving.offload.counters, serving.SETTLE, serving.CLOSED = old
 
 
 def test_requests():
     """All answered, all closed; or it is no measurement."""
-    lab = Asked(said(), sockets=[1, 30, 2, 1])
-    got = asked(lab)
-    assert got["slept"] == 20 and got["replies"] == 200 and len(lab.sockets) == 1, got
+    lab = Asked(said(), sockets=[1, 30, 2, 1, 2, 1])
+    got = asked(lab, 200, 200)
+    assert [g["slept"] for g in got] == [20, 1] and got[0]["replies"] == 200 and len(lab.sockets) == 1, got
     assert "--port 8090 --uri /8K " in lab.commands[0] and "--num-conns 200 ||" in lab.commands[0], lab.commands
     raises(LabError, asked, Asked(said(199)))
     raises(LabError, asked, Asked(said(bad=1)))
     raises(LabError, asked, Asked(said(errors=1)))
     raises(LabError, asked, Asked(said(), sockets=[1, 3]))
+    raises(LabError, asked, Asked(said(), sockets=[1, 1, 3]), 200, 200)
+    assert asked(Asked(said(), sockets=[1, 3]), where="node")       # the host's sockets are others'
 
 
 def test_slopes_of_a_server():
@@ -608,13 +611,17 @@ def test_slopes_of_a_server():
         n = work()["replies"]
         before.append([ran.after for ran in since])
         return [bed.Ran(counts({1: 500 + n * k}, {}, 7), 0, {"replies": n}, (len(before), k)) for k in (10, 30)]
-    b = types.SimpleNamespace(spent=spent, symbols={"host": Symbols, "node": Symbols}, tick={"host": {}, "node": {}})
+    b = types.SimpleNamespace(spent=spent, symbols={"host": Symbols, "node": Symbols}, tick={"host": {}, "node": {}}, fewer=1)
     b._slopes = lambda *args: bed.Bed._slopes(b, *args)
     vms = [types.SimpleNamespace(name=n) for n in ("host", "node")]
     host, node = bed.Bed.serving(b, vms, lambda n: asked_for.append(n) or {"replies": n}, 100, 2)
     assert asked_for == [200, 100, 200, 100, 200] and len(host) == len(node) == 2
     assert near(host[0].charged, 10) and near(node[1].charged, 30) and host[0].beside == {"replies": 1}
     assert before == [[]] + [[(i, 10), (i, 30)] for i in (1, 2, 3)], before
+    b.fewer, b.run = 2, lambda vm, command, since=(): spent(vms, lambda: asked_for.append(command) or {"replies": command}, since)[0]
+    (fewer,), _ = bed.Bed.serving(b, vms, lambda n: asked_for.append(n) or {"replies": n}, 100, 1)
+    fewer_calls, = bed.Bed.slope(b, vms[0], lambda n: n, 100, 1)
+    assert asked_for[5:] == [100, 50, 100, 25, 50, 100] and near(fewer.charged, 10) and near(fewer_calls.charged, 10), asked_for
 
 
 def test_what_is_spent_since():
@@ -667,19 +674,22 @@ class Serves:
     def __exit__(self, *_):
         pass
 
+    def sleeps(self):
+        return 0
+
 
 SYSTEMS = (System("theirs", serving.NATIVE, Serves), System("ours", serving.MEMNET, Serves, "theirs"),
            System("other", serving.MEMNET, Serves, "theirs"))
 
 
 def served(*argv, systems=SYSTEMS, f=None, busy=False):
-    b, old = Served(), (web.files, web.Example)
-    web.files, web.Example = lambda lab: None, lambda vm, build: Serves(vm)
+    b, old = Served(), (web.files, web.Example, serving.offload.counters)
+    web.files, web.Example, serving.offload.counters = lambda lab: None, lambda vm, build: Serves(vm), Asked("").counters
     loads = (Load("all", "8K", str, 100, {"ours": 0.4}, {"ours": 1.0}, {"ours": 1.5}, busy=busy),)
     try:
         found = list((f or (lambda b, o: serving.measure(b, o, "made", systems, loads)))(b, bench.parse(list(argv))))
     finally:
-        web.files, web.Example = old
+        web.files, web.Example, serving.offload.counters = old
     return b, {(r.system, r.metric): r for r in found}
 
 
@@ -759,7 +769,7 @@ def test_loads():
         for load in loads:
             assert set(load.at_most) | set(load.interrupts) | set(load.node) <= {s.name for s in systems}, load
             assert load.file in web.SIZES
-            for n in (load.count, 2 * load.count):
+            for n in (load.count // bench.QUICK_FEWER, load.count, 2 * load.count):
                 each = load.each or n
                 given = re.search(r"--wsess (\d+),(\d+),0(?:\.\d+)?\b|--num-conns (\d+)(?: --num-calls (\d+))?", load.words(each)).groups("")
                 assert math.prod(int(x) for x in given if x) == each and n % each == 0, (load, n)
