@@ -68,8 +68,8 @@ def growth(charged, alone):
 
 
 def _made(bed, options):
-    # else connect() would look for a free port among thousands that are not
-    bed.lab.node.until("[ $(ss -Htan state time-wait | wc -l) -lt 1000 ]", timeout=120, what="connections to leave TIME_WAIT")
+    # else connect() would look for a free port among many thousands that are not; some thousand are made here anyway
+    bed.lab.node.until("[ $(ss -Htan state time-wait | wc -l) -lt 4000 ]", timeout=120, what="connections to leave TIME_WAIT")
     for point, what in (("connect and close", "connect"), ("accept and close", "accept")):
         base = None
         for call in SYSTEMS:

@@ -145,4 +145,5 @@ def _costs(bed, options, vm, env, args):
             kept.open(1)
             yield f"a request, {size // K} KiB" if size >= K else f"a request, {size} B", \
                 bed.slope(vm, kept.asking, count, options.repeats)
-    yield "connect and close", bed.slope(vm, lambda n: f"{env}mnrequests {args} {ON} connect {n}", MADE, options.repeats)
+    if not options.quick:
+        yield "connect and close", bed.slope(vm, lambda n: f"{env}mnrequests {args} {ON} connect {n}", MADE, options.repeats)

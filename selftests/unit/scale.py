@@ -193,7 +193,7 @@ def test_channels():
 
 
 def test_peers():
-    """Each is made ready and put away, measured by the same program, and compared with native TCP."""
+    """Each is made ready and put away, measured by the same program, and compared with native TCP; a quick run makes requests only."""
     log = []
 
     @contextlib.contextmanager
@@ -203,16 +203,19 @@ def test_peers():
         log.append("away")
     old, peers.SYSTEMS = peers.SYSTEMS, ((Call("native TCP", "native", ""), ready), (Call("one", "native", ""), ready),
                                          (Call("other", "memnet", ""), ready))
-    b = bed_with_guests()
+    b, quick = bed_with_guests(), bed_with_guests()
     try:
         with kept(peers) as asked:
             found = list(peers.measure(b, bench.parse(["--call", "other"])))
+        with kept(peers):
+            points = {r.point for r in peers.measure(quick, bench.parse(["--call", "other", "--quick"]))}
     finally:
         peers.SYSTEMS = old
-    assert log == ["ready", "away"] * 2, log
+    assert log == ["ready", "away"] * 4, log
     wanted = {("host", f"--peer there --plain --late 2 --size {size}", "env X=1 ") for size, _ in peers.SIZES}
     assert {x for x in asked if isinstance(x, tuple)} == wanted, asked
     assert [r.system for r in found if r.metric == "share"] == ["other"] * (len(peers.SIZES) + 1)
+    assert points == {"a request, 8 KiB"}, points
     assert b.asked[len(peers.SIZES)][1] == f"env X=1 mnrequests --peer there --plain --on {bed.APP} connect {peers.MADE}", b.asked
 
 
