@@ -253,8 +253,8 @@ class Bed:
 
     def pause(self, rounds):
         """Instructions of user space that counting so far takes."""
-        one, two = (self.run(self.lab.host, f"mnsend {ON} busy {rounds} {n}") for n in (200, 400))
-        return (two - one).counts.user[APP] / 200
+        one, two = (self.run(self.lab.host, f"mnsend {ON} busy {rounds} {n}") for n in (20, 40))
+        return (two - one).counts.user[APP] / 20
 
     def slope(self, vm, command, n, repeats=5, less=0):
         """Costs of an operation, one for each repeat; command(n) executes n, and `less` a piece of what is no operation."""
@@ -262,13 +262,15 @@ class Bed:
         self.run(vm, command(max(n // 2, 1)))       # warm
         return self._slopes([vm], lambda k, since: [self.run(vm, command(k), since)], n, repeats, less)[0]
 
-    def serving(self, vms, load, n, repeats=5):
+    def serving(self, vms, load, n, repeats=5, warm=False):
         """
         Costs, in each of these guests, of an operation that servers do for clients; load(n) makes them ask for n, and ends with them.
-        There may be as many under way as there are, so what is allocated for that many is allocated before.
+        There may be as many under way as there are, so what is allocated for that many is allocated before, but for servers that
+        are warm.
         """
         n //= self.fewer
-        load(2 * n)
+        if not warm:
+            load(2 * n)
         return self._slopes(vms, lambda k, since: self.spent(vms, lambda: load(k), since), n, repeats)
 
     def _slopes(self, vms, ran, n, repeats, less=0):

@@ -620,6 +620,9 @@ def test_slopes_of_a_server():
     assert before == [[]] + [[(i, 10), (i, 30)] for i in (1, 2, 3)], before
     b.fewer, b.run = 2, lambda vm, command, since=(): spent(vms, lambda: asked_for.append(command) or {"replies": command}, since)[0]
     (fewer,), _ = bed.Bed.serving(b, vms, lambda n: asked_for.append(n) or {"replies": n}, 100, 1)
+    bed.Bed.serving(b, vms, lambda n: asked_for.append(n) or {"replies": n}, 100, 1, warm=True)
+    assert asked_for[8:] == [50, 100], asked_for
+    del asked_for[8:]
     fewer_calls, = bed.Bed.slope(b, vms[0], lambda n: n, 100, 1)
     assert asked_for[5:] == [100, 50, 100, 25, 50, 100] and near(fewer.charged, 10) and near(fewer_calls.charged, 10), asked_for
 
@@ -640,12 +643,13 @@ class Served:
     """A bed where servers cost what they are said to."""
 
     def __init__(self):
-        self.kept, self.served, self.lasts, self.lab = {}, [], [], types.SimpleNamespace(node="node", host="host")
+        self.kept, self.served, self.lasts, self.warm, self.lab = {}, [], [], [], types.SimpleNamespace(node="node", host="host")
         self.entry = {"node": 20, "host": 10}
         self.calls = lambda vm, c: c.charged / self.entry[vm]
 
-    def serving(self, vms, load, n, repeats):
+    def serving(self, vms, load, n, repeats, warm=False):
         self.served.append((list(vms), n))
+        self.warm.append(warm)
         self.lasts.append(self.is_last)
         beside = {"interrupts": 12, "slept": 10, "messages": 70, "copied": 40, "replies": 10}
         of = lambda user, app, adapter: [cost({1: app, 3: 20, 6: 10}, {8: adapter, 3: 900}, user=user + i, beside=beside) for i in range(repeats)]
@@ -682,10 +686,10 @@ SYSTEMS = (System("theirs", serving.NATIVE, Serves), System("ours", serving.MEMN
            System("other", serving.MEMNET, Serves, "theirs"))
 
 
-def served(*argv, systems=SYSTEMS, f=None, busy=False):
+def served(*argv, systems=SYSTEMS, f=None, busy=False, node=1.5):
     b, old = Served(), (web.files, web.Example, serving.offload.counters)
     web.files, web.Example, serving.offload.counters = lambda lab: None, lambda vm, build: Serves(vm), Asked("").counters
-    loads = (Load("all", "8K", str, 100, {"ours": 0.4}, {"ours": 1.0}, {"ours": 1.5}, busy=busy),)
+    loads = (Load("all", "8K", str, 100, {"ours": 0.4}, {"ours": 1.0}, {"ours": node} if node else {}, busy=busy),)
     try:
         found = list((f or (lambda b, o: serving.measure(b, o, "made", systems, loads)))(b, bench.parse(list(argv))))
     finally:
@@ -716,8 +720,18 @@ def test_servers_kept_busy():
     b, by = served("--repeats", "1", busy=True)
     assert b.served == [([vm], 100) for vm in ("node", "host", "node", "host", "node")], b.served
     assert b.lasts == [vm for (vm,), _ in b.served], b.lasts
+    assert b.warm == [False, False, True, False, True], b.warm
     assert set(served("--repeats", "1")[0].lasts) == {None}
     assert near(by["ours", "node"].median, 110) and near(by["ours", "instructions"].median, 50), by
+
+
+def test_quick_servers():
+    """The node's processor is measured by itself where there is a target for it."""
+    b, by = served("--quick", busy=True)
+    assert len(b.served) == 5 and ("ours", "node") in by, b.served
+    b, by = served("--quick", busy=True, node=None)
+    assert b.served == [(["node"], 100), (["host"], 100), (["host"], 100)] and ("ours", "node") not in by, b.served
+    assert near(by["ours", "messages"].median, 7) and ("theirs", "messages") not in by, by.keys()
 
 
 def test_chosen_servers():
