@@ -17,7 +17,7 @@ sys.dont_write_bytecode = True
 from bench import __main__ as bench, agree, bed, calls, kinds, left, report, serving, web     # noqa: E402
 from bench.calls import Call, K, Size                       # noqa: E402
 from bench.counter.counts import Spent                       # noqa: E402
-from bench.figures import cpu, http10, http11, model, nginx, san   # noqa: E402
+from bench.figures import cpu, http10, http11, model, nginx, offered, san   # noqa: E402
 from bench.record import Figure, Results, middle, of_runs, share        # noqa: E402
 from bench.serving import Load, System                      # noqa: E402
 from selftests.lab.cache import LabError                    # noqa: E402
@@ -746,6 +746,20 @@ def test_loads_of_one_name():
         for words in (str, lambda n: f"{n} others", str):
             yield from serving.measure(b, options, "made", SYSTEMS[:1], (Load("all", "8K", words, 100),))
     assert len(served(f=both)[0].served) == 2
+
+
+def test_offered():
+    """Rates one after another, and all of them again; a quick run once."""
+    for argv, rates, runs in ((["--repeats", "5"], offered.RATES, 3), (["--quick"], offered.QUICK_RATES, 1)):
+        asked_for, old = [], web.httperf
+        web.httperf = lambda lab, server, file, words: asked_for.append(words) or {"replies": 100, "ms": 500 * len(asked_for)}
+        try:
+            found = served(*argv, f=offered.measure)[1]
+        finally:
+            web.httperf = old
+        words = [offered.words(rate, min(rate, offered.MOST)) for rate in rates]
+        assert asked_for == ([offered.words(50, 25)] + words * runs) * len(serving.EXAMPLES), asked_for
+        assert {(s, m) for s, m in found} == {(s.name, "replies") for s in serving.EXAMPLES} and all(len(r.runs) == runs for r in found.values())
 
 
 def test_processors():
