@@ -31,7 +31,8 @@ class Load:
     """
     What httperf asks for: a file, and its own words for n requests; each: how many a run of it has, if not all.  busy: more than
     the server has done, so that its processor never sleeps; the node's is measured once more, when it is its turn to be last, by a
-    quick run only if it has a target.  By system, what a request may have: at_most, a share of the base's cost; interrupts; node, a share of the base's kernel part on the node.
+    quick run only if it has a target.  By system, what a request may have: at_most, a share of the base's cost; interrupts; node,
+    a share of the base's kernel part on the node.
     """
     name: str
     file: str

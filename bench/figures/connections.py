@@ -24,6 +24,7 @@ NUMBERS, QUICK = (1, 100, 1000, 10000), (1, 1000)
 LOADED, AT_ONCE = 1000, 16
 REQUESTS, MADE, LATE = 400, 250, 1
 GROWTH = 1.10
+PORTS = 4000    # in TIME_WAIT before connections are made, which are about as many; among many more connect() would look long for a free one
 SYSTEMS = (Call("native TCP", "native", ""), Call("memnet", "memnet", ""))
 
 
@@ -68,8 +69,7 @@ def growth(charged, alone):
 
 
 def _made(bed, options):
-    # else connect() would look for a free port among many thousands that are not; some thousand are made here anyway
-    bed.lab.node.until("[ $(ss -Htan state time-wait | wc -l) -lt 4000 ]", timeout=120, what="connections to leave TIME_WAIT")
+    bed.lab.node.until(f"[ $(ss -Htan state time-wait | wc -l) -lt {PORTS} ]", timeout=120, what="connections to leave TIME_WAIT")
     for point, what in (("connect and close", "connect"), ("accept and close", "accept")):
         base = None
         for call in SYSTEMS:

@@ -13,7 +13,7 @@ FIGURE = Figure("offered", 6.1, "Figure 6, as the lab's clock has it", ("replies
 
 RATES, QUICK_RATES = (50, 100, 200, 400, 800, 1600), (50, 400)
 SECONDS, MOST = 1, 150      # of load; or so many connections
-REPEATS = 3
+REPEATS = 3     # at most
 
 
 def measure(bed, options):
